@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/quickstart
+export MPLBACKEND ?= agg
+NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
+
+.PHONY: demo lab test check lint types contracts notebooks browser gpu clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sweep,pretrained,compare]'
+	touch $@
+
+demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
+	mkdir -p $(DEMO)
+	$(BIN)/papermill notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
+	  -p interactive False -p folder ../$(DEMO) --execution-timeout 600 --no-progress-bar
+	$(BIN)/python -m dhaps_core.report $(DEMO)
+
+lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-ups
+	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
+
+test: $(VENV)/.ready  ## all tests, fast ones first
+	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "slow or browser"
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify $(NBSTRIP) notebooks/*.ipynb
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+contracts: $(VENV)/.ready
+	$(BIN)/lint-imports
+
+check: lint types contracts test  ## what CI runs
+
+gpu: $(VENV)/.ready  ## the same tests on CUDA
+	DHAPS_DEVICE=cuda $(BIN)/python -m pytest -m "not browser"
+
+clean:
+	rm -rf $(VENV) runs build

@@ -1,0 +1,334 @@
+"""Which pairs to ask: uncertainty, representativeness and diversity of DH-APS, and their solvers.
+
+With L the l labelled pairs, U the unlabelled ones, n_p = l + u, and a in {0,1}^u with sum q:
+
+    s1 = 1/(l+q) sum_x a_x sup_y J(x, y)          s2 = -(l+q)/n_p 1'K_UU a
+    s3 = 1/2 a'K_UU a + (u-q)/n_p 1'K_LU a        minimise s1 + beta 2/(l+q)^2 (s2 + s3)
+
+and s2 + s3 is (l+q)^2/2 MMD^2(all pairs, L + Q) up to a constant. The population of "all pairs" is P x P,
+the n^2 ordered pairs of the pool: its mean kernel is a product of item means, exactly.
+
+Two readings of "labelled pairs": ``published`` takes L and Q as the chosen pairs. ``closed`` (ours, the
+default) takes all pairs among the labelled and picked items S, because the items of a chosen pair get class
+labels and then every pair among labelled items is supervision.
+
+References:
+    Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020.
+    Wang, Ye: Querying Discriminative and Representative Samples for Batch Mode Active Learning, KDD 2013.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dhaps_core.greedy import greedy_closed, greedy_published
+from dhaps_core.pairs import Kernel, kernel_means
+from dhaps_core.pool import Calibration, Known, Pool, Reading, Weights, uncertainty
+from dhaps_core.quadratic import (
+    MOST_PAIRS,
+    QuadraticForm,
+    quadratic_form,
+    solve_exhaustive,
+    solve_greedy,
+    solve_relaxed,
+)
+
+__all__ = [
+    "Calibration",
+    "Certificate",
+    "Selection",
+    "Weights",
+    "select_pairs",
+    "select_random",
+    "separate_terms",
+    "uncertainty",
+]
+
+Solver = Literal["greedy", "exhaustive", "relaxed"]
+SHORTLIST = 4096
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is known about the picks.
+
+    Attributes:
+        exact: every greedy pick is the cheapest of ALL feasible pairs (greedy), or the set is the best of all
+            (exhaustive). False where pairs were left out or sums were sampled, and for the relaxed solver.
+        pairs: pairs of candidate items that the claim is about.
+        scored: pair costs that were computed.
+        margin: least difference between the bound on unscored pairs and a pick's cost; at least 0 if exact.
+        lower_bound: value that no set of q pairs can beat (relaxed solver, invariant kernel), else None.
+        note: the approximation made, empty if none.
+    """
+
+    exact: bool
+    pairs: int
+    scored: int
+    margin: float
+    lower_bound: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Picks of one round, in the order of picking.
+
+    Attributes:
+        pairs: positions of the two items of each pick, the smaller first.
+        scores: per pick, what it added to the objective: ``uncertainty``, ``representativeness``,
+            ``diversity`` and ``total``.
+        certificate: see :class:`Certificate`.
+    """
+
+    pairs: Int[Tensor, "q 2"]
+    scores: Mapping[str, Float[Tensor, "q"]]
+    certificate: Certificate
+
+
+def select_pairs(
+    relaxed: Float[Tensor, "n b"],
+    *,
+    picks: int,
+    space: Float[Tensor, "n d"],
+    bandwidth: float,
+    reading: Reading = "closed",
+    kernel: Kernel = "invariant",
+    solver: Solver = "greedy",
+    weights: Weights | None = None,
+    beta: float = 1.0,
+    labelled_pairs: Int[Tensor, "l 2"] | None = None,
+    labelled_items: Int[Tensor, "s"] | None = None,
+    candidates: Bool[Tensor, "n"] | None = None,
+    known: Known | None = None,
+    credit: Float[Tensor, "n"] | None = None,
+    calibration: Calibration | None = None,
+    means: Float[Tensor, "n"] | None = None,
+    generator: torch.Generator | None = None,
+) -> Selection:
+    """Pairs to ask next, at most ``picks``, each item used at most once.
+
+    Args:
+        relaxed: relaxed codes u in [-1, 1] of the pool, for the uncertainty of each pair.
+        picks: q, at least 1. Fewer pairs are returned only when no feasible pair is left.
+        space: points that the kernel compares: codes (as published), relaxed codes or embeddings.
+        bandwidth: sigma of the kernel; see :func:`dhaps_core.pairs.median_bandwidth`.
+        reading: ``closed`` or ``published``; see the module.
+        kernel: ``invariant`` or, for the reading ``published``, ``matched``.
+        solver: ``greedy`` (any size, with a certificate over all pairs), ``exhaustive`` (tiny pools), or
+            ``relaxed`` (the quadratic programme over [0,1]^u, then rounding and best swaps; small pools).
+        weights: weights of the three terms; (0.03, 1, 1) for ``closed`` and (1, 1, 1) for ``published``.
+        beta: common factor of representativeness and diversity.
+        labelled_pairs: L of the reading ``published``.
+        labelled_items: S of the reading ``closed``.
+        candidates: items that may be picked; all by default.
+        known: tells for broadcasting positions which pairs are answered or implied: never asked again.
+        credit: subtracted from a pair's cost for each of its items.
+        calibration: log-odds of "similar" from theta; the default takes theta itself.
+        means: :func:`dhaps_core.pairs.kernel_means` of the space when already known.
+        generator: CPU generator; needed only by ``matched``, whose sums over all pairs are sampled.
+
+    Returns:
+        The picks, their terms and the certificate.
+
+    Raises:
+        ValueError: on shapes that do not fit, values that are not finite, or a combination that is not
+            defined; the message says which.
+    """
+    n, device = len(relaxed), relaxed.device
+    _check(relaxed, space, picks, beta, reading, kernel, solver)
+    none = torch.zeros(0, dtype=torch.long, device=device)
+    pool = Pool(
+        relaxed=relaxed,
+        space=space,
+        bandwidth=bandwidth,
+        means=kernel_means(space, bandwidth=bandwidth) if means is None else means,
+        candidates=torch.ones(n, dtype=torch.bool, device=device) if candidates is None else candidates,
+        labelled_pairs=none.view(0, 2) if labelled_pairs is None else labelled_pairs,
+        labelled_items=none if labelled_items is None else labelled_items,
+        picks=picks,
+        reading=reading,
+        weights=weights or Weights(uncertainty=0.03 if reading == "closed" else 1.0),
+        beta=beta,
+        credit=relaxed.new_zeros(n) if credit is None else credit,
+        calibration=calibration or Calibration(),
+        known=known,
+    )
+    if solver == "greedy" and kernel == "invariant":
+        solve = greedy_closed if reading == "closed" else greedy_published
+        pairs, scored, margin = solve(pool)
+        certificate = Certificate(margin >= 0, _pairs_among(pool), scored, margin)
+        return Selection(pairs, separate_terms(pool, pairs), certificate)
+    form, certificate = _explicit(pool, kernel, generator)
+    form = _at_most_feasible(form)
+    if solver == "exhaustive":
+        chosen = solve_exhaustive(form)
+    elif solver == "relaxed":
+        chosen, bound = solve_relaxed(form)
+        certificate = Certificate(
+            exact=False,
+            pairs=certificate.pairs,
+            scored=certificate.scored,
+            margin=0.0,
+            lower_bound=bound if kernel == "invariant" else None,
+            note=certificate.note or "relaxed to [0,1], rounded, improved by swaps",
+        )
+    else:
+        chosen = solve_greedy(form)
+    pairs = form.pairs[chosen]
+    return Selection(pairs, separate_terms(pool, pairs, kernel), certificate)
+
+
+def select_random(
+    candidates: Bool[Tensor, "n"], *, picks: int, generator: torch.Generator, known: Known | None = None
+) -> Int[Tensor, "q 2"]:
+    """Random disjoint pairs of candidate items, none of them known: the baseline on the same footing.
+
+    Args:
+        candidates: items that may be picked.
+        picks: q; fewer pairs are returned when fewer are left.
+        generator: CPU generator.
+        known: tells which pairs are answered or implied.
+    """
+    left = candidates.nonzero().flatten()
+    left = left[torch.randperm(len(left), generator=generator).to(left.device)]
+    pairs: list[Tensor] = []
+    while len(pairs) < picks and len(left) >= 2:
+        partners = left[1:]
+        if known is not None:
+            partners = partners[~known(left[:1], partners)]
+        if len(partners):
+            pairs.append(torch.stack([left[0], partners[0]]).sort().values)
+            left = left[(left != left[0]) & (left != partners[0])]
+        else:
+            left = left[1:]
+    return torch.stack(pairs) if pairs else left.new_zeros((0, 2))
+
+
+def separate_terms(
+    pool: Pool, pairs: Int[Tensor, "q 2"], kernel: Kernel = "invariant"
+) -> dict[str, Float[Tensor, "q"]]:
+    """What each pick added to the objective, term by term, replayed in the order of picking.
+
+    Args:
+        pool: the round.
+        pairs: the picks.
+        kernel: pair kernel of the reading ``published``.
+    """
+    a, b = pairs.unbind(1)
+    weights = pool.weights
+    uncertain = pool.pair_uncertainties(pairs)
+    if pool.reading == "closed":
+        scale = pool.closed_scale
+        uncertain = weights.uncertainty * uncertain
+        represent = -scale * weights.representativeness * (pool.means[a] + pool.means[b])
+        g = pool.kernels(pairs.flatten(), pool.labelled_items).sum(1).view(-1, 2).sum(1)
+        within = pool.kernels(pairs.flatten(), pairs.flatten()).view(len(pairs), 2, len(pairs), 2)
+        earlier = within.sum((1, 3)).tril(-1).sum(1)
+        own = within.diagonal(dim1=0, dim2=2)[0, 1]
+        size = len(pool.labelled_items) + 2 * torch.arange(1, len(pairs) + 1, device=pairs.device)
+        diverse = scale * weights.diversity * (g + earlier + own) / size
+    else:
+        total = len(pool.labelled_pairs) + pool.picks
+        share, step = total / pool.population, 2 * pool.beta / total**2
+        labelled = pool.pair_kernels(pairs, pool.labelled_pairs, kernel).sum(1)
+        within = pool.pair_kernels(pairs, pairs, kernel)
+        mean = pool.means[pairs].prod(1)
+        uncertain = weights.uncertainty / total * uncertain
+        represent = -step * weights.representativeness * (total * mean - share * labelled)
+        own = within.diagonal() / 2 + within.tril(-1).sum(1)
+        diverse = step * weights.diversity * (own + (1 - share) * labelled)
+    return {
+        "uncertainty": uncertain,
+        "representativeness": represent,
+        "diversity": diverse,
+        "total": uncertain + represent + diverse - pool.credit[pairs].sum(1),
+    }
+
+
+def _explicit(
+    pool: Pool, kernel: Kernel, generator: torch.Generator | None
+) -> tuple[QuadraticForm, Certificate]:
+    """The dense problem: over all feasible pairs where that fits, else (matched) over a shortlist."""
+    candidates = int(pool.candidates.sum())
+    every = candidates * (candidates - 1) // 2
+    if kernel == "invariant":
+        if every > MOST_PAIRS:
+            msg = f"this solver takes at most {MOST_PAIRS} pairs; got {every}. Use the greedy solver."
+            raise ValueError(msg)
+        pairs = pool.feasible_pairs()
+        form = quadratic_form(pool, pairs)
+        return form, Certificate(exact=True, pairs=every, scored=len(pairs), margin=0.0)
+    n = len(pool.means)
+    if every <= SHORTLIST and n**2 <= SHORTLIST:
+        pairs, population = pool.feasible_pairs(), torch.cartesian_prod(*[_positions(pool)] * 2)
+        note = ""
+    else:
+        if generator is None:
+            msg = "the matched kernel samples its sums over all pairs; got no generator. Give a generator."
+            raise ValueError(msg)
+        pairs = pool.feasible_pairs() if every <= SHORTLIST else _shortlist(pool)
+        population = torch.randint(n, (SHORTLIST // 2, 2), generator=generator).to(pool.means.device)
+        note = f"matched kernel: sums over all pairs from {len(population)} random pairs"
+        if every > SHORTLIST:
+            note += f", candidates are the {len(pairs)} best pairs of the invariant kernel's first step"
+    form = quadratic_form(pool, pairs, kind="matched", population=population)
+    return form, Certificate(not note, every, len(pairs), 0.0, None, note)
+
+
+def _shortlist(pool: Pool) -> Int[Tensor, "u 2"]:
+    """Pairs with the best linear cost among the items with the greatest kernel means."""
+    items = torch.where(pool.candidates, pool.means, -1.0).topk(
+        min(2048, int(pool.candidates.sum()))
+    ).indices
+    uncertain, mean, _, _ = pool.published_scale
+    cost = uncertain * pool.uncertainties(items, items) - mean * pool.means[items, None] * pool.means[items]
+    cost -= pool.credit[items, None] + pool.credit[items]
+    cost[pool.forbidden(items, items)] = float("inf")
+    cost = cost.triu(1) + torch.full_like(cost, float("inf")).tril()
+    values, places = cost.flatten().topk(min(SHORTLIST, cost.numel()), largest=False)
+    places = places[values.isfinite()]
+    return torch.stack([items[places // len(items)], items[places % len(items)]], 1).sort(1).values
+
+
+def _at_most_feasible(form: QuadraticForm) -> QuadraticForm:
+    """The same form asking for no more picks than a greedy pass can make disjoint."""
+    possible = len(solve_greedy(form))
+    return QuadraticForm(form.pairs, form.linear, form.quadratic, possible)
+
+
+def _pairs_among(pool: Pool) -> int:
+    count = int(pool.candidates.sum())
+    return count * (count - 1) // 2
+
+
+def _positions(pool: Pool) -> Int[Tensor, "n"]:
+    return torch.arange(len(pool.means), device=pool.means.device)
+
+
+def _check(
+    relaxed: Tensor, space: Tensor, picks: int, beta: float, reading: str, kernel: str, solver: str
+) -> None:
+    choices = {"reading": (reading, ("closed", "published")), "kernel": (kernel, ("invariant", "matched"))}
+    choices["solver"] = (solver, ("greedy", "exhaustive", "relaxed"))
+    for name, (value, allowed) in choices.items():
+        if value not in allowed:
+            msg = f"{name} must be one of {', '.join(allowed)}; got {value!r}."
+            raise ValueError(msg)
+    if reading == "closed" and kernel == "matched":
+        msg = "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
+        raise ValueError(msg)
+    if picks < 1 or beta < 0:
+        msg = f"picks must be at least 1 and beta at least 0; got {picks} and {beta}."
+        raise ValueError(msg)
+    if len(relaxed) != len(space) or len(relaxed) < 2:
+        msg = f"relaxed and space must describe the same items, 2 or more; got {len(relaxed)}, {len(space)}."
+        raise ValueError(msg)
+    for name, value in (("relaxed", relaxed), ("space", space)):
+        if not bool(value.isfinite().all()):
+            msg = f"{name} must be finite; got {int((~value.isfinite()).sum())} values that are not."
+            raise ValueError(msg)

@@ -1,0 +1,219 @@
+"""Greedy selection over ALL n(n-1)/2 pairs of a pool without ever storing them, exact at every step.
+
+Both solvers are branch and bound: a pair that was not scored has a cost of at least a known bound, and a pick
+is made only when its cost is at most that bound. The difference ``bound - cost`` is the certificate.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dhaps_core.pool import Pool
+
+__all__ = ["greedy_closed", "greedy_published"]
+
+LOG2 = 0.6931471805599453
+KEPT = 32  # partners kept of a scanned item; more are found by scanning it again
+
+
+def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
+    """Picks of the reading ``closed``, pairs scored, and the least margin of the certificate.
+
+    With S the items labelled and picked so far, g_a = sum_S k(a, s) and M = max m, the cost of the pair is
+    mu J*(a,b) + beta/M [ (g_a + g_b + k_ab) / (|S|+2) - (m_a + m_b) ]: what adding both items does to the
+    squared MMD of all items and S, which is the first-order change of MMD^2(P x P, S x S).
+    J* >= log 2 and k >= 0 give cost >= h_a + h_b + mu log 2 with item costs h. So with the items sorted by h,
+    the best pair of the first T items is the best of all once its cost is at most h_1 + h_(T+1) + mu log 2.
+
+    References:
+        Chen, Welling, Smola: Super-Samples from Kernel Herding, UAI 2010 (the item-level step).
+    """
+    weights, scale = pool.weights, pool.closed_scale
+    everyone = torch.arange(len(pool.means), device=pool.means.device)
+    chosen = pool.labelled_items
+    g = _kernel_sums(pool, chosen)
+    free = pool.candidates.clone()
+    picks: list[Tensor] = []
+    scored, margin = 0, float("inf")
+    while len(picks) < pool.picks and int(free.sum()) >= 2:
+        inverse = scale * weights.diversity / (len(chosen) + 2)
+        h = inverse * g - scale * weights.representativeness * pool.means - pool.credit
+        h[~free] = float("inf")
+        pair, step_margin, step_scored = _best_of_prefix(pool, h, inverse, int(free.sum()))
+        scored += step_scored
+        if pair is None:
+            break
+        margin = min(margin, step_margin)
+        picks.append(pair)
+        free[pair] = False
+        chosen = torch.cat([chosen, pair])
+        g += pool.kernels(pair, everyone).sum(0)
+    return _stack(picks, everyone), scored, margin
+
+
+def _best_of_prefix(
+    pool: Pool, h: Float[Tensor, "n"], inverse: float, available: int
+) -> tuple[Int[Tensor, "2"] | None, float, int]:
+    """The exact best pair, its margin to everything unscored, and how many pairs were scored."""
+    size = 64
+    while True:
+        size = min(size, available)
+        values, order = h.topk(min(size + 1, available), largest=False, sorted=True)
+        items = order[:size]
+        cost = values[:size, None] + values[None, :size] + inverse * pool.kernels(items, items)
+        cost += pool.weights.uncertainty * pool.uncertainties(items, items)
+        cost[pool.forbidden(items, items)] = float("inf")
+        # The same pair stands on both sides of the diagonal: the upper one is the pair.
+        cost = cost.triu(1) + torch.full_like(cost, float("inf")).tril()
+        best, place = cost.flatten().min(0)
+        rest = float("inf")
+        if size < available:
+            rest = float(values[0] + values[size]) + pool.weights.uncertainty * LOG2
+        scored = size * (size - 1) // 2
+        if float(best) <= rest:
+            if float(best) == float("inf"):
+                return None, rest, scored
+            pair = items[torch.stack([place // size, place % size])].sort().values
+            return pair, rest - float(best), scored
+        size *= 4
+
+
+def _kernel_sums(pool: Pool, chosen: Int[Tensor, "s"], block: int = 1024) -> Float[Tensor, "n"]:
+    sums = torch.zeros_like(pool.means)
+    everyone = torch.arange(len(sums), device=sums.device)
+    for part in chosen.split(block):
+        sums += pool.kernels(part, everyone).sum(0)
+    return sums
+
+
+def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
+    """Picks of the reading ``published`` with the invariant kernel, pairs scored, and the least margin.
+
+    Lazy greedy over rows: row a stands for all pairs (a, b). Its first bound needs no scan:
+    cost >= c1 log 2 - c2 m_a max m + c4/4. The row with the smallest bound is scanned, its best partners are
+    kept, and the worst kept cost bounds the others. A kernel is never negative, so a pick only raises costs:
+    old costs stay lower bounds (Minoux' lazy evaluation, exact here), and only kept pairs that could win are
+    brought up to date.
+
+    References:
+        Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978 (lazy evaluation).
+    """
+    rows = _Rows(pool)
+    picks: list[Tensor] = []
+    margin = float("inf")
+    while len(picks) < pool.picks:
+        found = rows.best()
+        if found is None:
+            break
+        pair, step_margin = found
+        margin = min(margin, step_margin)
+        picks.append(pair)
+        rows.take(pair)
+    return _stack(picks, rows.everyone), rows.scored, margin
+
+
+class _Rows:
+    """Lower bounds of all rows, and the best pairs of the rows scanned so far."""
+
+    def __init__(self, pool: Pool, batch: int = 64) -> None:
+        self.pool, self.batch, self.scored = pool, batch, 0
+        n, device = len(pool.means), pool.means.device
+        self.everyone = torch.arange(n, device=device)
+        self.free = pool.candidates.clone()
+        self.kept = min(KEPT, n)
+        self.partners = torch.zeros(n, self.kept, dtype=torch.long, device=device)
+        self.static = pool.means.new_full((n, self.kept), float("inf"))  # cost without the picks
+        self.cost = self.static.clone()  # cost when last brought up to date
+        self.fresh = torch.full((n,), -1, device=device)  # number of picks at that moment
+        # kernel of every item with the first and the second item of every pick
+        self.to_first = pool.means.new_zeros(n, pool.picks)
+        self.to_second = pool.means.new_zeros(n, pool.picks)
+        self.taken = 0
+        self.rest = self._first_bounds()  # bound on the pairs of a row that are not kept
+
+    def _first_bounds(self) -> Float[Tensor, "n"]:
+        uncertain, mean, _, diverse = self.pool.published_scale
+        credit = self.pool.credit
+        candidates = self.pool.candidates
+        if not candidates.any():
+            return self.pool.means.new_full((len(candidates),), float("inf"))
+        best = self.pool.means[candidates].max()
+        bound = uncertain * LOG2 - mean * self.pool.means * best + diverse / 4
+        bound = bound - credit - credit[candidates].max()
+        bound[~candidates] = float("inf")
+        return bound
+
+    def best(self) -> tuple[Int[Tensor, "2"], float] | None:
+        """The cheapest feasible pair now and its margin, or None when no pair is left."""
+        while True:
+            cheapest = self.cost.min(1).values
+            bounds = torch.minimum(cheapest, self.rest)
+            values, order = bounds.topk(min(self.batch, len(bounds)), largest=False, sorted=True)
+            if float(values[0]) == float("inf"):
+                return None
+            stale = order[(self.fresh[order] < self.taken) & cheapest[order].isfinite()]
+            if len(stale):
+                self._update(stale)
+                continue
+            row = order[cheapest[order].argmin()]
+            if cheapest[row] <= values[0]:
+                pair = torch.stack([row, self.partners[row, self.cost[row].argmin()]])
+                bounds[pair] = float("inf")  # the pair stands in both of its rows
+                others = torch.minimum(bounds.min(), self.rest[pair].min())
+                return pair.sort().values, float(others - cheapest[row])
+            self._scan(order[(self.rest[order] < cheapest[row]) & values.isfinite()])
+
+    def take(self, pair: Int[Tensor, "2"]) -> None:
+        """Add a pick: its items are used up, and every other pair's cost rises by its kernel."""
+        kernels = self.pool.kernels(pair, self.everyone)
+        self.to_first[:, self.taken], self.to_second[:, self.taken] = kernels
+        self.taken += 1
+        self.free[pair] = False
+        self.rest[pair] = float("inf")
+        self.cost[pair] = float("inf")
+        gone = ~self.free[self.partners]
+        self.cost[gone] = float("inf")
+        self.static[gone] = float("inf")
+
+    def _scan(self, rows: Int[Tensor, "r"]) -> None:
+        pool = self.pool
+        uncertain, mean, labelled, diverse = pool.published_scale
+        columns = self.free.nonzero().flatten()
+        self.scored += len(rows) * len(columns)
+        kernels = pool.kernels(rows, columns)
+        cost = uncertain * pool.uncertainties(rows, columns)
+        cost -= mean * pool.means[rows, None] * pool.means[None, columns]
+        cost -= pool.credit[rows, None] + pool.credit[None, columns]
+        cost += diverse / 4 * (1 + kernels.square())
+        for part in pool.labelled_pairs.split(1024):
+            first, second = (pool.kernels(rows, side) for side in part.unbind(1))
+            to_first, to_second = (pool.kernels(columns, side) for side in part.unbind(1))
+            cost += labelled / 2 * (first @ to_second.T + second @ to_first.T)
+        cost[pool.forbidden(rows, columns)] = float("inf")
+        # Ranked by what they cost now, so that the best kept pair is never behind the bound of the others;
+        # that bound holds for ever, because picks only add to a cost.
+        now = cost + diverse / 2 * (
+            self.to_first[rows, : self.taken] @ self.to_second[columns, : self.taken].T
+            + self.to_second[rows, : self.taken] @ self.to_first[columns, : self.taken].T
+        )
+        kept = min(self.kept, len(columns))
+        values, places = now.topk(min(kept + 1, len(columns)), largest=False, sorted=True)
+        self.static[rows] = self.cost[rows] = float("inf")
+        self.partners[rows, :kept] = columns[places[:, :kept]]
+        self.static[rows, :kept] = cost.gather(1, places[:, :kept])
+        self.cost[rows, :kept] = values[:, :kept]
+        self.rest[rows] = values[:, kept] if values.shape[1] > kept else float("inf")
+        self.fresh[rows] = self.taken
+
+    def _update(self, rows: Int[Tensor, "r"]) -> None:
+        diverse = self.pool.published_scale[3]
+        partners = self.partners[rows]
+        first, second = self.to_first[:, : self.taken], self.to_second[:, : self.taken]
+        total = torch.einsum("rt,rkt->rk", first[rows], second[partners])
+        total += torch.einsum("rt,rkt->rk", second[rows], first[partners])
+        self.cost[rows] = self.static[rows] + diverse / 2 * total
+        self.fresh[rows] = self.taken
+
+
+def _stack(picks: list[Tensor], like: Tensor) -> Int[Tensor, "q 2"]:
+    return torch.stack(picks) if picks else like.new_zeros((0, 2))

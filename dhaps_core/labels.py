@@ -1,0 +1,240 @@
+"""Label store: every answer a person gave, in one SQLite file to which rows are only ever appended.
+
+Undo, redo, retraction and revision append rows too (`history` says what counts after them), so the answers
+of any earlier moment, named by its *watermark*, can be read again and a round can be replayed. An answer is
+on the disk when the call returns (`log` says how), and any number of notebooks may write to one store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, cast
+
+from dhaps_core.answers import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
+from dhaps_core.history import History, Row
+from dhaps_core.log import LogFile
+
+__all__ = ["Answer", "Check", "LabelStore", "StoreError", "read_csv"]
+
+Check = Callable[[Sequence[Answer]], object]
+"""Gets the active answers as they are about to be, and raises if they must not become so."""
+
+
+class LabelStore:
+    """Answers in one SQLite file, shared by any number of threads, notebooks and processes.
+
+    Methods that can make an answer count take a `check`. It gets the active answers as they would be
+    afterwards, in order, those of other processes included, while no one else can write. If it raises,
+    nothing is written and its exception reaches the caller. `Closure.update` of `closure` is such a check.
+
+    Args:
+        path: the file; made if it is absent, in a folder that exists.
+        busy_seconds: how long to wait for another writer before giving up.
+
+    Raises:
+        StoreError: the file cannot be opened, is damaged, is something else, or is of a newer version.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, LabelStore(Path(folder) / "labels.sqlite") as store:
+        ...     row = store.add_pair("cat.jpg", "ant.jpg", "different", who="anna", seconds=1.5)
+        ...     print(store.answers()[0].keys, store.undo(who="anna"), store.answers())
+        ('ant.jpg', 'cat.jpg') 1 []
+    """
+
+    def __init__(self, path: str | Path, *, busy_seconds: float = 10.0) -> None:
+        self._log = LogFile(Path(path), busy_seconds)
+        self.path = self._log.path
+        self._history = History()
+
+    def add_class(
+        self,
+        key: str,
+        classes: Value,
+        *,
+        who: str,
+        seconds: float,
+        question: str | None = None,
+        check: Check | None = None,
+    ) -> int:
+        """Row id of an answer that gives an item its class or classes.
+
+        Args:
+            key: the item.
+            classes: one class or several, each a string or an integer.
+            who: the person or the oracle.
+            seconds: how long the answer took.
+            question: stable id of the question. While an answer of the same person to it counts, the id of
+                that answer comes back and nothing is stored: a double click, a cell run twice is one answer.
+            check: see the class.
+
+        Raises:
+            StoreError: the answer is not one, or it could not be stored.
+        """
+        give = partial(Answer.given, "class", (key,), classes, who=who, seconds=seconds, question=question)
+        return self._answer(give, check)
+
+    def add_pair(
+        self,
+        a: str,
+        b: str,
+        answer: str,
+        *,
+        who: str,
+        seconds: float,
+        question: str | None = None,
+        check: Check | None = None,
+    ) -> int:
+        """Row id of an answer on a pair. The pair is unordered; the order shown is kept as `flipped`.
+
+        Args:
+            a: the item shown first.
+            b: the item shown second.
+            answer: "same", "different" or "unsure". A skipped question has no answer.
+            who: the person or the oracle.
+            seconds: how long the answer took.
+            question: see `add_class`.
+            check: see the class.
+
+        Raises:
+            StoreError: the answer is not one, or it could not be stored.
+        """
+        give = partial(Answer.given, "pair", (a, b), answer, who=who, seconds=seconds, question=question)
+        return self._answer(give, check)
+
+    def revise(
+        self, row_id: int, value: Value, *, who: str, seconds: float, check: Check | None = None
+    ) -> int:
+        """Row id of a new answer to the question of an active one, which stops to count; undo brings it back.
+
+        Args:
+            row_id: the active answer.
+            value: the new classes, or the new word on the pair.
+            who: the person or the oracle that gives the new answer.
+            seconds: how long it took.
+            check: see the class.
+
+        Raises:
+            StoreError: the row is not an active answer, the value is no answer, or it could not be stored.
+        """
+
+        def decide(history: History) -> Row:
+            old = self._active(history, row_id)
+            give = partial(Answer.given, who=who, seconds=seconds, question=old.question)
+            answer = give(old.kind, old.shown, value, id=history.seen + 1, at=time.time())
+            return Row(answer.id, "answer", who, answer, row_id)
+
+        return cast("int", self._append(decide, check))
+
+    def retract(self, row_id: int, *, who: str) -> int:
+        """Row id of the retraction of an active answer; its question may be answered again.
+
+        Raises:
+            StoreError: the row is not an active answer, or the retraction could not be stored.
+        """
+
+        def decide(history: History) -> Row:
+            return Row(history.seen + 1, "retract", who, None, self._active(history, row_id).id)
+
+        return cast("int", self._append(decide, None))
+
+    def undo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
+        """Row id of the answer undone, the newest active one (of `who`, if given); None when none is."""
+        return self._step("undo", History.undoable, who, check)
+
+    def redo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
+        """Row id of the undo or retraction lifted: the newest one (by `who`, if given).
+
+        None when there is none, or when a newer answer has cleared the line.
+        """
+        return self._step("redo", History.redoable, who, check)
+
+    def answers(self, upto: int | None = None) -> list[Answer]:
+        """Answers that count, in order: now, or as of an earlier watermark.
+
+        Raises:
+            StoreError: `upto` is not a watermark that the store has reached, or the store cannot be read.
+        """
+        with self._log.reading() as log:
+            history = log.follow(self._history)
+            if upto is None or upto == history.seen:
+                return history.answers()
+            if not 0 <= upto < history.seen:
+                raise StoreError(f"upto must be a watermark from 0 to {history.seen}; got {upto}.")
+            return log.follow(History(), upto).answers()
+
+    def watermark(self) -> int:
+        """Largest row id, 0 for an empty store: names the present state for `answers(upto=...)`."""
+        with self._log.reading() as log:
+            return log.follow(self._history).seen
+
+    def counts(self) -> dict[str, int]:
+        """Number of answers that count: "class", "same", "different", "unsure"."""
+        found = Counter(answer.value if answer.kind == "pair" else "class" for answer in self.answers())
+        return {name: found[name] for name in ("class", *PAIR_WORDS)}
+
+    def export_csv(self, path: str | Path) -> None:
+        """Write the answers that count as a CSV file, for `read_csv`."""
+        write_csv(self.answers(), path)
+
+    def close(self) -> None:
+        """Close the file. Also done when the store is garbage collected."""
+        self._log.close()
+
+    def __enter__(self) -> LabelStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer(self, give: Callable[..., Answer], check: Check | None) -> int:
+        def decide(history: History) -> Row | int:
+            answer = give(id=history.seen + 1, at=time.time())
+            known = history.asked.get((answer.question, answer.who)) if answer.question is not None else None
+            return Row(answer.id, "answer", answer.who, answer, None) if known is None else known
+
+        return cast("int", self._append(decide, check))
+
+    def _step(
+        self,
+        kind: Literal["undo", "redo"],
+        find: Callable[[History, str | None], int | None],
+        who: str | None,
+        check: Check | None,
+    ) -> int | None:
+        found: int | None = None
+
+        def decide(history: History) -> Row | None:
+            nonlocal found
+            found = find(history, who)
+            return None if found is None else Row(history.seen + 1, kind, who, None, found)
+
+        self._append(decide, check)
+        return found
+
+    def _append(self, decide: Callable[[History], Row | int | None], check: Check | None) -> int | None:
+        """Append the row that `decide` makes of a state that no one else can change meanwhile.
+
+        Returns:
+            The id of the row, or what `decide` gave in its place.
+        """
+        with self._log.writing() as log:
+            history = log.follow(self._history)
+            row = decide(history)
+            if not isinstance(row, Row):
+                return row
+            if check is not None:
+                check(history.answers(row))
+            log.append(row)
+            return row.id
+
+    def _active(self, history: History, row_id: int) -> Answer:
+        if row_id not in history.active:
+            raise StoreError(
+                f"row {row_id} must be an answer that counts; it is not, or no longer. Read answers()."
+            )
+        return history.active[row_id]

@@ -1,0 +1,136 @@
+"""The field's list files: ``path 0 1 0 ...`` lines in train.txt, test.txt and database.txt."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dhaps_core.images import FileImages, UnreadableImage
+from dhaps_core.items import Items
+
+__all__ = ["list_files"]
+
+_FILES = {"train": "train.txt", "query": "test.txt", "database": "database.txt"}
+
+
+def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
+    """Items of the three list files that NUS-WIDE, ImageNet-100, COCO and MIRFlickr are published with.
+
+    Each line is an image path, relative to the folder, and one 0 or 1 for each class. The first line of
+    train.txt sets the number of classes, as its longest run of numbers from the right; every other line is
+    split from the right by it, so paths may contain spaces. If every image has exactly one class the labels
+    are class ids, otherwise multi-hot; an image without any class is kept, as published lists have them.
+
+    Args:
+        folder: folder with train.txt, test.txt, database.txt and the images.
+        allow_overlap: True if test.txt may name images of the other two files.
+
+    Returns:
+        Items in order of first appearance in train, database, test; keys are the paths as written.
+
+    Raises:
+        FileNotFoundError: if one of the three files is missing.
+        ValueError: naming file and line, if a line has no labels, the wrong number of them or one that is not
+            0 or 1, repeats an image, contradicts another file's labels, or names an image that does not
+            exist.
+        UnreadableImage: listing every image that cannot be decoded.
+    """
+    folder = Path(folder)
+    rows: dict[str, tuple[int, tuple[str, ...], str]] = {}  # path -> position, labels, where
+    splits = {}
+    width = None
+    for split in ("train", "database", "query"):
+        name = _FILES[split]
+        positions: dict[int, str] = {}
+        for where, line in _lines(folder / name):
+            width = _label_width(line, where) if width is None else width
+            path, labels = _parse(line, width, where)
+            if path not in rows:
+                if not (folder / path).is_file():
+                    raise ValueError(f"{where}: the image must exist in {folder}; got {path!r}")
+                rows[path] = (len(rows), labels, where)
+            position, known, first = rows[path]
+            if labels != known:
+                raise ValueError(f"{where}: {path!r} must have the same labels as in {first}; got others")
+            if position in positions:
+                raise ValueError(
+                    f"{where}: an image must be listed once; {path!r} is in {positions[position]}"
+                )
+            positions[position] = where
+        splits[split] = np.array(sorted(positions), dtype=np.int64)
+    keys = tuple(rows)
+    images = FileImages(keys, [folder / key for key in keys])
+    failures = images.check()
+    if failures:
+        raise UnreadableImage(failures)
+    hot = np.array([[label == "1" for label in labels] for _, labels, _ in rows.values()], dtype=np.bool_)
+    single = bool((hot.sum(axis=1) == 1).all())
+    return Items(
+        keys=keys,
+        features=None,
+        images=images,
+        labels=hot.argmax(axis=1).astype(np.int64) if single else hot,
+        class_names=tuple(str(c) for c in range(hot.shape[1])),
+        splits=splits,
+        protocol=", ".join(f"{_FILES[split]} {len(rows)}" for split, rows in splits.items()),
+        source=f"list files in {folder.resolve().name}",
+        allow_overlap=allow_overlap,
+    )
+
+
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """("file:line", text) of each line that is not blank."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"a folder of lists must have {', '.join(_FILES.values())}; got no {path.name}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path.name}:{line}: the file must be UTF-8 text; got {error.reason}") from error
+    lines = [(f"{path.name}:{i}", line.strip()) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines:
+        raise ValueError(f"{path.name} must list at least one image; got an empty file")
+    return lines
+
+
+def _label_width(line: str, where: str) -> int:
+    width = _run_of_numbers(line)
+    if width == 0:
+        raise ValueError(f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r}")
+    return width
+
+
+def _parse(line: str, width: int, where: str) -> tuple[str, tuple[str, ...]]:
+    run = _run_of_numbers(line)
+    parts = line.rsplit(maxsplit=width)
+    if run == 0:
+        raise ValueError(f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r}")
+    # A longer run is a path that ends in a number, or too many labels: a suffix before it tells which.
+    if run < width or (run > width and Path(line.rsplit(maxsplit=run)[0]).suffix):
+        raise ValueError(
+            f"{where}: a line must have {width} labels, as the first line of train.txt; got {run}"
+        )
+    labels = tuple(parts[1:])
+    wrong = next((label for label in labels if label not in {"0", "1"}), None)
+    if wrong is not None:
+        raise ValueError(f"{where}: labels must be 0 or 1, one a class; got {wrong!r}")
+    return parts[0], labels
+
+
+def _run_of_numbers(line: str) -> int:
+    """How many words at the end of a line are numbers; the first word belongs to the path."""
+    count = 0
+    for word in reversed(line.split()[1:]):
+        if not _is_number(word):
+            break
+        count += 1
+    return count
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

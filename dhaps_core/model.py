@@ -1,0 +1,83 @@
+"""From items and settings to a trained network and its outputs: one run's model."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dhaps_core.items import Items
+from dhaps_core.network import HashNetwork, Inputs, ResidualCNN, encode
+from dhaps_core.rows import ImageRows, augment, feature_rows, image_rows, pixel_references
+from dhaps_core.seeds import derive_generator
+from dhaps_core.settings import METHODS, Settings
+from dhaps_core.supervision import Snapshot
+from dhaps_core.training import Progress, train
+
+__all__ = ["Model"]
+
+
+class Model:
+    """What networks of a run read, how they are built and trained.
+
+    Args:
+        items: with features, or with images when ``settings.side`` is set.
+        settings: of the run.
+        device: where networks run.
+
+    Attributes:
+        references: features whose cosines the similarity term follows, and the space of selection.
+    """
+
+    def __init__(self, items: Items, settings: Settings, device: torch.device) -> None:
+        self.settings, self.device = settings, device
+        self.pool = torch.from_numpy(items.splits["train"])
+        self.inputs: Inputs
+        self.augmented: Callable[[torch.Generator], Inputs]
+        if settings.side:
+            pixels = image_rows(items, side=settings.side)
+            self.inputs = ImageRows(pixels)
+            self.augmented = lambda generator: ImageRows(pixels, augment(generator))
+            self.references = (
+                pixel_references(pixels, self.pool) if items.features is None else feature_rows(items)
+            )
+        else:
+            self.references = feature_rows(items)
+            self.inputs = self.references
+            self.augmented = lambda _: self.references
+
+    def build(self, number: int) -> HashNetwork:
+        """Network of a round with its initial weights."""
+        generator = derive_generator(self.settings.seed, "weights", number)
+        backbone = ResidualCNN(generator=generator) if self.settings.side else None
+        network = HashNetwork(
+            backbone.features if backbone else self.references.shape[1],
+            self.settings.bits,
+            backbone=backbone,
+            hidden=self.settings.hidden,
+            dropout=self.settings.dropout,
+            generator=generator,
+        )
+        return network.to(self.device)
+
+    def fit(
+        self, snapshot: Snapshot, number: int, progress: Progress | None
+    ) -> tuple[HashNetwork, dict[str, float]]:
+        """Network trained from scratch on the answers, and its last losses."""
+        network = self.build(number)
+        generator = derive_generator(self.settings.seed, "train", number)
+        losses = train(
+            network,
+            METHODS[self.settings.method](),
+            self.augmented(derive_generator(self.settings.seed, "augment", number)),
+            snapshot,
+            pool=self.pool,
+            references=self.references,
+            settings=self.settings.training,
+            generator=generator,
+            progress=progress,
+        )
+        return network, losses
+
+    def encode(self, network: HashNetwork) -> Tensor:
+        """Outputs z of every item [n b], on the CPU."""
+        return encode(network, self.inputs, batch=256 if self.settings.side else 4096)

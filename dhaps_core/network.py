@@ -1,0 +1,179 @@
+"""The hash network: a backbone, then a hash layer; and encoding in batches.
+
+The network's output z is real-valued. The relaxed code is u = tanh(z) in [-1, 1], the code h = sign(z).
+"""
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["Dropout", "HashNetwork", "Inputs", "ResidualCNN", "encode", "relax", "seed_parameters"]
+
+
+@runtime_checkable
+class Inputs(Protocol):
+    """Rows that a network reads: indexing by positions gives one float batch."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, positions: Tensor) -> Tensor: ...
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks come from an explicit generator, so that a run does not touch global state.
+
+    Args:
+        share: probability of dropping an entry, in [0, 1).
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input with a share of entries set to 0 and the rest scaled up, in training mode only."""
+        if not self.training or self.share == 0:
+            return x
+        if self.generator is None:
+            msg = "dropout needs a generator in training mode; got none. Train with training.train."
+            raise ValueError(msg)
+        # Drawn on the CPU and moved: CPU and CUDA streams differ for equal seeds.
+        kept = torch.rand(x.shape, generator=self.generator) >= self.share
+        return x * kept.to(x.device) / (1 - self.share)
+
+
+class HashNetwork(nn.Module):
+    """Backbone and hash head: hidden layer with layer normalisation, then one output per bit.
+
+    Args:
+        features: width of the backbone's output (of the embedding, without a backbone).
+        bits: b, at least 1.
+        backbone: any module that gives [n features]; None reads embeddings as they are.
+        hidden: width of the hidden layer; 0 makes a single linear hash layer.
+        dropout: share dropped after the hidden layer.
+        generator: CPU generator of the initial weights of the head (a backbone is taken as it comes; call
+            :func:`seed_parameters` on a fresh one).
+
+    Raises:
+        ValueError: if features or bits are below 1.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        bits: int,
+        *,
+        generator: torch.Generator,
+        backbone: nn.Module | None = None,
+        hidden: int = 1024,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        if features < 1 or bits < 1:
+            msg = f"features and bits must be at least 1; got {features} and {bits}."
+            raise ValueError(msg)
+        self.bits = bits
+        self.backbone = nn.Identity() if backbone is None else backbone
+        if hidden:
+            self.hidden = nn.Sequential(
+                nn.Linear(features, hidden), nn.LayerNorm(hidden), nn.ReLU(), Dropout(dropout)
+            )
+        else:
+            self.hidden = nn.Sequential()
+        self.hash = nn.Linear(hidden or features, bits)
+        for part in (self.hidden, self.hash):
+            seed_parameters(part, generator=generator)
+
+    def forward(self, x: Tensor) -> Float[Tensor, "n b"]:
+        """Real-valued outputs z; sign(z) is the code."""
+        return self.hash(self.embed(x))
+
+    def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
+        """Activations below the hash layer, for heads that sit beside it."""
+        return self.hidden(self.backbone(x))
+
+
+class ResidualCNN(nn.Module):
+    """Small residual network for images of 32 to 64 pixels: three stages, global average pooling.
+
+    Args:
+        width: channels of the first stage; the output has 4 * width features.
+        generator: CPU generator of the initial weights.
+    """
+
+    def __init__(self, width: int = 32, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.features = 4 * width
+        self.layers = nn.Sequential(
+            _convolution(3, width),
+            _Residual(width),
+            _convolution(width, 2 * width, stride=2),
+            _Residual(2 * width),
+            _convolution(2 * width, 4 * width, stride=2),
+            _Residual(4 * width),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        seed_parameters(self, generator=generator)
+
+    def forward(self, x: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
+        """Pooled features of a batch of images."""
+        return self.layers(x.contiguous(memory_format=torch.channels_last))
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(_convolution(width, width), _convolution(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
+    # Group normalisation does not look at the rest of the batch: batch 1 trains, encode(one) = encode(batch).
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(8, outputs),
+        nn.ReLU(),
+    )
+
+
+def seed_parameters(module: nn.Module, *, generator: torch.Generator) -> None:
+    """Redraw the weights of linear and convolution layers (He initialisation) and zero their biases."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
+    """Relaxed codes u = tanh(z), in [-1, 1]."""
+    return outputs.tanh()
+
+
+@torch.no_grad()
+def encode(
+    network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
+) -> Float[Tensor, "n b"]:
+    """Real-valued outputs of the items, in evaluation mode, on the CPU.
+
+    Args:
+        network: module with outputs [n b].
+        inputs: rows by position.
+        positions: which rows; all by default.
+        batch: rows at a time.
+    """
+    device = next(network.parameters()).device
+    rows = torch.arange(len(inputs)) if positions is None else positions
+    was_training = network.training
+    network.eval()
+    parts: Iterable[Tensor] = (network(inputs[part].to(device)).cpu() for part in rows.split(batch))
+    out = torch.cat(list(parts))
+    network.train(was_training)
+    return out

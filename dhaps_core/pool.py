@@ -1,0 +1,170 @@
+"""One round's selection problem: the pool, what is labelled, and the cost of picking a pair.
+
+The two readings of "which pairs count as labelled" differ only in the coefficients kept here; the solvers
+(`greedy`, `quadratic`) see costs and nothing else.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from dhaps_core.pairs import Kernel, item_kernel, pair_kernel
+
+__all__ = ["Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+
+Reading = Literal["closed", "published"]
+Known = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the three terms; 0 switches a term off, so that each can be ablated.
+
+    With all three at 1 the reading ``published`` is s1 + beta 2/(l+q)^2 (s2 + s3), beta being the common
+    factor of the last two. For ``closed`` the uncertainty is small beside the others: 0.03 by default.
+
+    Raises:
+        ValueError: on a weight below 0 (the solvers' bounds need costs that only rise).
+    """
+
+    uncertainty: float = 0.03
+    representativeness: float = 1.0
+    diversity: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < float("inf"):
+                msg = f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Log-odds of "similar" as a line in theta: slope * theta + intercept. The default leaves theta alone."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
+    """Greatest pairwise negative log-likelihood over the answer y, least (log 2) where the model is undecided.
+
+    Args:
+        theta: log-odds of "similar".
+
+    Returns:
+        sup_y log(1 + exp(theta)) - y theta = softplus(|theta|), at least log 2.
+
+    Example:
+        >>> uncertainty(torch.tensor([0.0]))
+        tensor([0.6931])
+
+    References:
+        Wang et al., ECCV 2020: s1.
+    """
+    return softplus(theta.abs())
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Everything a solver needs; all tensors on one device.
+
+    Attributes:
+        relaxed: relaxed codes in [-1, 1], for theta = <u_a, u_b> / 2.
+        space: points the kernel compares (codes, relaxed codes or embeddings).
+        bandwidth: sigma of the kernel.
+        means: :func:`dhaps_core.pairs.kernel_means` of the space.
+        candidates: items that may be picked.
+        labelled_pairs: L of the reading ``published``.
+        labelled_items: S of the reading ``closed``.
+        picks: q, pairs to choose.
+        reading: see DESIGN of the two readings in :mod:`dhaps_core.acquisition`.
+        weights: weights of the three terms.
+        beta: common factor of representativeness and diversity.
+        credit: subtracted from a pair's cost for each of its items (answers that imply more).
+        calibration: log-odds from theta.
+        known: tells which pairs are answered or implied, for positions that broadcast; None = none.
+    """
+
+    relaxed: Float[Tensor, "n b"]
+    space: Float[Tensor, "n d"]
+    bandwidth: float
+    means: Float[Tensor, "n"]
+    candidates: Bool[Tensor, "n"]
+    labelled_pairs: Int[Tensor, "l 2"]
+    labelled_items: Int[Tensor, "s"]
+    picks: int
+    reading: Reading
+    weights: Weights
+    beta: float
+    credit: Float[Tensor, "n"]
+    calibration: Calibration
+    known: Known | None
+
+    @property
+    def population(self) -> int:
+        """Number of pairs of the population P x P: ordered, (i, i) included, so that its mean factorises."""
+        return len(self.means) ** 2
+
+    @property
+    def published_scale(self) -> tuple[float, float, float, float]:
+        """Factors of uncertainty, mean kernel, kernel with L, and kernel with picks, reading ``published``.
+
+        s2 counts the *unlabelled* pairs only, so part of the kernel with L sits in representativeness.
+        """
+        total = len(self.labelled_pairs) + self.picks
+        step = 2 * self.beta / total**2
+        share = total / self.population
+        labelled = self.weights.representativeness * share + self.weights.diversity * (1 - share)
+        return (
+            self.weights.uncertainty / total,
+            step * total * self.weights.representativeness,
+            step * labelled,
+            step * self.weights.diversity,
+        )
+
+    @property
+    def closed_scale(self) -> float:
+        """Factor of the item-level kernel terms, reading ``closed``: they are in units of the largest mean."""
+        return self.beta / float(self.means.max())
+
+    def uncertainties(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Float[Tensor, "p r"]:
+        """Uncertainty of every pair of ``rows`` with ``columns``."""
+        theta = self.relaxed[rows] @ self.relaxed[columns].T / 2
+        return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
+
+    def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, "p"]:
+        """Uncertainty of the given pairs."""
+        theta = (self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1) / 2
+        return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
+
+    def kernels(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Float[Tensor, "p r"]:
+        """Item kernel of ``rows`` with ``columns``, on the space."""
+        return item_kernel(self.space[rows], self.space[columns], bandwidth=self.bandwidth)
+
+    def pair_kernels(
+        self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"
+    ) -> Float[Tensor, "p r"]:
+        """Pair kernel of the given pairs, on the space."""
+        return pair_kernel(self.space[pairs], self.space[others], bandwidth=self.bandwidth, kind=kind)
+
+    def forbidden(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Bool[Tensor, "p r"]:
+        """Pairs that must not be asked: an item with itself, answered or implied pairs."""
+        out = rows[:, None] == columns[None]
+        if self.known is not None:
+            out |= self.known(rows[:, None], columns[None])
+        return out
+
+    def feasible_pairs(self) -> Int[Tensor, "p 2"]:
+        """Every pair that may be asked, as (smaller, larger) positions: for small pools only."""
+        items = self.candidates.nonzero().flatten()
+        upper = torch.triu_indices(len(items), len(items), 1, device=items.device)
+        pairs = items[upper.T]
+        if self.known is not None:
+            pairs = pairs[~self.known(pairs[:, 0], pairs[:, 1])]
+        return pairs

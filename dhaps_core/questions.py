@@ -1,0 +1,86 @@
+"""Questions to a person, and the sources that can answer them instead: an oracle or a file of answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from dhaps_core.answers import Value, read_csv
+from dhaps_core.items import Items
+
+__all__ = ["NoAnswer", "Question", "Source", "csv_source", "label_oracle"]
+
+
+class NoAnswer(LookupError):
+    """The source of answers cannot answer this question."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a chosen pair.
+
+    Attributes:
+        id: stable name; an answer that carries it is stored once, however often it arrives.
+        kind: ``class`` asks what one item is, ``pair`` whether two items are the same.
+        keys: the item, or both items.
+        pick: place of the pair among the picks of its round.
+    """
+
+    id: str
+    kind: Literal["class", "pair"]
+    keys: tuple[str, ...]
+    pick: int
+
+
+Source = Callable[[Question], Value]
+
+
+def label_oracle(items: Items) -> Source:
+    """Source that answers from the items' own labels, as if a person knew them all.
+
+    An item of multi-label data without any class cannot be answered by naming one: the answer is the class
+    ``"(none)"``, similar to nothing else of its kind in a pair question.
+
+    Args:
+        items: a labelled collection.
+
+    Raises:
+        NoAnswer: if the items have no labels.
+    """
+    if items.labels is None:
+        msg = "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
+        raise NoAnswer(msg)
+    labels, position = items.labels, {key: i for i, key in enumerate(items.keys)}
+
+    def answer(question: Question) -> Value:
+        rows = [labels[position[key]] for key in question.keys]
+        if question.kind == "class":
+            if items.multi_label:
+                return [items.class_names[c] for c in np.flatnonzero(rows[0])] or "(none)"
+            return items.class_names[int(rows[0])]
+        same = bool((rows[0] & rows[1]).any()) if items.multi_label else bool(rows[0] == rows[1])
+        return "same" if same else "different"
+
+    return answer
+
+
+def csv_source(path: str | Path) -> Source:
+    """Source that answers from a CSV file with the columns kind, a, b, value, who, seconds.
+
+    Where the file answers a question twice, the later row counts.
+
+    Raises:
+        NoAnswer: (when asked) if the file does not answer the question.
+    """
+    known = {(answer.kind, answer.keys): answer.value for answer in read_csv(path)}
+
+    def answer(question: Question) -> Value:
+        try:
+            return known[question.kind, tuple(sorted(question.keys))]
+        except KeyError:
+            msg = f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
+            raise NoAnswer(msg) from None
+
+    return answer

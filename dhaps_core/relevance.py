@@ -1,0 +1,142 @@
+"""Which database items answer which query: class ids, label sets that overlap, or a matrix."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
+
+__all__ = ["Relevance"]
+
+
+@dataclass(frozen=True, eq=False)
+class Relevance:
+    """Relevance of m database items to q queries; build it with one of the three class methods.
+
+    The arrays given are read, never written and never copied as a whole.
+
+    Attributes:
+        kind: ``classes``, ``labels`` or ``matrix``.
+        query: class ids [q], labels [q c], or the relevance itself [q m].
+        database: class ids [m], labels [m c], or an empty tensor for a matrix.
+
+    Example:
+        >>> relevance = Relevance.labels(np.array([[1, 1, 0]]), np.array([[0, 1, 1], [0, 0, 1]]))
+        >>> relevance.rows(slice(None))
+        tensor([[ True, False]])
+    """
+
+    kind: Literal["classes", "labels", "matrix"]
+    query: Tensor
+    database: Tensor
+
+    @classmethod
+    def classes(cls, query: Tensor | np.ndarray, database: Tensor | np.ndarray) -> "Relevance":
+        """Relevance of items of the same class.
+
+        Args:
+            query: class ids [q], whole numbers from 0.
+            database: class ids [m].
+
+        Raises:
+            ValueError: if the ids are not whole numbers from 0 in one row.
+        """
+        ids = _tensor(query), _tensor(database)
+        for values in ids:
+            whole = not (values.is_floating_point() or values.dtype == torch.bool)
+            if values.ndim != 1 or not whole or (len(values) and values.min() < 0):
+                msg = (
+                    f"class ids must be whole numbers from 0, one for each item; got {values.dtype} of shape "
+                    f"{tuple(values.shape)}. An item without a class can be neither query nor database."
+                )
+                raise ValueError(msg)
+        return cls("classes", ids[0].long(), ids[1].long())
+
+    @classmethod
+    def labels(cls, query: Tensor | np.ndarray, database: Tensor | np.ndarray) -> "Relevance":
+        """Relevance of items that share at least one label.
+
+        Args:
+            query: 0 or 1 for each label [q c]; an item may have none, and then nothing is relevant to it.
+            database: 0 or 1 for each label [m c].
+
+        Raises:
+            ValueError: if the label sets have another shape or another value.
+        """
+        sets = _tensor(query), _tensor(database)
+        for values in sets:
+            fits = values.ndim == 2 and values.shape[1] == sets[0].shape[1]
+            if not fits or not ((values == 0) | (values == 1)).all():
+                msg = (
+                    "label sets must be 0 or 1 for each of the same labels; got shapes "
+                    f"{tuple(sets[0].shape)} and {tuple(sets[1].shape)}. Class ids go to Relevance.classes."
+                )
+                raise ValueError(msg)
+        return cls("labels", *(values.bool() for values in sets))
+
+    @classmethod
+    def matrix(cls, relevant: Tensor | np.ndarray) -> "Relevance":
+        """Relevance as it is given.
+
+        Args:
+            relevant: True where the database item (column) is relevant to the query (row), bool [q m].
+
+        Raises:
+            ValueError: if it is not a bool matrix.
+        """
+        values = _tensor(relevant)
+        if values.ndim != 2 or values.dtype != torch.bool:
+            msg = (
+                f"relevance must be a bool matrix [queries, database]; got {values.dtype} of shape "
+                f"{tuple(values.shape)}. Threshold graded relevance first."
+            )
+            raise ValueError(msg)
+        return cls("matrix", values, values.new_empty(0))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of queries and number of database items."""
+        return len(self.query), self.query.shape[1] if self.kind == "matrix" else len(self.database)
+
+    def rows(self, queries: slice | Int64[Tensor, " q"]) -> Bool[Tensor, "q m"]:
+        """Relevance of every database item to some of the queries.
+
+        Args:
+            queries: positions of queries.
+        """
+        chosen = self.query[queries]
+        if self.kind == "matrix":
+            return chosen
+        if self.kind == "classes":
+            return chosen[:, None] == self.database
+        # A float product is the fast way to count shared labels; any count above 0 survives rounding.
+        return chosen.float() @ self.database.float().T > 0
+
+    def pairs(self, queries: Int64[Tensor, " p"], items: Int64[Tensor, " p"]) -> Bool[Tensor, " p"]:
+        """Relevance of one database item to one query, p times.
+
+        Args:
+            queries: positions of queries.
+            items: positions of database items, one for each.
+        """
+        if self.kind == "matrix":
+            return self.query[queries, items]
+        left, right = self.query[queries], self.database[items]
+        return left == right if self.kind == "classes" else (left & right).any(1)
+
+    def to(self, device: torch.device) -> "Relevance":
+        """The same relevance on another device.
+
+        Args:
+            device: where the codes are.
+        """
+        return Relevance(self.kind, self.query.to(device), self.database.to(device))
+
+
+def _tensor(values: Tensor | np.ndarray) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    # torch warns about memory it may not write to, although nothing here writes.
+    return torch.from_numpy(values if values.flags.writeable else values.copy())

@@ -1,0 +1,52 @@
+"""A small table of the rounds of every run below a folder: ``python -m dhaps_core.report FOLDER``."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["find_runs", "round_table"]
+
+COLUMNS = {"round": "round", "items": "items_labelled", "answers": "answers", "mAP": "mAP@all", "P@100": "P@100"}
+
+
+def find_runs(folder: str | Path) -> dict[str, list[dict[str, Any]]]:
+    """Rounds of each run below a folder, by its path relative to the folder.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+    """
+    folder = Path(folder)
+    runs = {
+        path.parent.relative_to(folder).as_posix(): json.loads(path.read_text(encoding="utf-8"))["rounds"]
+        for path in sorted(folder.glob("**/metrics.json"))
+        if (path.parent / "settings.json").exists()
+    }
+    if not runs:
+        msg = f"{folder} must hold at least one run; got none. Run a notebook that writes there first."
+        raise FileNotFoundError(msg)
+    return runs
+
+
+def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Text table: one line per run and round; a metric that a run does not have is a dash."""
+    lines = [f"{'run':<24}" + "".join(f"{name:>9}" for name in COLUMNS)]
+    for name, rounds in runs.items():
+        for row in rounds:
+            cells = (row.get(key) for key in COLUMNS.values())
+            text = (f"{cell:.3f}" if isinstance(cell, float) else "-" if cell is None else str(cell) for cell in cells)
+            lines.append(f"{name:<24}" + "".join(f"{cell:>9}" for cell in text))
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table of a folder, and where its notebooks are."""
+    folder = Path(arguments[0])
+    sys.stdout.write(round_table(find_runs(folder)) + "\n")
+    for notebook in sorted(folder.glob("*.ipynb")):
+        sys.stdout.write(f"executed notebook: {notebook}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

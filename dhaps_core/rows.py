@@ -1,0 +1,115 @@
+"""Items as the rows that a network reads, and as the reference features that need no label."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from dhaps_core.items import Items
+
+__all__ = ["ImageRows", "augment", "feature_rows", "image_rows", "pixel_references"]
+
+
+class ImageRows:
+    """Images as float rows, standardised to about [-2, 2], augmented when asked.
+
+    Args:
+        pixels: 8-bit RGB of every item.
+        augmentation: applied to a float batch, or None.
+    """
+
+    def __init__(
+        self,
+        pixels: UInt8[Tensor, "n 3 side side"],
+        augmentation: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.pixels = pixels
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, positions: Tensor) -> Float[Tensor, "n 3 side side"]:
+        batch = (self.pixels[positions].float() - 127.5) / 64
+        return batch if self.augmentation is None else self.augmentation(batch)
+
+
+def augment(generator: torch.Generator, *, margin: float = 0.125) -> Callable[[Tensor], Tensor]:
+    """Random mirror and shift, as used for CIFAR-10: each image flips with probability 1/2 and moves.
+
+    Args:
+        generator: CPU generator of the draws.
+        margin: greatest shift, as a share of the side; the border is reflected.
+    """
+
+    def apply(batch: Tensor) -> Tensor:
+        n, _, height, width = batch.shape
+        border = int(round(margin * width))
+        flip = torch.rand(n, generator=generator) < 0.5
+        batch = torch.where(flip.to(batch.device)[:, None, None, None], batch.flip(3), batch)
+        padded = torch.nn.functional.pad(batch, [border] * 4, mode="reflect")
+        shift = torch.randint(2 * border + 1, (2, n), generator=generator).to(batch.device)
+        y = shift[0][:, None] + torch.arange(height, device=batch.device)
+        x = shift[1][:, None] + torch.arange(width, device=batch.device)
+        rows = torch.arange(n, device=batch.device)[:, None, None, None]
+        channels = torch.arange(3, device=batch.device)[None, :, None, None]
+        return padded[rows, channels, y[:, None, :, None], x[:, None, None, :]]
+
+    return apply
+
+
+def feature_rows(items: Items) -> Float[Tensor, "n d"]:
+    """The items' embeddings as a tensor that shares their memory.
+
+    Raises:
+        ValueError: if the items have no features.
+    """
+    if items.features is None:
+        msg = "items must have features; got images only. Embed them (dhaps_core.embed) or train from pixels."
+        raise ValueError(msg)
+    return torch.from_numpy(items.features)
+
+
+def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
+    """All images as 8-bit RGB squares in memory (3 side^2 bytes an item): scaled to fit, grey borders.
+
+    Args:
+        items: with images.
+        side: pixels.
+
+    Raises:
+        ValueError: if the items have no images.
+    """
+    if items.images is None:
+        msg = "items must have images; got features only. Train on the features."
+        raise ValueError(msg)
+    out = np.full((items.n, side, side, 3), 128, dtype=np.uint8)
+    for i in range(items.n):
+        image = Image.fromarray(items.images[i])
+        scale = side / max(image.size)
+        size = [max(1, round(length * scale)) for length in image.size]
+        small = np.asarray(image.resize((size[0], size[1]), Image.Resampling.BICUBIC))
+        top, left = (side - size[1]) // 2, (side - size[0]) // 2
+        out[i, top : top + size[1], left : left + size[0]] = small
+    return torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
+
+
+def pixel_references(
+    pixels: UInt8[Tensor, "n 3 side side"], train: Tensor, *, dims: int = 64, grid: int = 8
+) -> Float[Tensor, "n d"]:
+    """Features that need no label and no network: a grid of mean colours, centred, on its main directions.
+
+    Args:
+        pixels: 8-bit RGB images.
+        train: positions that mean and directions are taken from.
+        dims: most directions kept.
+        grid: cells along each side.
+    """
+    cells = torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, grid).flatten(1)
+    centred = cells - cells[train].mean(0)
+    covariance = centred[train].T @ centred[train] / len(train)
+    directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]
+    return centred @ directions

@@ -1,0 +1,107 @@
+"""Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from dhaps_core.methods.base import Method
+from dhaps_core.methods.dpsh import DPSH
+from dhaps_core.pool import Reading, Weights
+from dhaps_core.training import TrainingSettings
+
+__all__ = ["METHODS", "Settings"]
+
+METHODS: Mapping[str, type[Method]] = {"dpsh": DPSH}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run.
+
+    Attributes:
+        seed: the one seed; everything drawn derives from it.
+        bits: b, length of the codes.
+        picks: q, pairs chosen in a round.
+        acquisition: ``dhaps`` or ``random`` (the baseline on the same seeds).
+        question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
+            ``pairs`` asks whether the two are the same.
+        method: name of the training objective, one of :data:`METHODS`.
+        reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition`.
+        kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
+        space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
+        bandwidth_scale: 2 sigma^2 over the median squared distance of the space.
+        weights: of uncertainty, representativeness, diversity; None takes the reading's default.
+        beta: common factor of representativeness and diversity.
+        calibrated: whether uncertainty uses the log-odds fitted on the answers instead of theta.
+        implication: credit for each item of a pair per log of the number of items known to be the same as it,
+            so that answers which imply more come first (question ``pairs``).
+        budget_items: items that may be labelled in all, or None; the run stops there.
+        budget_answers: answers that may be given in all, or None.
+        side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
+        hidden: width of the network's hidden layer.
+        dropout: share dropped after it.
+        training: see :class:`dhaps_core.training.TrainingSettings`.
+
+    Raises:
+        ValueError: on a value outside its range, or a name that is not known.
+    """
+
+    seed: int = 0
+    bits: int = 32
+    picks: int = 10
+    acquisition: Literal["dhaps", "random"] = "dhaps"
+    question: Literal["classes", "pairs"] = "classes"
+    method: str = "dpsh"
+    reading: Reading = "closed"
+    kernel: Literal["invariant", "matched"] = "invariant"
+    space: Literal["embeddings", "codes", "relaxed"] = "embeddings"
+    bandwidth_scale: float = 0.1
+    weights: Weights | None = None
+    beta: float = 1.0
+    calibrated: bool = False
+    implication: float = 0.0
+    budget_items: int | None = None
+    budget_answers: int | None = None
+    side: int = 0
+    hidden: int = 1024
+    dropout: float = 0.3
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        choices = {
+            "acquisition": ("dhaps", "random"),
+            "question": ("classes", "pairs"),
+            "method": tuple(METHODS),
+            "reading": ("closed", "published"),
+            "kernel": ("invariant", "matched"),
+            "space": ("embeddings", "codes", "relaxed"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                msg = f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}."
+                raise ValueError(msg)
+        for name in ("bits", "picks"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be at least 1; got {getattr(self, name)}."
+                raise ValueError(msg)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Settings":
+        """Settings from what :meth:`to_json` gave.
+
+        Raises:
+            ValueError: on a name that is not a setting (a typo, or a file of a newer version).
+        """
+        unknown = set(stored) - {f.name for f in fields(cls)}
+        if unknown:
+            msg = f"settings must be known names; got {', '.join(sorted(unknown))}. Use the version that wrote them."
+            raise ValueError(msg)
+        values = dict(stored)
+        values["training"] = TrainingSettings(**values.get("training", {}))
+        if values.get("weights") is not None:
+            values["weights"] = Weights(**values["weights"])
+        return cls(**values)

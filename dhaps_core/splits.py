@@ -1,0 +1,119 @@
+"""Deterministic draws of queries and training items from a labelled or unlabelled collection.
+
+Every draw takes a ``numpy.random.Generator``; numpy may change its streams between releases (NEP 19), which
+is why a run stores the splits it drew (``Items.save_splits``) and does not draw them again.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["draw_per_class", "draw_uniform", "hold_out", "stratified_counts"]
+
+Positions = npt.NDArray[np.int64]
+
+
+def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -> npt.NDArray[np.int64]:
+    """Number of items to draw from each class: proportional to its size, by largest remainders.
+
+    Args:
+        sizes: items of each class, [c].
+        total: items to draw in all.
+        leave: items of each class that must remain (a class smaller than this gives none).
+
+    Returns:
+        Counts, [c], that sum to ``total``; equal remainders go to the lower class id.
+
+    Raises:
+        ValueError: if so many cannot be drawn.
+
+    Example:
+        >>> stratified_counts(np.array([6, 3, 1]), 5, leave=1).tolist()
+        [3, 2, 0]
+    """
+    room = np.maximum(sizes - leave, 0)
+    if not 0 <= total <= room.sum():
+        raise ValueError(
+            f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total}"
+        )
+    share = total * sizes / max(int(sizes.sum()), 1)
+    counts = np.minimum(np.floor(share).astype(np.int64), room)
+    by_remainder = np.argsort(counts - share, kind="stable")
+    while (short := total - int(counts.sum())) > 0:
+        open_classes = by_remainder[counts[by_remainder] < room[by_remainder]]
+        counts[open_classes[:short]] += 1
+    return counts
+
+
+def draw_per_class(
+    labels: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    *,
+    candidates: Positions,
+    generator: np.random.Generator,
+) -> Positions:
+    """Sorted positions of a uniform draw of ``counts[c]`` candidates from each class c, without replacement.
+
+    Args:
+        labels: class id of every item, [n].
+        counts: items to draw from each class, [c].
+        candidates: sorted positions to draw from.
+        generator: source of randomness; classes are drawn in the order of their ids.
+
+    Raises:
+        ValueError: if a class has fewer candidates than asked for.
+    """
+    of_candidates = labels[candidates]
+    chosen = []
+    for c, count in enumerate(counts):
+        members = candidates[of_candidates == c]
+        if count > len(members):
+            raise ValueError(f"class {c} must have at least {count} items to draw from; got {len(members)}")
+        chosen.append(generator.permutation(members)[:count])
+    return np.sort(np.concatenate(chosen)) if chosen else candidates[:0]
+
+
+def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Generator) -> Positions:
+    """Sorted positions of a uniform draw of ``total`` candidates without replacement."""
+    if not 0 <= total <= len(candidates):
+        raise ValueError(f"queries must be between 0 and {len(candidates)}, the items at hand; got {total}")
+    return np.sort(generator.permutation(candidates)[:total])
+
+
+def hold_out(
+    labels: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | None, n: int, queries: int, *, seed: int
+) -> tuple[dict[str, Positions], str]:
+    """Splits that hold out ``queries`` items and use all others as both train and database.
+
+    With class ids the draw is stratified and leaves at least one item of each class in the database.
+    Multi-label and unlabelled items are drawn uniformly: "so many per class" depends on the order in which
+    classes are served when an item has several, and no two published splits agree on one.
+
+    Args:
+        labels: class ids [n], multi-hot [n c] or none.
+        n: number of items.
+        queries: items to hold out; 0 is allowed.
+        seed: seed of the draw.
+
+    Returns:
+        The splits "train", "query" and "database", and the protocol in words.
+
+    Example:
+        >>> splits, protocol = hold_out(np.array([0, 0, 1, 1]), 4, 2, seed=0)
+        >>> len(splits["query"]), protocol
+        (2, '2 queries (stratified, seed 0); train = database = the other 2')
+    """
+    if labels is not None and len(labels) != n:
+        raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
+    everything = np.arange(n, dtype=np.int64)
+    generator = np.random.default_rng(seed)
+    if labels is not None and labels.ndim == 1:
+        ids = labels.astype(np.int64)
+        counts = stratified_counts(np.bincount(ids), queries, leave=1)
+        query = draw_per_class(ids, counts, candidates=everything, generator=generator)
+        how = "stratified"
+    else:
+        query = draw_uniform(everything, queries, generator=generator)
+        how = "uniform"
+    rest = np.setdiff1d(everything, query)
+    protocol = f"{queries} queries ({how}, seed {seed}); train = database = the other {len(rest)}"
+    return {"train": rest, "query": query, "database": rest}, protocol

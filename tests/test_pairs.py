@@ -1,0 +1,153 @@
+"""Pair distances, kernels and the MMD: hand-worked values, slow double loops, properties."""
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from dhaps_core.pairs import (
+    all_pairs_kernel_mean,
+    closed_mmd_squared,
+    item_kernel,
+    kernel_means,
+    median_bandwidth,
+    mmd_squared,
+    pair_distance,
+    pair_kernel,
+)
+
+BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+def random_codes(n, b, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 2, (n, b), generator=generator).to(dtype) * 2 - 1
+
+
+def slow_kernel(a, b, bandwidth):
+    return math.exp(-float((a - b).square().sum()) / (2 * bandwidth**2))
+
+
+def slow_invariant(x, t, bandwidth):
+    straight = slow_kernel(x[0], t[0], bandwidth) * slow_kernel(x[1], t[1], bandwidth)
+    swapped = slow_kernel(x[1], t[0], bandwidth) * slow_kernel(x[0], t[1], bandwidth)
+    return (straight + swapped) / 2
+
+
+def test_distance_by_hand():
+    # Hamming distances 1 and 0 straight, 2 and 3 swapped: 2 sqrt(1) + 0 against 2 sqrt(2) + 2 sqrt(3).
+    x = torch.tensor([[[1.0, 1, 1], [-1, -1, 1]]])
+    t = torch.tensor([[[1.0, 1, -1], [-1, -1, 1]]])
+    assert pair_distance(x, t).item() == pytest.approx(2.0)
+    assert pair_distance(x, t.flip(1)).item() == pytest.approx(2.0)
+
+
+def test_kernels_by_hand():
+    x = torch.tensor([[[1.0, 1], [-1, 1]]], dtype=torch.float64)
+    t = torch.tensor([[[1.0, 1], [1, -1]]], dtype=torch.float64)
+    # Hamming: a-a 0, b-b 2, b-a 1, a-b 1. sigma^2 = 2, so k = exp(-Hamming).
+    sigma = math.sqrt(2)
+    expected = (math.exp(-2) + math.exp(-2)) / 2
+    assert pair_kernel(x, t, bandwidth=sigma).item() == pytest.approx(expected)
+    # matched: min(0 + 2 sqrt 2, 2 + 2)^2 = 8, over 2 sigma^2 = 4.
+    assert pair_kernel(x, t, bandwidth=sigma, kind="matched").item() == pytest.approx(math.exp(-2))
+
+
+@BOTH
+def test_swap_changes_nothing(dtype):
+    x, t = random_codes(12, 8, 1, dtype).view(6, 2, 8), random_codes(10, 8, 2, dtype).view(5, 2, 8)
+    for function in (
+        pair_distance,
+        lambda p, q: pair_kernel(p, q, bandwidth=2.0),
+        lambda p, q: pair_kernel(p, q, bandwidth=2.0, kind="matched"),
+    ):
+        torch.testing.assert_close(function(x.flip(1), t), function(x, t))
+        torch.testing.assert_close(function(x, t.flip(1)), function(x, t))
+
+
+def test_item_kernel_on_codes_is_a_function_of_hamming_distance():
+    codes = random_codes(20, 16)
+    hamming = (codes[:, None] != codes[None]).sum(2)
+    expected = torch.exp(-2 * hamming.double() / 3.0**2)
+    torch.testing.assert_close(item_kernel(codes, codes, bandwidth=3.0), expected)
+
+
+def test_invariant_kernel_is_positive_definite_and_matched_is_not_always():
+    codes = random_codes(60, 6, 3).view(30, 2, 6)
+    assert torch.linalg.eigvalsh(pair_kernel(codes, codes, bandwidth=2.0)).min() > -1e-9
+    every = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=3)), dtype=torch.float64)
+    pairs = torch.stack([torch.stack(p) for p in itertools.combinations(every, 2)])
+    matched = pair_kernel(pairs, pairs, bandwidth=3.0, kind="matched")
+    assert torch.linalg.eigvalsh(matched).min() < -1e-3
+
+
+@BOTH
+def test_kernel_means_equal_the_double_loop(dtype):
+    points = torch.randn(37, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
+    slow = torch.tensor([[slow_kernel(a, b, 1.5) for b in points] for a in points], dtype=dtype).mean(1)
+    for block in (1, 8, 37, 64):
+        torch.testing.assert_close(kernel_means(points, bandwidth=1.5, block=block), slow)
+
+
+@pytest.mark.parametrize("population", ["ordered", "distinct"])
+def test_all_pairs_mean_equals_the_double_loop(population):
+    points = random_codes(9, 6)
+    pairs = torch.tensor([[0, 1], [3, 8], [5, 2]])
+    if population == "ordered":
+        everything = list(itertools.product(range(9), repeat=2))
+    else:
+        everything = list(itertools.combinations(range(9), 2))
+    slow = torch.tensor(
+        [
+            sum(slow_invariant(points[p], points[list(t)], 2.0) for t in everything) / len(everything)
+            for p in pairs
+        ],
+        dtype=points.dtype,
+    )
+    fast = all_pairs_kernel_mean(pairs, points, bandwidth=2.0, population=population)
+    torch.testing.assert_close(fast, slow)
+    if population == "ordered":
+        torch.testing.assert_close(fast, kernel_means(points, bandwidth=2.0)[pairs].prod(1))
+
+
+def test_closed_product_form_equals_the_double_loop_over_pairs():
+    points, chosen = random_codes(8, 5), torch.tensor([1, 4, 6])
+    population = torch.cartesian_prod(torch.arange(8), torch.arange(8))
+    supervised = torch.cartesian_prod(chosen, chosen)
+    slow = 0.0
+    for (x, y), sign in {("P", "P"): 1, ("S", "S"): 1, ("P", "S"): -2}.items():
+        sets = {"P": population, "S": supervised}
+        kernels = [slow_invariant(points[i], points[j], 2.0) for i in sets[x] for j in sets[y]]
+        slow += sign * sum(kernels) / len(kernels)
+    assert closed_mmd_squared(points, chosen, bandwidth=2.0) == pytest.approx(slow, abs=1e-12)
+    fast = mmd_squared(points[population], points[supervised], bandwidth=2.0)
+    assert float(fast) == pytest.approx(slow, abs=1e-12)
+
+
+def test_mmd_is_never_negative_and_zero_on_equal_sets():
+    for seed in range(20):
+        x, t = random_codes(12, 6, seed).view(6, 2, 6), random_codes(8, 6, seed + 99).view(4, 2, 6)
+        assert mmd_squared(x, t, bandwidth=2.0) > 0
+        assert mmd_squared(x, x.flip(1), bandwidth=2.0) == pytest.approx(0, abs=1e-12)
+    everyone = torch.arange(12)
+    assert closed_mmd_squared(random_codes(12, 6), everyone, bandwidth=2.0) == pytest.approx(0, abs=1e-12)
+
+
+def test_median_bandwidth():
+    points = torch.tensor([[0.0], [1.0], [3.0]])  # squared distances 1, 4, 9
+    generator = torch.Generator().manual_seed(0)
+    assert median_bandwidth(points, generator=generator) == pytest.approx(math.sqrt(2))
+    assert median_bandwidth(points, generator=generator, scale=0.5) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="must not all be equal"):
+        median_bandwidth(torch.ones(5, 2), generator=generator)
+
+
+def test_errors_say_what_must_hold():
+    x = random_codes(4, 3).view(2, 2, 3)
+    with pytest.raises(ValueError, match="positive number; got 0"):
+        pair_kernel(x, x, bandwidth=0.0)
+    with pytest.raises(ValueError, match="at least one; got 0 and 2"):
+        mmd_squared(x[:0], x, bandwidth=1.0)
+    with pytest.raises(ValueError, match="got none"):
+        closed_mmd_squared(x[0], torch.zeros(0, dtype=torch.long), bandwidth=1.0)

@@ -1,0 +1,191 @@
+"""The training loop and its shared terms: hand-worked values, and every kind of poor supervision."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dhaps_core.methods.base import balanced_mean
+from dhaps_core.methods.dpsh import DPSH, pairwise_likelihood
+from dhaps_core.network import Dropout, HashNetwork, ResidualCNN, encode
+from dhaps_core.pairs import closed_mmd_squared
+from dhaps_core.training import Cancelled, TrainingSettings, code_mmd, similarity_loss, train
+
+FAST = TrainingSettings(least=30, most=30, batch=32, unlabelled_batch=32)
+
+
+class Given:
+    """Supervision written down as a matrix of relations."""
+
+    def __init__(self, supervised, relation):
+        self.supervised = np.asarray(supervised, dtype=np.int64)
+        self.relation = np.asarray(relation, dtype=np.int8)
+
+    def similarity_matrix(self, positions):
+        return self.relation[np.ix_(positions, positions)]
+
+
+def two_blobs(n=40):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(n) % 2
+    points = torch.randn(n, 6, generator=generator) * 0.3 + labels[:, None] * 2 - 1
+    relation = torch.where(labels[:, None] == labels, 1, -1).numpy()
+    return points, labels, relation
+
+
+def run(points, supervision, *, seed=0, network=None, method=None, settings=FAST, references="points", **more):
+    network = network or HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(seed))
+    losses = train(
+        network,
+        method or DPSH(),
+        points,
+        supervision,
+        pool=torch.arange(len(points)),
+        references=points if isinstance(references, str) else references,
+        settings=settings,
+        generator=torch.Generator().manual_seed(seed),
+        **more,
+    )
+    return network, losses
+
+
+def test_pairwise_likelihood_by_hand():
+    theta = torch.tensor([[0.0, 2.0], [-3.0, 1.0]])
+    similar = torch.tensor([[1, -1], [1, 0]], dtype=torch.int8)
+    expected = [[math.log(2), math.log1p(math.exp(2))], [math.log1p(math.exp(-3)) + 3, math.log1p(math.e)]]
+    torch.testing.assert_close(pairwise_likelihood(theta, similar), torch.tensor(expected))
+
+
+def test_balanced_mean_weighs_both_kinds_equally():
+    values = torch.tensor([[9.0, 1, 2], [1, 9, 4], [2, 4, 9]])
+    both = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
+    assert float(balanced_mean(values, both)) == (1 + 3) / 2  # diagonal left out; (2 + 4 + 2 + 4) / 4 = 3
+    assert float(balanced_mean(values, both.clamp_max(0))) == 3
+    assert float(balanced_mean(values, both * 0)) == 0
+
+
+def test_similarity_loss_by_hand():
+    u = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    features = torch.tensor([[2.0, 0.0], [1.0, 1.0]])
+    cosine = 1 / math.sqrt(2)
+    assert float(similarity_loss(u, features)) == pytest.approx((2 * (0 - cosine) ** 2) / 4)
+
+
+def test_code_mmd_is_the_product_form():
+    u = torch.tanh(torch.randn(9, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    chosen = torch.tensor([0, 3, 7])
+    assert float(code_mmd(u, u[chosen])) == pytest.approx(closed_mmd_squared(u, chosen, bandwidth=2.0))
+    assert float(code_mmd(u, u)) == pytest.approx(0, abs=1e-12)
+
+
+def test_loss_falls_and_codes_separate_two_blobs():
+    points, labels, relation = two_blobs()
+    network, losses = run(points, Given(range(40), relation))
+    _, first = run(points, Given(range(40), relation), settings=replace(FAST, least=1, most=1))
+    assert losses["likelihood"] < first["likelihood"]
+    codes = encode(network, points).sign()
+    within = (codes[labels == 0][0] == codes[labels == 0]).float().mean()
+    across = (codes[labels == 0][0] == codes[labels == 1]).float().mean()
+    assert within > across + 0.3
+
+
+def test_same_seed_same_weights_and_no_global_randomness():
+    points, _, relation = two_blobs()
+    state = torch.get_rng_state()
+    np_state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state is what is checked
+    a, _ = run(points, Given(range(40), relation))
+    torch.manual_seed(123)
+    b, _ = run(points, Given(range(40), relation))
+    c, _ = run(points, Given(range(40), relation), seed=1)
+    for x, y in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(x, y)
+    assert not torch.equal(a.hash.weight, c.hash.weight)
+    assert (np.random.get_state()[1] == np_state).all()  # noqa: NPY002
+    torch.set_rng_state(state)
+
+
+@pytest.mark.parametrize(
+    "supervised, relation",
+    [
+        (range(4), np.ones((40, 40))),  # one class only, only similar answers
+        (range(4), -np.ones((40, 40))),  # only different answers
+        ([3], np.ones((40, 40))),  # a single item
+        ([], np.zeros((40, 40))),  # no label at all: the unsupervised start
+        (range(4), np.zeros((40, 40))),  # only "unsure"
+    ],
+)
+def test_poor_supervision_trains(supervised, relation):
+    points, _, _ = two_blobs()
+    network, losses = run(points, Given(supervised, relation), settings=replace(FAST, mmd=0.5))
+    assert all(math.isfinite(value) for value in losses.values())
+    assert encode(network, points).isfinite().all()
+
+
+def test_batch_of_one_trains_from_embeddings_and_pixels():
+    points, _, relation = two_blobs()
+    tiny = replace(FAST, batch=1, unlabelled_batch=1, least=3, most=3)
+    run(points, Given(range(4), relation), settings=tiny)
+    images = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    backbone = ResidualCNN(8, generator=torch.Generator().manual_seed(0))
+    network = HashNetwork(backbone.features, 8, backbone=backbone, generator=torch.Generator().manual_seed(0))
+    _, losses = run(images, Given(range(4), relation), network=network, references=points, settings=tiny)
+    assert math.isfinite(losses["similarity"])
+
+
+def test_encoding_one_equals_encoding_a_batch():
+    images = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    backbone = ResidualCNN(8, generator=torch.Generator().manual_seed(0))
+    network = HashNetwork(backbone.features, 12, backbone=backbone, generator=torch.Generator().manual_seed(0))
+    whole = encode(network, images)
+    single = torch.cat([encode(network, images, torch.tensor([i])) for i in range(6)])
+    torch.testing.assert_close(single, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_any_module_is_a_backbone():
+    points, _, relation = two_blobs()
+    network = HashNetwork(
+        4, 8, backbone=nn.Linear(6, 4), hidden=0, generator=torch.Generator().manual_seed(0)
+    )
+    _, losses = run(points, Given(range(8), relation), network=network)
+    assert math.isfinite(losses["likelihood"])
+
+
+def test_progress_can_cancel():
+    points, _, relation = two_blobs()
+    seen = []
+
+    def progress(step, steps, loss):
+        seen.append((step, steps, loss))
+        return step == 3
+
+    with pytest.raises(Cancelled, match="step 3 of 30"):
+        run(points, Given(range(40), relation), progress=progress)
+    assert [step for step, _, _ in seen] == [1, 2, 3]
+
+
+def test_number_of_steps_follows_the_labels():
+    settings = TrainingSettings(epochs=50, least=200, most=1500, batch=256)
+    assert [settings.steps(n) for n in (0, 500, 5000, 50_000)] == [200, 200, 977, 1500]
+
+
+def test_dropout_keeps_the_mean_and_needs_a_generator():
+    layer = Dropout(0.25)
+    x = torch.ones(1000, 10)
+    with pytest.raises(ValueError, match="needs a generator"):
+        layer(x)
+    layer.generator = torch.Generator().manual_seed(0)
+    assert float(layer(x).mean()) == pytest.approx(1, abs=0.03)
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_nothing_to_learn_from_and_diverging_losses_are_errors():
+    points, _, relation = two_blobs()
+    with pytest.raises(ValueError, match="needs answers or reference features; got neither"):
+        run(points, Given([], relation), references=None)
+    with pytest.raises(ValueError, match="loss must be finite; got nan at step 0"):
+        run(points * float("nan"), Given(range(4), relation))
+    with pytest.raises(ValueError, match="features and bits must be at least 1; got 6 and 0"):
+        HashNetwork(6, 0, generator=torch.Generator())

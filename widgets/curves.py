@@ -1,0 +1,102 @@
+"""Figures of finished rounds: learning curves and precision at k, as plain matplotlib figures.
+
+Figures are made without pyplot: no global state, nothing to close.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "figure_png", "learning_curves", "precision_curves"]
+
+Runs = Mapping[str, Sequence[Mapping[str, Any]]]
+COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
+NAMES = {"dhaps": "DH-APS", "random": "random"}
+
+
+def figure_png(figure: Figure, *, dpi: int = 110) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def learning_curves(
+    runs: Runs, *, metrics: Sequence[str] = ("mAP@all", "P@100"), against: str = "items_labelled"
+) -> Figure:
+    """Each metric against the labels given: mean over the runs of a group, and their range as a band.
+
+    Args:
+        runs: rounds by name; the part of the name before the first slash is the group.
+        metrics: names of metrics, one panel each.
+        against: the budget on the x axis, ``items_labelled`` or ``answers``.
+    """
+    figure = Figure(figsize=(4.6 * len(metrics), 3.6), layout="constrained")
+    for axes, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics))), metrics, strict=True):
+        for group, members in _groups(runs).items():
+            x, values = _aligned(members, against, metric)
+            if not len(x):
+                continue
+            colour = COLOURS.get(group)
+            line = axes.plot(x, values.mean(0), marker="o", ms=4, color=colour, label=_label(group, members))
+            axes.fill_between(x, values.min(0), values.max(0), color=line[0].get_color(), alpha=0.15, lw=0)
+        axes.set(xlabel=against.replace("_", " "), ylabel=metric)
+        _clean(axes)
+        if axes.lines:
+            axes.legend(frameon=False)
+    return figure
+
+
+def precision_curves(runs: Runs, *, number: int | None = None) -> Figure:
+    """Precision at k of one round (the last that all runs have), mean and range over the runs of a group.
+
+    Args:
+        runs: rounds by name; the part before the first slash is the group.
+        number: the round; None takes the last common one.
+    """
+    figure = Figure(figsize=(5.2, 3.8), layout="constrained")
+    axes = figure.subplots()
+    last = min(len(rounds) for rounds in runs.values()) - 1 if number is None else number
+    for group, members in _groups(runs).items():
+        tables = [rounds[last]["precision_at"] for rounds in members if "precision_at" in rounds[last]]
+        if not tables:
+            continue
+        k = [int(name) for name in tables[0]]
+        values = np.array([list(table.values()) for table in tables])
+        line = axes.plot(k, values.mean(0), marker="o", ms=3, color=COLOURS.get(group), label=_label(group, members))
+        axes.fill_between(k, values.min(0), values.max(0), color=line[0].get_color(), alpha=0.15, lw=0)
+    axes.set(xlabel="k", ylabel="precision@k", xscale="log", title=f"after round {last}")
+    _clean(axes)
+    if axes.lines:
+        axes.legend(frameon=False)
+    return figure
+
+
+def _groups(runs: Runs) -> dict[str, list[Sequence[Mapping[str, Any]]]]:
+    groups: dict[str, list[Sequence[Mapping[str, Any]]]] = {}
+    for name, rounds in runs.items():
+        groups.setdefault(name.split("/")[0], []).append(rounds)
+    return groups
+
+
+def _aligned(
+    members: Sequence[Sequence[Mapping[str, Any]]], against: str, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Budget and values [runs, rounds] of the rounds that every run of the group has."""
+    common = min(len(rounds) for rounds in members)
+    rows = [[row for row in rounds[:common] if metric in row] for rounds in members]
+    values = np.array([[row[metric] for row in rounds] for rounds in rows])
+    return np.array([row[against] for row in rows[0]]), values
+
+
+def _label(group: str, members: Sequence[Any]) -> str:
+    seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
+    return NAMES.get(group, group) + seeds
+
+
+def _clean(axes: Any) -> None:
+    axes.grid(alpha=0.25, lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
