@@ -86,7 +86,7 @@ class Selection:
     """
 
     pairs: Int[Tensor, "q 2"]
-    scores: Mapping[str, Float[Tensor, "q"]]
+    scores: Mapping[str, Float[Tensor, " q"]]
     certificate: Certificate
 
 
@@ -102,12 +102,12 @@ def select_pairs(
     weights: Weights | None = None,
     beta: float = 1.0,
     labelled_pairs: Int[Tensor, "l 2"] | None = None,
-    labelled_items: Int[Tensor, "s"] | None = None,
-    candidates: Bool[Tensor, "n"] | None = None,
+    labelled_items: Int[Tensor, " s"] | None = None,
+    candidates: Bool[Tensor, " n"] | None = None,
     known: Known | None = None,
-    credit: Float[Tensor, "n"] | None = None,
+    credit: Float[Tensor, " n"] | None = None,
     calibration: Calibration | None = None,
-    means: Float[Tensor, "n"] | None = None,
+    means: Float[Tensor, " n"] | None = None,
     generator: torch.Generator | None = None,
 ) -> Selection:
     """Pairs to ask next, at most ``picks``, each item used at most once.
@@ -140,7 +140,7 @@ def select_pairs(
             defined; the message says which.
     """
     n, device = len(relaxed), relaxed.device
-    _check(relaxed, space, picks, beta, reading, kernel, solver)
+    _check(relaxed, space, picks=picks, beta=beta, reading=reading, kernel=kernel, solver=solver)
     none = torch.zeros(0, dtype=torch.long, device=device)
     pool = Pool(
         relaxed=relaxed,
@@ -184,7 +184,7 @@ def select_pairs(
 
 
 def select_random(
-    candidates: Bool[Tensor, "n"], *, picks: int, generator: torch.Generator, known: Known | None = None
+    candidates: Bool[Tensor, " n"], *, picks: int, generator: torch.Generator, known: Known | None = None
 ) -> Int[Tensor, "q 2"]:
     """Random disjoint pairs of candidate items, none of them known: the baseline on the same footing.
 
@@ -211,7 +211,7 @@ def select_random(
 
 def separate_terms(
     pool: Pool, pairs: Int[Tensor, "q 2"], kernel: Kernel = "invariant"
-) -> dict[str, Float[Tensor, "q"]]:
+) -> dict[str, Float[Tensor, " q"]]:
     """What each pick added to the objective, term by term, replayed in the order of picking.
 
     Args:
@@ -282,9 +282,7 @@ def _explicit(
 
 def _shortlist(pool: Pool) -> Int[Tensor, "u 2"]:
     """Pairs with the best linear cost among the items with the greatest kernel means."""
-    items = torch.where(pool.candidates, pool.means, -1.0).topk(
-        min(2048, int(pool.candidates.sum()))
-    ).indices
+    items = torch.where(pool.candidates, pool.means, -1.0).topk(min(2048, int(pool.candidates.sum()))).indices
     uncertain, mean, _, _ = pool.published_scale
     cost = uncertain * pool.uncertainties(items, items) - mean * pool.means[items, None] * pool.means[items]
     cost -= pool.credit[items, None] + pool.credit[items]
@@ -306,15 +304,18 @@ def _pairs_among(pool: Pool) -> int:
     return count * (count - 1) // 2
 
 
-def _positions(pool: Pool) -> Int[Tensor, "n"]:
+def _positions(pool: Pool) -> Int[Tensor, " n"]:
     return torch.arange(len(pool.means), device=pool.means.device)
 
 
 def _check(
-    relaxed: Tensor, space: Tensor, picks: int, beta: float, reading: str, kernel: str, solver: str
+    relaxed: Tensor, space: Tensor, *, picks: int, beta: float, reading: str, kernel: str, solver: str
 ) -> None:
-    choices = {"reading": (reading, ("closed", "published")), "kernel": (kernel, ("invariant", "matched"))}
-    choices["solver"] = (solver, ("greedy", "exhaustive", "relaxed"))
+    choices = {
+        "reading": (reading, ["closed", "published"]),
+        "kernel": (kernel, ["invariant", "matched"]),
+        "solver": (solver, ["greedy", "exhaustive", "relaxed"]),
+    }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
             msg = f"{name} must be one of {', '.join(allowed)}; got {value!r}."
@@ -328,7 +329,7 @@ def _check(
     if len(relaxed) != len(space) or len(relaxed) < 2:
         msg = f"relaxed and space must describe the same items, 2 or more; got {len(relaxed)}, {len(space)}."
         raise ValueError(msg)
-    for name, value in (("relaxed", relaxed), ("space", space)):
-        if not bool(value.isfinite().all()):
-            msg = f"{name} must be finite; got {int((~value.isfinite()).sum())} values that are not."
+    for name, points in (("relaxed", relaxed), ("space", space)):
+        if not bool(points.isfinite().all()):
+            msg = f"{name} must be finite; got {int((~points.isfinite()).sum())} values that are not."
             raise ValueError(msg)

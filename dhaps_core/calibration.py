@@ -11,7 +11,7 @@ from dhaps_core.pool import Calibration
 __all__ = ["fit_calibration", "probability_same"]
 
 
-def fit_calibration(theta: Float[Tensor, "p"], relation: Int8[Tensor, "p"]) -> Calibration:
+def fit_calibration(theta: Float[Tensor, " p"], relation: Int8[Tensor, " p"]) -> Calibration:
     """Line slope * theta + intercept whose logistic is the share of similar pairs at that theta.
 
     With many classes most pairs are dissimilar, so theta = 0 is far from even odds. Platt's smoothed targets

@@ -52,7 +52,7 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
 
 
 def _best_of_prefix(
-    pool: Pool, h: Float[Tensor, "n"], inverse: float, available: int
+    pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int
 ) -> tuple[Int[Tensor, "2"] | None, float, int]:
     """The exact best pair, its margin to everything unscored, and how many pairs were scored."""
     size = 64
@@ -78,7 +78,7 @@ def _best_of_prefix(
         size *= 4
 
 
-def _kernel_sums(pool: Pool, chosen: Int[Tensor, "s"], block: int = 1024) -> Float[Tensor, "n"]:
+def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Float[Tensor, " n"]:
     sums = torch.zeros_like(pool.means)
     everyone = torch.arange(len(sums), device=sums.device)
     for part in chosen.split(block):
@@ -131,7 +131,7 @@ class _Rows:
         self.taken = 0
         self.rest = self._first_bounds()  # bound on the pairs of a row that are not kept
 
-    def _first_bounds(self) -> Float[Tensor, "n"]:
+    def _first_bounds(self) -> Float[Tensor, " n"]:
         uncertain, mean, _, diverse = self.pool.published_scale
         credit = self.pool.credit
         candidates = self.pool.candidates
@@ -175,7 +175,7 @@ class _Rows:
         self.cost[gone] = float("inf")
         self.static[gone] = float("inf")
 
-    def _scan(self, rows: Int[Tensor, "r"]) -> None:
+    def _scan(self, rows: Int[Tensor, " r"]) -> None:
         pool = self.pool
         uncertain, mean, labelled, diverse = pool.published_scale
         columns = self.free.nonzero().flatten()
@@ -205,7 +205,7 @@ class _Rows:
         self.rest[rows] = values[:, kept] if values.shape[1] > kept else float("inf")
         self.fresh[rows] = self.taken
 
-    def _update(self, rows: Int[Tensor, "r"]) -> None:
+    def _update(self, rows: Int[Tensor, " r"]) -> None:
         diverse = self.pool.published_scale[3]
         partners = self.partners[rows]
         first, second = self.to_first[:, : self.taken], self.to_second[:, : self.taken]

@@ -86,12 +86,12 @@ def pair_kernel(
         x: pairs of points.
         t: pairs of points.
         bandwidth: sigma, above 0.
-        kind: ``invariant`` = 1/2 [k(x_a,t_a) k(x_b,t_b) + k(x_b,t_a) k(x_a,t_b)] averages over the swap: it is
-            positive definite, and its sums over all pairs factorise. ``matched`` = exp(-d(x,t)^2 / 2 sigma^2)
-            takes the better order, as published: it is not positive definite in general.
+        kind: ``invariant`` = 1/2 [k(x_a,t_a) k(x_b,t_b) + k(x_b,t_a) k(x_a,t_b)] averages over the swap:
+            it is positive definite, and its sums over all pairs factorise. ``matched`` takes the better
+            order, exp(-d(x,t)^2 / 2 sigma^2), as published: it is not positive definite in general.
 
     Raises:
-        ValueError: on an unknown kind or a bandwidth that is not positive.
+        ValueError: on a bandwidth that is not a positive number.
 
     Example:
         >>> x = torch.tensor([[[1.0], [-1.0]]])
@@ -101,9 +101,6 @@ def pair_kernel(
     if kind == "matched":
         _check_bandwidth(bandwidth)
         return torch.exp(-pair_distance(x, t).square() / (2 * bandwidth**2))
-    if kind != "invariant":
-        msg = f"kind must be 'invariant' or 'matched'; got {kind!r}."
-        raise ValueError(msg)
     a, b = x.unbind(1)
     t_a, t_b = t.unbind(1)
     straight = item_kernel(a, t_a, bandwidth=bandwidth) * item_kernel(b, t_b, bandwidth=bandwidth)
@@ -166,9 +163,7 @@ def median_bandwidth(
     return float((scale * squared.median() / 2).sqrt())
 
 
-def kernel_means(
-    points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 1024
-) -> Float[Tensor, "n"]:
+def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 1024) -> Float[Tensor, " n"]:
     """Mean kernel of every item with the whole collection, m(a) = mean_i k(a, i), exact.
 
     The matrix of kernels is symmetric, so each block above the diagonal serves its rows and its columns:
@@ -199,7 +194,7 @@ def all_pairs_kernel_mean(
     *,
     bandwidth: float,
     population: Literal["ordered", "distinct"] = "ordered",
-) -> Float[Tensor, "p"]:
+) -> Float[Tensor, " p"]:
     """Mean invariant kernel of the given pairs with *all* pairs of the collection, by factorisation.
 
     Args:
@@ -228,10 +223,10 @@ def all_pairs_kernel_mean(
 
 def closed_mmd_squared(
     points: Float[Tensor, "n d"],
-    labelled: Int[Tensor, "s"],
+    labelled: Int[Tensor, " s"],
     *,
     bandwidth: float,
-    means: Float[Tensor, "n"] | None = None,
+    means: Float[Tensor, " n"] | None = None,
 ) -> float:
     """Squared MMD between all pairs P x P of the collection and all pairs S x S of the labelled items.
 

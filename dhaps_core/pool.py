@@ -52,7 +52,7 @@ class Calibration:
 
 
 def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
-    """Greatest pairwise negative log-likelihood over the answer y, least (log 2) where the model is undecided.
+    """Greatest pairwise negative log-likelihood over the answer, least (log 2) where the model is undecided.
 
     Args:
         theta: log-odds of "similar".
@@ -83,7 +83,7 @@ class Pool:
         labelled_pairs: L of the reading ``published``.
         labelled_items: S of the reading ``closed``.
         picks: q, pairs to choose.
-        reading: see DESIGN of the two readings in :mod:`dhaps_core.acquisition`.
+        reading: see :mod:`dhaps_core.acquisition`.
         weights: weights of the three terms.
         beta: common factor of representativeness and diversity.
         credit: subtracted from a pair's cost for each of its items (answers that imply more).
@@ -94,15 +94,15 @@ class Pool:
     relaxed: Float[Tensor, "n b"]
     space: Float[Tensor, "n d"]
     bandwidth: float
-    means: Float[Tensor, "n"]
-    candidates: Bool[Tensor, "n"]
+    means: Float[Tensor, " n"]
+    candidates: Bool[Tensor, " n"]
     labelled_pairs: Int[Tensor, "l 2"]
-    labelled_items: Int[Tensor, "s"]
+    labelled_items: Int[Tensor, " s"]
     picks: int
     reading: Reading
     weights: Weights
     beta: float
-    credit: Float[Tensor, "n"]
+    credit: Float[Tensor, " n"]
     calibration: Calibration
     known: Known | None
 
@@ -130,20 +130,20 @@ class Pool:
 
     @property
     def closed_scale(self) -> float:
-        """Factor of the item-level kernel terms, reading ``closed``: they are in units of the largest mean."""
+        """Factor of the item-level kernel terms, reading ``closed``: in units of the largest mean."""
         return self.beta / float(self.means.max())
 
-    def uncertainties(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Float[Tensor, "p r"]:
+    def uncertainties(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
         """Uncertainty of every pair of ``rows`` with ``columns``."""
         theta = self.relaxed[rows] @ self.relaxed[columns].T / 2
         return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
 
-    def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, "p"]:
+    def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Uncertainty of the given pairs."""
         theta = (self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1) / 2
         return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
 
-    def kernels(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Float[Tensor, "p r"]:
+    def kernels(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
         """Item kernel of ``rows`` with ``columns``, on the space."""
         return item_kernel(self.space[rows], self.space[columns], bandwidth=self.bandwidth)
 
@@ -153,7 +153,7 @@ class Pool:
         """Pair kernel of the given pairs, on the space."""
         return pair_kernel(self.space[pairs], self.space[others], bandwidth=self.bandwidth, kind=kind)
 
-    def forbidden(self, rows: Int[Tensor, "p"], columns: Int[Tensor, "r"]) -> Bool[Tensor, "p r"]:
+    def forbidden(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Bool[Tensor, "p r"]:
         """Pairs that must not be asked: an item with itself, answered or implied pairs."""
         out = rows[:, None] == columns[None]
         if self.known is not None:

@@ -26,16 +26,16 @@ class QuadraticForm:
     """Objective over the indicator of the listed pairs: c'a + 1/2 a'Ha."""
 
     pairs: Int[Tensor, "u 2"]
-    linear: Float[Tensor, "u"]
+    linear: Float[Tensor, " u"]
     quadratic: Float[Tensor, "u u"]
     picks: int
 
-    def value(self, chosen: Int[Tensor, "q"]) -> float:
+    def value(self, chosen: Int[Tensor, " q"]) -> float:
         """Objective of a set of listed pairs."""
         within = self.quadratic[chosen][:, chosen].sum() / 2
         return float(self.linear[chosen].sum() + within)
 
-    def disjoint(self, chosen: Int[Tensor, "q"]) -> bool:
+    def disjoint(self, chosen: Int[Tensor, " q"]) -> bool:
         """Whether no item is used twice."""
         items = self.pairs[chosen].flatten()
         return len(items.unique()) == len(items)
@@ -48,7 +48,7 @@ def quadratic_form(
     kind: Kernel = "invariant",
     population: Int[Tensor, "r 2"] | None = None,
 ) -> QuadraticForm:
-    """Objective of a round over the given pairs; differences between sets of q pairs are those of the reading.
+    """Objective of a round over the given pairs; differences between sets are those of the reading.
 
     Args:
         pool: the round.
@@ -69,9 +69,7 @@ def quadratic_form(
     return replace(form, linear=form.linear - credit)
 
 
-def _published(
-    pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None
-) -> QuadraticForm:
+def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
     uncertain, mean, labelled, diverse = pool.published_scale
     if population is None:
         if kind == "matched":
@@ -105,7 +103,7 @@ def _closed(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) 
     return QuadraticForm(pairs, linear, diverse * quadratic, pool.picks)
 
 
-def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, "q"]:
+def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, " q"]:
     """The best set of disjoint pairs, by trying every one.
 
     Raises:
@@ -126,7 +124,7 @@ def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, "q"]:
     return best
 
 
-def solve_greedy(form: QuadraticForm) -> Int[Tensor, "q"]:
+def solve_greedy(form: QuadraticForm) -> Int[Tensor, " q"]:
     """Cheapest pair first, every cost updated after each pick; fewer than q when no disjoint pair is left."""
     cost = form.linear + form.quadratic.diagonal() / 2
     chosen: list[Tensor] = []
@@ -139,7 +137,7 @@ def solve_greedy(form: QuadraticForm) -> Int[Tensor, "q"]:
     return torch.stack(chosen) if chosen else form.pairs.new_zeros(0)
 
 
-def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor, "q"], float]:
+def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor, " q"], float]:
     """Relaxation over [0, 1]^u, rounded, then improved by best swaps; and a lower bound on every set.
 
     Accelerated projected gradient on the capped simplex. The bound is the value minus the Frank-Wolfe gap: it
@@ -164,7 +162,7 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
     return _improve_by_swaps(form, _round(form, point)), value - gap
 
 
-def _project_capped_simplex(v: Float[Tensor, "u"], q: int) -> Float[Tensor, "u"]:
+def _project_capped_simplex(v: Float[Tensor, " u"], q: int) -> Float[Tensor, " u"]:
     """Nearest point with entries in [0, 1] and sum q: a shift found by bisection."""
     low, high = v.min() - 1, v.max()
     for _ in range(60):
@@ -174,7 +172,7 @@ def _project_capped_simplex(v: Float[Tensor, "u"], q: int) -> Float[Tensor, "u"]
     return (v - (low + high) / 2).clamp(0, 1)
 
 
-def _round(form: QuadraticForm, point: Float[Tensor, "u"]) -> Int[Tensor, "q"]:
+def _round(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Tensor, " q"]:
     chosen: list[int] = []
     used: set[int] = set()
     for place in point.argsort(descending=True, stable=True).tolist():
@@ -185,7 +183,7 @@ def _round(form: QuadraticForm, point: Float[Tensor, "u"]) -> Int[Tensor, "q"]:
     return torch.tensor(chosen, device=form.pairs.device)
 
 
-def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, "q"]) -> Int[Tensor, "q"]:
+def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
     """Exchange one chosen pair for one outside while that lowers the objective."""
     while True:
         load = form.linear + form.quadratic[:, chosen].sum(1)

@@ -13,7 +13,7 @@ from dhaps_core.items import Items
 __all__ = ["NoAnswer", "Question", "Source", "csv_source", "label_oracle"]
 
 
-class NoAnswer(LookupError):
+class NoAnswer(LookupError):  # noqa: N818 - the name of the thing, as one would say it
     """The source of answers cannot answer this question."""
 
 
@@ -80,7 +80,9 @@ def csv_source(path: str | Path) -> Source:
         try:
             return known[question.kind, tuple(sorted(question.keys))]
         except KeyError:
-            msg = f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
+            msg = (
+                f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
+            )
             raise NoAnswer(msg) from None
 
     return answer

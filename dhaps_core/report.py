@@ -8,7 +8,13 @@ from typing import Any
 
 __all__ = ["find_runs", "round_table"]
 
-COLUMNS = {"round": "round", "items": "items_labelled", "answers": "answers", "mAP": "mAP@all", "P@100": "P@100"}
+COLUMNS = {
+    "round": "round",
+    "items": "items_labelled",
+    "answers": "answers",
+    "mAP": "mAP@all",
+    "P@100": "P@100",
+}
 
 
 def find_runs(folder: str | Path) -> dict[str, list[dict[str, Any]]]:
@@ -35,7 +41,10 @@ def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
     for name, rounds in runs.items():
         for row in rounds:
             cells = (row.get(key) for key in COLUMNS.values())
-            text = (f"{cell:.3f}" if isinstance(cell, float) else "-" if cell is None else str(cell) for cell in cells)
+            text = (
+                f"{cell:.3f}" if isinstance(cell, float) else "-" if cell is None else str(cell)
+                for cell in cells
+            )
             lines.append(f"{name:<24}" + "".join(f"{cell:>9}" for cell in text))
     return "\n".join(lines)
 

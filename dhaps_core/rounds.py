@@ -1,7 +1,7 @@
 """The active session: propose pairs, collect answers, train, evaluate; all of it in a run folder.
 
-A round is a pure function of the items, the answers up to a watermark, the settings and the seed. So a session
-that was killed and reopened asks the same next question, and ends with the same numbers.
+A round is a pure function of the items, the answers up to a watermark, the settings and the seed. So a
+session that was killed and reopened asks the same next question, and ends with the same numbers.
 
 A run folder holds::
 
@@ -29,13 +29,15 @@ from dhaps_core.answers import Value
 from dhaps_core.calibration import fit_calibration
 from dhaps_core.closure import Closure
 from dhaps_core.codes import pack, sign, unpack
+from dhaps_core.histograms import distance_histograms
 from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
-from dhaps_core.metrics import Relevance, distance_histograms, summarise
+from dhaps_core.metrics import evaluate, precision_at_k, precision_recall_curve
 from dhaps_core.model import Model
 from dhaps_core.network import relax
 from dhaps_core.pairs import kernel_means, median_bandwidth
 from dhaps_core.questions import Question, Source
+from dhaps_core.relevance import Relevance
 from dhaps_core.run_folder import RunFolder
 from dhaps_core.search import HammingIndex
 from dhaps_core.seeds import derive_generator
@@ -44,6 +46,9 @@ from dhaps_core.supervision import Snapshot
 from dhaps_core.training import Progress
 
 __all__ = ["ActiveSession", "Proposal"]
+
+CUTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # of the precision@k curve
+NAMED_CUTS = (100, 1000, 5000)  # reported under their own names as well
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Proposal:
         round: number of the round, from 1.
         pairs: keys of the two items of each pick, in the order of picking.
         scores: per pick: uncertainty, representativeness, diversity, total; empty for random picks.
-        certificate: what is known about the picks (:class:`dhaps_core.acquisition.Certificate`), empty for random.
+        certificate: of :class:`dhaps_core.acquisition.Certificate`; empty for random picks.
     """
 
     round: int
@@ -123,12 +128,9 @@ class ActiveSession:
     @property
     def finished(self) -> str | None:
         """Why no further round is possible, or None."""
-        if self.round == 0 or self._stored_proposal(self.round) is not None:
-            proposal = self._stored_proposal(self.round)
-            return None if self.round == 0 or (proposal and proposal.pairs) else "every pair is answered or implied"
-        if self._picks_left() < 1:
-            return "the budget is spent"
-        return None if self.propose().pairs else "every pair is answered or implied"
+        if self.round == 0 or self.propose().pairs:
+            return None
+        return "the budget is spent" if self._picks_left() < 1 else "every pair is answered or implied"
 
     # --- one round -----------------------------------------------------------------------------------------
 
@@ -176,7 +178,9 @@ class ActiveSession:
             if self.settings.question == "pairs":
                 found.append(Question(name, "pair", pair, pick))
             else:
-                found += [Question(f"{name}.{key}", "class", (key,), pick) for key in pair if key not in classed]
+                found += [
+                    Question(f"{name}.{key}", "class", (key,), pick) for key in pair if key not in classed
+                ]
         return [question for question in found if question.id not in asked]
 
     def answer(self, question: Question, value: Value, *, who: str, seconds: float) -> int:
@@ -191,14 +195,11 @@ class ActiveSession:
         Raises:
             dhaps_core.closure.Contradiction: if the answer contradicts earlier ones; it carries their chain.
         """
-        check = self.closure.update
+        stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id}
         if question.kind == "class":
-            return self.store.add_class(
-                question.keys[0], value, who=who, seconds=seconds, question=question.id, check=check
-            )
-        return self.store.add_pair(
-            *question.keys, str(value), who=who, seconds=seconds, question=question.id, check=check
-        )
+            return self.store.add_class(question.keys[0], value, check=self.closure.update, **stamp)
+        a, b = question.keys
+        return self.store.add_pair(a, b, str(value), check=self.closure.update, **stamp)
 
     def answer_all(self, source: Source, *, who: str = "oracle") -> int:
         """Number of open questions answered by a source (an oracle or a CSV file)."""
@@ -219,7 +220,8 @@ class ActiveSession:
         """
         number = self.round
         if number and not partial and (left := self.questions()):
-            msg = f"all questions of round {number} must be answered; got {len(left)} open. Answer them, or set partial."
+            rule = f"all questions of round {number} must be answered"
+            msg = f"{rule}; got {len(left)} open. Answer them, or train(partial=True)."
             raise ValueError(msg)
         watermark = self.store.watermark()
         snapshot = self.snapshot(watermark)
@@ -236,8 +238,10 @@ class ActiveSession:
             "watermark": watermark,
         }
         row["seconds"] = {
-            "train": trained - started, "encode": encoded - trained, "evaluate": time.perf_counter() - encoded,
-        }  # fmt: skip
+            "train": trained - started,
+            "encode": encoded - trained,
+            "evaluate": time.perf_counter() - encoded,
+        }
         if number:
             row["seconds"]["select"] = (self.folder.read_json("picks.json", number) or {})["seconds"]
         self.folder.write_weights(network.state_dict(), number)
@@ -287,7 +291,7 @@ class ActiveSession:
 
     def calibration(self, snapshot: Snapshot) -> Calibration:
         """Log-odds of "same" fitted on what is known among at most 512 supervised items."""
-        supervised = torch.from_numpy(snapshot.supervised)
+        supervised = torch.tensor(snapshot.supervised)
         generator = derive_generator(self.settings.seed, "calibrate", self.round)
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
         upper = torch.triu_indices(len(chosen), len(chosen), 1)
@@ -328,7 +332,9 @@ class ActiveSession:
         if settings is not None and settings != before:
             now, was = settings.to_json(), before.to_json()
             changed = {name: (was[name], now[name]) for name in now if now[name] != was[name]}
-            msg = f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
+            msg = (
+                f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
+            )
             raise ValueError(msg)
         return items.with_splits(splits), before
 
@@ -365,7 +371,9 @@ class ActiveSession:
         generator = derive_generator(settings.seed, "select", number)
         if settings.acquisition == "random":
             return rows[select_random(candidates, picks=picks, generator=generator, known=known)], {}, {}
-        selection = self._acquire(number, snapshot, candidates, known, picks, generator)
+        selection = self._acquire(
+            number, snapshot, candidates=candidates, known=known, picks=picks, generator=generator
+        )
         scores = {name: values.tolist() for name, values in selection.scores.items()}
         certificate = dict(vars(selection.certificate))
         if not np.isfinite(certificate["margin"]):
@@ -376,6 +384,7 @@ class ActiveSession:
         self,
         number: int,
         snapshot: Snapshot,
+        *,
         candidates: Tensor,
         known: Callable[[Tensor, Tensor], Tensor],
         picks: int,
@@ -413,9 +422,9 @@ class ActiveSession:
             weights=settings.weights,
             beta=settings.beta,
             labelled_pairs=labelled_pairs.view(-1, 2).to(device),
-            labelled_items=torch.from_numpy(
-                np.flatnonzero(np.isin(rows.numpy(), snapshot.supervised))
-            ).to(device),
+            labelled_items=torch.from_numpy(np.flatnonzero(np.isin(rows.numpy(), snapshot.supervised))).to(
+                device
+            ),
             candidates=candidates.to(device),
             known=known,
             credit=settings.implication * sizes.log(),
@@ -454,14 +463,22 @@ class ActiveSession:
         if items.labels is None or not len(query) or not len(database):
             return {}
         codes = sign(outputs)
+        kind = Relevance.labels if items.multi_label else Relevance.classes
         histograms = distance_histograms(
             codes[query],
             codes[database],
-            Relevance(items.labels[query], items.labels[database]),
+            kind(items.labels[query], items.labels[database]),
             query_keys=[items.keys[i] for i in query],
             database_keys=[items.keys[i] for i in database],
         )
-        return summarise(histograms)
+        ks = [k for k in CUTS if k <= len(database)]
+        row: dict[str, Any] = evaluate(
+            histograms, ks=[k for k in ks if k in NAMED_CUTS], radius=min(2, self.settings.bits)
+        )
+        row["precision_at"] = dict(zip(map(str, ks), precision_at_k(histograms, ks).tolist(), strict=True))
+        curve = precision_recall_curve(histograms)
+        row["by_radius"] = {"precision": curve.precision.tolist(), "recall": curve.recall.tolist()}
+        return row
 
     def _write_summary(self, rounds: list[dict[str, Any]]) -> None:
         stored = self.folder.read_json("settings.json") or {}

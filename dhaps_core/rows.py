@@ -47,7 +47,7 @@ def augment(generator: torch.Generator, *, margin: float = 0.125) -> Callable[[T
 
     def apply(batch: Tensor) -> Tensor:
         n, _, height, width = batch.shape
-        border = int(round(margin * width))
+        border = round(margin * width)
         flip = torch.rand(n, generator=generator) < 0.5
         batch = torch.where(flip.to(batch.device)[:, None, None, None], batch.flip(3), batch)
         padded = torch.nn.functional.pad(batch, [border] * 4, mode="reflect")
@@ -61,8 +61,14 @@ def augment(generator: torch.Generator, *, margin: float = 0.125) -> Callable[[T
     return apply
 
 
-def feature_rows(items: Items) -> Float[Tensor, "n d"]:
-    """The items' embeddings as a tensor that shares their memory.
+def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
+    """The items' embeddings, centred on the train items and scaled to mean squared norm 1 there.
+
+    Without centring, cosines of non-negative features (pixels, activations) are all large and say little.
+
+    Args:
+        items: with features.
+        train: positions that mean and scale are taken from; the features themselves if there are none.
 
     Raises:
         ValueError: if the items have no features.
@@ -70,7 +76,12 @@ def feature_rows(items: Items) -> Float[Tensor, "n d"]:
     if items.features is None:
         msg = "items must have features; got images only. Embed them (dhaps_core.embed) or train from pixels."
         raise ValueError(msg)
-    return torch.from_numpy(items.features)
+    features = torch.from_numpy(items.features)
+    if not len(train):
+        return features
+    centred = features - features[train].mean(0)
+    norm = centred[train].square().sum(1).mean().sqrt()
+    return centred / norm if norm > 0 else centred
 
 
 def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
@@ -112,4 +123,5 @@ def pixel_references(
     centred = cells - cells[train].mean(0)
     covariance = centred[train].T @ centred[train] / len(train)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]
-    return centred @ directions
+    references: Tensor = centred @ directions
+    return references

@@ -52,6 +52,7 @@ class Snapshot:
         multi_label: whether an item may have several classes.
         class_names: [c] classes in the order first answered.
         labelled: [l] ascending positions of the items that were given a class.
+        supervised: [s] ascending positions of the items that take part in a known relation or have a class.
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
             `multi_label`, [n c] whether the item has the class.
         unsure_pairs: [u 2] positions of the pairs answered "unsure": no supervision, not to be asked again.
@@ -106,7 +107,9 @@ class Snapshot:
             self._from_overlaps(facts)
         sizes = np.bincount(self._group, minlength=self._groups)
         self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
-        for array in (self.labelled, self.unsure_pairs, self.classes, self.component_sizes):
+        related = self._known | (self.component_sizes > 1) | self._linked[self._group]
+        self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
+        for array in (self.labelled, self.supervised, self.unsure_pairs, self.classes, self.component_sizes):
             array.setflags(write=False)
 
     def relations(

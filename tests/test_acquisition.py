@@ -125,7 +125,10 @@ def test_published_greedy_is_greedy_over_all_pairs(seed, dtype):
 
 def closed_step(pool, chosen, pair):
     """Cost of one pick of the reading `closed`, by loops."""
-    k = lambda i, j: math.exp(-float((pool.space[i] - pool.space[j]).square().sum()) / (2 * SIGMA**2))
+
+    def k(i, j):
+        return math.exp(-float((pool.space[i] - pool.space[j]).square().sum()) / (2 * SIGMA**2))
+
     a, b = pair
     theta = float(pool.relaxed[a] @ pool.relaxed[b]) / 2
     g = sum(k(a, s) + k(b, s) for s in chosen)
@@ -206,7 +209,10 @@ def test_matched_kernel_small_pool_is_exact_and_large_pool_says_what_it_did():
 
 @pytest.mark.parametrize("reading", ["published", "closed"])
 def test_known_pairs_are_never_asked_and_candidates_are_obeyed(reading):
-    known = lambda a, b: (a + b) % 3 == 0
+
+    def known(a, b):
+        return (a + b) % 3 == 0
+
     candidates = torch.arange(40) % 4 != 0
     pool = make_pool(40, 6, reading=reading, picks=30, known=known, candidates=candidates)
     found = select_pairs(pool.relaxed, **arguments(pool))
@@ -260,10 +266,14 @@ def test_calibration_moves_the_most_uncertain_pair():
 
 def test_random_picks_are_disjoint_unknown_and_set_by_the_generator():
     candidates = torch.arange(20) < 11
-    known = lambda a, b: (a - b).abs() == 1
-    draw = lambda seed: select_random(
-        candidates, picks=9, generator=torch.Generator().manual_seed(seed), known=known
-    )
+
+    def known(a, b):
+        return (a - b).abs() == 1
+
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return select_random(candidates, picks=9, generator=generator, known=known)
+
     pairs = draw(0)
     assert len(pairs) in {4, 5}
     assert len(pairs.unique()) == pairs.numel()

@@ -214,3 +214,16 @@ def test_blocks_of_a_large_pool_are_fast(kind):
     start = time.process_time()
     snapshot.counts()
     assert time.process_time() - start < 1
+
+
+def test_supervised_items_are_those_in_a_known_relation_or_with_a_class():
+    answers = [
+        Answer.given("pair", ("a", "b"), "same", who="anna", seconds=1.0, id=1),
+        Answer.given("pair", ("d", "f"), "different", who="anna", seconds=1.0, id=2),
+        Answer.given("pair", ("e", "g"), "unsure", who="anna", seconds=1.0, id=3),
+        Answer.given("class", ("h",), "cat", who="anna", seconds=1.0, id=4),
+    ]
+    for multi_label in (False, True):
+        supervised = Snapshot("abcdefgh", answers, multi_label=multi_label).supervised
+        # With several classes per item a pair answer links items, too: similar is not the same.
+        assert supervised.tolist() == [0, 1, 3, 5, 7]

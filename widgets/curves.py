@@ -66,7 +66,9 @@ def precision_curves(runs: Runs, *, number: int | None = None) -> Figure:
             continue
         k = [int(name) for name in tables[0]]
         values = np.array([list(table.values()) for table in tables])
-        line = axes.plot(k, values.mean(0), marker="o", ms=3, color=COLOURS.get(group), label=_label(group, members))
+        line = axes.plot(
+            k, values.mean(0), marker="o", ms=3, color=COLOURS.get(group), label=_label(group, members)
+        )
         axes.fill_between(k, values.min(0), values.max(0), color=line[0].get_color(), alpha=0.15, lw=0)
     axes.set(xlabel="k", ylabel="precision@k", xscale="log", title=f"after round {last}")
     _clean(axes)
