@@ -10,7 +10,7 @@ import numpy as np
 from dhaps_core.answers import Value, read_csv
 from dhaps_core.items import Items
 
-__all__ = ["NoAnswer", "Question", "Source", "csv_source", "label_oracle"]
+__all__ = ["NoAnswer", "Question", "Source", "answer_source", "csv_source", "label_oracle"]
 
 
 class NoAnswer(LookupError):  # noqa: N818 - the name of the thing, as one would say it
@@ -86,3 +86,21 @@ def csv_source(path: str | Path) -> Source:
             raise NoAnswer(msg) from None
 
     return answer
+
+
+def answer_source(name: str, items: Items) -> Source:
+    """Source of answers of a run without a person, by the name that a notebook's parameter gives it.
+
+    Args:
+        name: ``oracle`` for the items' own labels, or the path of a CSV file.
+        items: the collection.
+
+    Raises:
+        NoAnswer: if there is no name, or no such file, or the items have no labels for the oracle.
+    """
+    if name == "oracle":
+        return label_oracle(items)
+    if not name or not Path(name).is_file():
+        msg = f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
+        raise NoAnswer(msg)
+    return csv_source(name)

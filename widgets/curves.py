@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "figure_png", "learning_curves", "precision_curves"]
+__all__ = ["COLOURS", "figure_png", "learning_curves", "pair_figure", "precision_curves"]
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
@@ -102,3 +102,36 @@ def _label(group: str, members: Sequence[Any]) -> str:
 def _clean(axes: Any) -> None:
     axes.grid(alpha=0.25, lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def pair_figure(
+    places: np.ndarray,
+    pairs: Sequence[Mapping[str, Any]],
+    *,
+    labels: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
+) -> Figure:
+    """Map of items as points and of chosen pairs as lines, coloured by round; for where no widget can be.
+
+    Args:
+        places: of the items, [m 2].
+        pairs: ``points`` (rows of ``places``) and ``round`` of each; see `pair_layout.PairLayout.pairs`.
+        labels: class ids [m] that colour the points, or None.
+        class_names: their names.
+    """
+    figure = Figure(figsize=(7.2, 6.2), layout="constrained")
+    axes = figure.subplots()
+    if labels is None:
+        axes.scatter(places[:, 0], places[:, 1], s=5, color="#c3c9d0")
+    else:
+        for one, name in enumerate(class_names):
+            x, y = places[labels == one].T
+            axes.scatter(x, y, s=5, alpha=0.6, color=f"C{one % 10}", label=name)
+        axes.legend(frameon=False, markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    last = max((pair["round"] for pair in pairs), default=1)
+    for pair in pairs:
+        shade = str(0.75 * (1 - pair["round"] / last))  # later rounds are darker
+        axes.plot(*places[pair["points"]].T, color=shade, lw=1.3, marker="o", ms=3)
+    axes.set(xticks=[], yticks=[], title=f"pairs chosen in rounds 1 to {last}, later ones darker")
+    axes.spines[:].set_visible(False)
+    return figure

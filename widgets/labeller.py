@@ -1,0 +1,107 @@
+"""The labelling card: pairs or items on the screen, one key each, every answer on disk before the next."""
+
+import threading
+from html import escape
+from typing import Any
+
+import anywidget
+import traitlets
+
+from dhaps_core.answers import StoreError
+from widgets.card import script, style
+from widgets.labelling_state import LabellingState
+from widgets.reasons import Reasons
+from widgets.workbench import Change, Workbench
+
+__all__ = ["Labeller"]
+
+LARGEST = 2048  # pixels a side of a picture that the browser may ask for
+
+
+class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
+    """Card that asks the questions of the run in use.
+
+    Args:
+        bench: the run in use; its ``who`` is stored with every answer.
+
+    Attributes:
+        state: what the card shows and does; :class:`widgets.labelling_state.LabellingState`.
+    """
+
+    _esm = script("labeller")
+    _css = style("labeller")
+    view = traitlets.Dict().tag(sync=True)
+    counts = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, bench: Workbench) -> None:
+        self._lock = threading.RLock()  # presses come from the notebook, rounds from the background
+        self.bench = bench
+        self.state = LabellingState(bench.session, who=bench.who, explain=Reasons(bench.session))
+        super().__init__(view=self.state.view(), counts=self.state.counts())
+        self.on_msg(self._heard)
+        bench.listen(self._changed)
+
+    def press(self, message: dict[str, Any]) -> None:
+        """What a key or a button does, as the card sends it: ``do``, ``turn``, ``value``, ``row``."""
+        state = self.state
+        with self._lock:
+            try:
+                match message:
+                    case {"do": "answer", "turn": turn, "value": value}:
+                        state.answer(turn, value)
+                    case {"do": "skip", "turn": turn}:
+                        state.skip(turn)
+                    case {"do": "undo", "turn": turn}:
+                        state.undo(turn)
+                    case {"do": "drop", "turn": turn}:
+                        state.drop(turn)
+                    case {"do": "revise", "row": row, "value": value}:
+                        state.revise(row, value)
+            except (StoreError, ValueError) as error:
+                state.note = str(error)
+            self.view = state.view()
+        # The card may go on: the answer is on disk, the next question is on its way. The rest is for the eye.
+        self.send({"ack": True})
+        self.bench.tell("answers")
+
+    def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
+        if "want" in message:
+            keys, size = message["want"], min(int(message["size"]), LARGEST)
+            buffers = [self.bench.pictures.picture(key, size) for key in keys]
+            self.send({"pictures": keys, "size": message["size"]}, buffers=buffers)
+        elif "do" in message:
+            self.press(message)
+
+    def _changed(self, change: Change) -> None:
+        with self._lock:
+            if change == "run":
+                self.state.attach(self.bench.session, Reasons(self.bench.session))
+            if change != "answers":
+                self.state.paused = self.bench.busy
+                self.state.refresh()
+                self.view = self.state.view()
+            self.counts = self.state.counts()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The card where widgets live, and a plain summary everywhere else (static viewers, lost kernels)."""
+        bundle = super()._repr_mimebundle_(**options)
+        data, *metadata = bundle if isinstance(bundle, tuple) else (bundle,)
+        data = {**(data or {}), "text/html": self.summary()}
+        return (data, *metadata) if metadata else data
+
+    def summary(self) -> str:
+        """HTML without scripts: how far the run is, the last answers, how to go on."""
+        view, counts = self.state.view(), self.state.counts()
+        rows = "".join(
+            f"<tr><td>{escape(' | '.join(one['keys']))}</td><td>{escape(one['value'])}</td>"
+            f"<td>{escape(one['who'])}</td></tr>"
+            for one in view["recent"]
+        )
+        question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
+        return (
+            f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
+            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {escape(question)}</p>"
+            f"<table><tr><th>item or pair</th><th>answer</th><th>by</th></tr>{rows}</table>"
+            "<p>Answers are saved in the run folder. To go on, open this notebook in JupyterLab "
+            "(<code>make lab</code>) and run its cells again.</p>"
+        )

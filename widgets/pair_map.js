@@ -1,0 +1,258 @@
+// The map of the chosen pairs: one canvas, points and lines, both of which can be clicked.
+
+const THUMB = 192;
+const CLASSES = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#d4a72c", "#ff9da7", "#9c755f", "#8a8a8a"];
+const ROUNDS = ["#1b6ca8", "#d1495b", "#2a8a4a", "#b7791f", "#7b4fa3", "#0f8b8d", "#c2578a", "#5b6470"];
+const KNOWN = { same: "#2a8a4a", different: "#c0392b", open: "#8a8a8a" };
+const NEAR = 8; // pixels between the mouse and what it points at
+
+function render({ model, el }) {
+  const card = make("div", { class: "dhaps-card dhaps-map", role: "group", "aria-label": "map of the chosen pairs" });
+  const title = make("strong");
+  const part = make("span", { class: "dhaps-part" });
+  const tools = make("div", { class: "dhaps-tools" });
+  const canvas = make("canvas");
+  const tip = make("div", { class: "dhaps-tip", hidden: true });
+  const side = make("div", { class: "dhaps-side" });
+  const legend = make("div", { class: "dhaps-legend" });
+  card.append(
+    make("div", { class: "dhaps-map-head" }, title, part, tools),
+    make("div", { class: "dhaps-stage" }, make("div", { class: "dhaps-field" }, canvas, tip), side),
+    legend,
+  );
+  el.append(card);
+
+  let mode = "round";
+  let look = { scale: 1, x: 0, y: 0 };
+  let selected = null; // a pair, or a point on its own
+  let hovered = -1;
+  let drag = null;
+  let points = new Float32Array();
+  const book = pictureBook(model, () => {
+    drawSide();
+    drawTip();
+  });
+  const info = () => model.get("layout_info");
+
+  // --- geometry: the map is in [-1, 1], the canvas in CSS pixels
+
+  function toScreen(i) {
+    const { width, height } = canvas.getBoundingClientRect();
+    const unit = (Math.min(width, height) / 2 - 14) * look.scale;
+    return [width / 2 + look.x + points[2 * i] * unit, height / 2 + look.y - points[2 * i + 1] * unit];
+  }
+
+  function nearestPoint(x, y) {
+    let best = -1;
+    let least = NEAR * NEAR;
+    for (let i = 0; i < points.length / 2; i++) {
+      const [px, py] = toScreen(i);
+      const d = (px - x) ** 2 + (py - y) ** 2;
+      if (d < least) [best, least] = [i, d];
+    }
+    return best;
+  }
+
+  function nearestPair(x, y) {
+    let best = null;
+    let least = NEAR;
+    for (const pair of model.get("pairs")) {
+      const [[ax, ay], [bx, by]] = pair.points.map(toScreen);
+      const length = (bx - ax) ** 2 + (by - ay) ** 2 || 1;
+      const t = Math.max(0, Math.min(1, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length));
+      const d = Math.hypot(ax + t * (bx - ax) - x, ay + t * (by - ay) - y);
+      if (d < least) [best, least] = [pair, d];
+    }
+    return best;
+  }
+
+  // --- drawing
+
+  const colourOf = (pair) => (mode === "round" ? ROUNDS[(pair.round - 1) % ROUNDS.length] : KNOWN[pair.known]);
+
+  function draw() {
+    const { width, height } = canvas.getBoundingClientRect();
+    if (!width) return;
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const { labels } = info();
+    const coloured = mode === "label" && labels && labels.length;
+    const radius = points.length > 4000 ? 1.6 : 2.4;
+    pen.globalAlpha = coloured ? 0.75 : 0.4;
+    for (let i = 0; i < points.length / 2; i++) {
+      const [x, y] = toScreen(i);
+      pen.fillStyle = coloured ? CLASSES[labels[i] % CLASSES.length] : "#9aa4af";
+      pen.beginPath();
+      pen.arc(x, y, radius, 0, 7);
+      pen.fill();
+    }
+    pen.globalAlpha = 1;
+    for (const pair of model.get("pairs")) {
+      const chosen = selected && selected.keys === pair.keys;
+      const [[ax, ay], [bx, by]] = pair.points.map(toScreen);
+      pen.strokeStyle = pen.fillStyle = colourOf(pair);
+      pen.lineWidth = chosen ? 4 : 1.6;
+      pen.setLineDash(pair.known === "open" ? [5, 4] : []);
+      pen.beginPath();
+      pen.moveTo(ax, ay);
+      pen.lineTo(bx, by);
+      pen.stroke();
+      for (const [x, y] of [[ax, ay], [bx, by]]) {
+        pen.beginPath();
+        pen.arc(x, y, chosen ? 6 : 4, 0, 7);
+        pen.fill();
+      }
+    }
+    card.dataset.ready = points.length ? "1" : "";
+  }
+
+  function drawHead() {
+    title.textContent = model.get("note") || `t-SNE of the ${info().title || "codes"}`;
+    part.textContent = info().part || "";
+    const choice = (name, label) =>
+      make("button", { type: "button", class: "dhaps-button", "aria-pressed": String(mode === name), text: label,
+        onclick: () => { mode = name; drawAll(); } });
+    const zoomBy = (factor) => () => { look = { scale: look.scale * factor, x: look.x * factor, y: look.y * factor }; draw(); };
+    const tool = (label, name, act) => make("button", { type: "button", class: "dhaps-button", "aria-label": name, title: name, text: label, onclick: act });
+    tools.replaceChildren(
+      choice("round", "by round"), choice("label", "by label and answer"),
+      tool("+", "zoom in", zoomBy(1.5)), tool("−", "zoom out", zoomBy(1 / 1.5)),
+      tool("reset", "whole map", () => { look = { scale: 1, x: 0, y: 0 }; draw(); }),
+    );
+    const entry = (colour, text) => {
+      const dot = make("i");
+      dot.style.background = colour;
+      return make("span", {}, dot, text);
+    };
+    const rounds = [...new Set(model.get("pairs").map((pair) => pair.round))];
+    const names = info().labels && info().labels.length ? info().class_names.slice(0, CLASSES.length) : [];
+    legend.replaceChildren(...(mode === "round"
+      ? rounds.map((round) => entry(ROUNDS[(round - 1) % ROUNDS.length], `chosen in round ${round}`))
+      : [...Object.entries(KNOWN).map(([name, colour]) => entry(colour, `pair: ${name}`)), ...names.map((name, i) => entry(CLASSES[i], name))]));
+  }
+
+  function drawSide() {
+    if (!selected) {
+      const hint = "Click a line or a point to see the pair. Dashed lines are not answered. Drag to move; after a click the wheel zooms.";
+      return side.replaceChildren(make("p", { class: "dhaps-part", text: hint }));
+    }
+    const { pictured } = info();
+    if (pictured) book.want(selected.keys, THUMB);
+    const figures = selected.keys.map((key) =>
+      make("figure", {}, pictured && make("div", { class: "dhaps-picture" }, picture(book.url(key, THUMB), key)),
+        make("figcaption", { class: "dhaps-key", text: key, title: key })));
+    const told = selected.round
+      ? [make("div", { class: "dhaps-told", text: `round ${selected.round}: ${selected.known}` }),
+         make("div", { text: `${selected.distance} of ${info().bits} bits apart` })]
+      : [make("div", { text: "not in a chosen pair" })];
+    side.replaceChildren(...figures, ...told);
+  }
+
+  function drawTip(x, y) {
+    tip.hidden = hovered < 0 || drag !== null;
+    if (tip.hidden) return;
+    const key = info().keys[hovered];
+    if (info().pictured) book.want([key], THUMB);
+    tip.replaceChildren(...[info().pictured && picture(book.url(key, THUMB), key), make("div", { class: "dhaps-key", text: key })].filter(Boolean));
+    const [px, py] = toScreen(hovered);
+    const { width } = canvas.getBoundingClientRect();
+    tip.style.left = `${px > width - 130 ? px - 120 : px + 12}px`;
+    tip.style.top = `${Math.max(0, py - 60)}px`;
+  }
+
+  function drawAll() {
+    drawHead();
+    draw();
+    drawSide();
+  }
+
+  // --- the mouse
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+
+  canvas.addEventListener("pointerdown", (event) => {
+    drag = { from: at(event), look: { ...look }, moved: false };
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const [x, y] = at(event);
+    if (drag) {
+      const [dx, dy] = [x - drag.from[0], y - drag.from[1]];
+      drag.moved = drag.moved || Math.hypot(dx, dy) > 3;
+      if (drag.moved) {
+        look = { scale: drag.look.scale, x: drag.look.x + dx, y: drag.look.y + dy };
+        draw();
+      }
+      return;
+    }
+    const found = nearestPoint(x, y);
+    if (found !== hovered) {
+      hovered = found;
+      drawTip();
+    }
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const moved = drag && drag.moved;
+    drag = null;
+    if (moved) return;
+    const [x, y] = at(event);
+    const point = nearestPoint(x, y);
+    const owner = model.get("pairs").find((pair) => point >= 0 && pair.points.includes(point));
+    selected = owner || nearestPair(x, y) || (point >= 0 ? { keys: [info().keys[point]] } : null);
+    draw();
+    drawSide();
+  });
+  canvas.addEventListener("pointerleave", () => {
+    hovered = -1;
+    drawTip();
+  });
+  // The wheel scrolls the notebook until the map was clicked.
+  canvas.addEventListener("wheel", (event) => {
+    if (!card.matches(":focus-within") && !event.ctrlKey) return;
+    event.preventDefault();
+    const { width, height } = canvas.getBoundingClientRect();
+    const [x, y] = at(event);
+    const factor = Math.exp(-event.deltaY / 400);
+    const [cx, cy] = [x - width / 2, y - height / 2];
+    look = { scale: look.scale * factor, x: cx - (cx - look.x) * factor, y: cy - (cy - look.y) * factor };
+    draw();
+  }, { passive: false });
+
+  const newPoints = () => {
+    const bytes = model.get("points");
+    points = bytes && bytes.byteLength ? new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)) : new Float32Array();
+    selected = null;
+    hovered = -1;
+    drawAll();
+  };
+  const newPairs = () => {
+    // The same pair may have an answer now.
+    if (selected && selected.round) selected = model.get("pairs").find((pair) => pair.keys.join("\n") === selected.keys.join("\n")) || null;
+    drawAll();
+  };
+  const unshield = shield(card, null);
+  const resize = new ResizeObserver(draw);
+  resize.observe(canvas);
+  model.on("change:points", newPoints);
+  model.on("change:layout_info", drawAll);
+  model.on("change:pairs", newPairs);
+  model.on("change:note", drawHead);
+  newPoints();
+  return () => {
+    unshield();
+    resize.disconnect();
+    book.close();
+    model.off("change:points", newPoints);
+    model.off("change:layout_info", drawAll);
+    model.off("change:pairs", newPairs);
+    model.off("change:note", drawHead);
+  };
+}
+
+export default { render };
