@@ -1,0 +1,201 @@
+"""One run of a sweep, inside a Dask worker: a notebook executed once, and a marker written last.
+
+A run's folder holds what the notebook writes there (``metrics.json`` at least), the executed notebook, and::
+
+    run.json        the marker: parameters, code, times, where; its presence means that the run is finished
+    starts.log      one line for every start; more than one where a worker died
+    kernel.log      what the kernel's process itself printed: crashes, mostly
+    lock            held by the notebook's kernel and its worker for as long as either lives
+
+A worker that is killed leaves its kernel behind for about a second, and the run may be started again
+elsewhere meanwhile. The kernel inherits the lock, so the new start waits until nothing of the old one can
+write any more, and then does nothing if that one had finished.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import platform
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["Job", "read_marker", "replace_text", "run_cell"]
+
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_PACKAGES = ("dhaps", "torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "papermill", "ipykernel")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of a run; paths are absolute, on a file system that all workers share.
+
+    Attributes:
+        run: name of the run's folder.
+        notebook: to execute.
+        folder: of the run.
+        given: parameters that the notebook is given.
+        threads: compute threads of the notebook.
+        timeout: seconds one cell may take.
+        devices: ids of the GPUs of a local cluster; the worker takes the one of its own number.
+        record: goes into the marker as it is.
+    """
+
+    run: str
+    notebook: str
+    folder: str
+    given: dict[str, Any]
+    threads: int
+    timeout: int
+    devices: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def output(self) -> Path:
+        """Where the executed notebook is kept, whether it ended well or not."""
+        return Path(self.folder, Path(self.notebook).name)
+
+
+def read_marker(folder: Path) -> dict[str, Any] | None:
+    """The marker of a finished run, or None."""
+    try:
+        marker: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return marker
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file as a whole: whatever happens, there is the old one or the new one."""
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with new.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def run_cell(job: Job) -> dict[str, Any]:
+    """State of a run, executed unless it is finished: its marker, or ``state: failed`` with the error.
+
+    Nothing that happens in a notebook is raised: one failing run must not end a sweep.
+    """
+    folder = Path(job.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return read_marker(folder) or _execute(job, folder, lock.fileno())
+    except Exception as error:  # whatever it is, it belongs to this run
+        return {"run": job.run, "state": "failed", "error": _summary(error)}
+
+
+def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
+    import papermill  # noqa: F401  (takes seconds, once for each worker, and is no part of the run)
+
+    started = time.time()
+    with (folder / "starts.log").open("a", encoding="utf-8") as log:
+        log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {socket.gethostname()} {os.getpid()}\n")
+    environment = _environment(job)
+    with (folder / "kernel.log").open("ab") as log:
+        _papermill(job, environment, lock, log)
+    _check_metrics(folder)
+    marker = {
+        "run": job.run,
+        "state": "finished",
+        **job.record,
+        "threads": job.threads,
+        "started": started,
+        "seconds": time.time() - started,
+        "starts": len((folder / "starts.log").read_text(encoding="utf-8").splitlines()),
+        "host": socket.gethostname(),
+        "machine": platform.machine(),
+        "gpu": environment.get("CUDA_VISIBLE_DEVICES"),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    replace_text(
+        folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+    return marker
+
+
+def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryIO) -> None:
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from traitlets import default
+
+    # Papermill reads no `int | None`, and would warn of a parameter that the grid's check knows to exist.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+
+    class Kernel(AsyncKernelManager):
+        """A kernel in the notebook's folder with its own environment, which keeps the run's lock.
+
+        Nothing of the worker's process is changed for it, so runs in threads of one worker do not mix.
+        """
+
+        @default("transport_encryption")  # type: ignore[untyped-decorator]
+        def _encrypt(self) -> str:
+            return "auto"  # other users of the machine can connect to its loopback address
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous, as its base
+            options |= {"env": dict(environment), "cwd": str(Path(job.notebook).parent), "pass_fds": (lock,)}
+            await super().start_kernel(stdout=log, stderr=log, **options)
+
+    papermill.execute_notebook(
+        job.notebook,
+        job.output,
+        parameters=job.given,
+        progress_bar=False,
+        execution_timeout=job.timeout,
+        start_timeout=120,
+        store_widget_state=False,
+        kernel_manager_class=Kernel,
+    )
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """Environment of the kernel: threads and hash seed are fixed, so numbers do not depend on the cluster."""
+    environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONHASHSEED": "0"}
+    if job.devices:
+        from distributed import get_worker
+
+        environment["CUDA_VISIBLE_DEVICES"] = job.devices[int(get_worker().name)]
+    return environment
+
+
+def _check_metrics(folder: Path) -> None:
+    path = folder / "metrics.json"
+    if not path.exists():
+        msg = "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
+        raise FileNotFoundError(msg)
+    if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+        msg = "metrics.json must hold one JSON object."
+        raise TypeError(msg)
+
+
+def _summary(error: Exception) -> str:
+    """One line about an error: of an exception in a notebook its name and value, not the whole traceback."""
+    name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
+    lines = str(value).strip().splitlines()
+    return f"{name}: {lines[0]}" if lines else str(name)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
