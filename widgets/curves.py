@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "figure_png", "learning_curves", "pair_figure", "precision_curves"]
+__all__ = [
+    "COLOURS",
+    "figure_png",
+    "learning_curves",
+    "length_curves",
+    "pair_figure",
+    "precision_curves",
+]
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
@@ -134,4 +141,31 @@ def pair_figure(
         axes.plot(*places[pair["points"]].T, color=shade, lw=1.3, marker="o", ms=3)
     axes.set(xticks=[], yticks=[], title=f"pairs chosen in rounds 1 to {last}, later ones darker")
     axes.spines[:].set_visible(False)
+    return figure
+
+
+def length_curves(
+    rows: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]], *, radii: Sequence[int] = (1, 2)
+) -> Figure:
+    """Precision within small Hamming balls against the length of the codes (the paper's Figure 1).
+
+    A query with an empty ball counts as 0. "Hamming distance < 2" is the ball of radius 1.
+
+    Args:
+        rows: for each group and code length, in bits, the metrics rows of its seeds.
+        radii: greatest distances inside the balls, in bits; one panel each.
+    """
+    figure = Figure(figsize=(4.6 * len(radii), 3.6), layout="constrained")
+    for axes, radius in zip(np.atleast_1d(figure.subplots(1, len(radii))), radii, strict=True):
+        for group, by_bits in rows.items():
+            bits = sorted(by_bits)
+            # [lengths, seeds]
+            values = np.array([[row["by_radius"]["precision"][radius] for row in by_bits[b]] for b in bits])
+            colour, label = COLOURS.get(group), _label(group, by_bits[bits[0]])
+            line = axes.plot(bits, values.mean(1), marker="o", ms=4, color=colour, label=label)
+            axes.fill_between(bits, values.min(1), values.max(1), color=line[0].get_color(), alpha=0.15, lw=0)
+        axes.set(xlabel="bits", ylabel=f"precision at Hamming distance ≤ {radius}", ylim=(0, 1))
+        axes.set_xticks(sorted({b for by_bits in rows.values() for b in by_bits}))
+        _clean(axes)
+        axes.legend(frameon=False)
     return figure

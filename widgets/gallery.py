@@ -71,7 +71,8 @@ class Gallery:
     def _rounds(self) -> None:
         rounds = list(range(1, self.bench.session.round + 1))
         self.number.options = rounds
-        self.number.value = rounds[-1] if rounds else None
+        # The round in progress is hardly answered yet: the one before it has more to show.
+        self.number.value = rounds[-2:][0] if rounds else None
         self._draw()
 
     def _draw(self, _: Any = None) -> None:

@@ -51,7 +51,7 @@ def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[
     ][:k]
 
 
-def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int = 12) -> str:
+def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int = 14) -> str:
     """The query, and a row of its nearest items for each of some rounds."""
     session = bench.session
     at = session.items.keys.index(query)
@@ -62,7 +62,7 @@ def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int 
         tiles = [
             tile(
                 [(one.key, bench.pictures.data_uri(one.key, SIZE))],
-                [f"{one.distance} bits", one.classes or one.key],
+                [f"{one.distance} bit{'s' * (one.distance != 1)}", one.classes or one.key],
                 frame=one.verdict,
             )
             for one in found
@@ -84,7 +84,7 @@ class NeighbourBrowser:
         box: what to display.
     """
 
-    def __init__(self, bench: Workbench, *, k: int = 12) -> None:
+    def __init__(self, bench: Workbench, *, k: int = 14) -> None:
         self.bench, self.k = bench, k
         splits = bench.items.splits
         rows = splits["query"] if len(splits["query"]) else splits["database"]

@@ -69,6 +69,7 @@ class PairLayout:
     def compute(self) -> None:
         """Compute and keep the map of the last finished round: seconds, so in the background."""
         session, number = self.session, self.session.round - 1
+        session.propose()  # the pairs that these codes choose belong on their map
         rows = sample_rows(session.items.n, self.chosen_rows(), most=self.most, seed=session.settings.seed)
         points = np.tanh(session.outputs(number)[rows].numpy())
         session.folder.write_array("map_xy.npy", tsne(points, seed=session.settings.seed), number)

@@ -1,9 +1,9 @@
 // The map of the chosen pairs: one canvas, points and lines, both of which can be clicked.
 
 const THUMB = 192;
-const CLASSES = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#d4a72c", "#ff9da7", "#9c755f", "#8a8a8a"];
+const CLASSES = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#d4a72c", "#ff9da7", "#9c755f", "#5b8def"];
 const ROUNDS = ["#1b6ca8", "#d1495b", "#2a8a4a", "#b7791f", "#7b4fa3", "#0f8b8d", "#c2578a", "#5b6470"];
-const KNOWN = { same: "#2a8a4a", different: "#c0392b", open: "#8a8a8a" };
+const KNOWN = { same: "#14713a", different: "#32373d", open: "#8b939c" };
 const NEAR = 8; // pixels between the mouse and what it points at
 
 function render({ model, el }) {

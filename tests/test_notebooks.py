@@ -1,0 +1,105 @@
+"""Every notebook: its form, and a headless run with small sizes."""
+
+import ast
+import json
+import os
+from pathlib import Path
+
+import papermill
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SMOKE = {"interactive": False, "smoke": True}
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# What the libraries of the kernel and of papermill say about themselves is no fault of a notebook.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def content(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def code_of(path):
+    return ["".join(cell["source"]) for cell in content(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def run(path, folder, **parameters):
+    known = papermill.inspect_notebook(str(path))
+    given = {name: value for name, value in {**SMOKE, **parameters}.items() if name in known}
+    given.setdefault("folder", str(folder / "runs"))
+    out = folder / path.name
+    papermill.execute_notebook(
+        str(path), str(out), parameters=given, cwd=str(path.parent), progress_bar=False,
+        execution_timeout=600, start_timeout=120, store_widget_state=False,
+    )  # fmt: skip
+    return out
+
+
+@every_notebook
+def test_the_form_of_a_notebook(path):
+    notebook = content(path)
+    assert len(notebook["cells"]) <= 25
+    tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
+    assert sum("parameters" in tag for tag in tags) == 1
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "widgets" not in notebook["metadata"]
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+
+@every_notebook
+def test_a_notebook_defines_nothing_and_asks_nothing(path):
+    for source in code_of(path):
+        for node in ast.walk(ast.parse(source)):
+            assert not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            assert not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "input")
+
+
+@every_notebook
+def test_every_parameter_is_typed_and_explained(path):
+    known = papermill.inspect_notebook(str(path))
+    assert {"interactive", "smoke"} <= set(known)
+    for name, parameter in known.items():
+        assert parameter["inferred_type_name"] != "None", name
+        assert parameter["help"], name
+
+
+@pytest.mark.slow
+@every_notebook
+def test_a_notebook_runs_without_a_screen(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    out = content(run(path, tmp_path))
+    assert out["metadata"]["papermill"]["exception"] is None
+
+
+WITH_ANSWERS = [path for path in NOTEBOOKS if 'answers: str = "oracle"' in "\n".join(code_of(path))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", WITH_ANSWERS, ids=lambda path: path.stem)
+def test_without_a_source_of_answers_a_run_stops_and_says_why(path, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="needs answers"):
+        run(path, tmp_path, answers="")
+
+
+@pytest.mark.slow
+def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
+    from dhaps_core.labels import LabelStore
+
+    path = ROOT / "notebooks" / "01_selection_rounds.ipynb"
+    logs, picks = [], []
+    for name, answers in (("a", "oracle"), ("b", str(tmp_path / "answers.csv"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        run(path, folder, answers=answers, rounds=2)
+        [session] = (folder / "runs").iterdir()
+        with LabelStore(session / "labels.sqlite") as store:
+            store.export_csv(tmp_path / "answers.csv")
+            logs.append([(a.question, a.keys, a.value, a.who) for a in store.answers()])
+        picks.append([json.loads(file.read_text())["pairs"] for file in sorted(session.glob("*/picks.json"))])
+    assert logs[0] == logs[1]
+    assert len(logs[0]) == 20
+    assert picks[0] == picks[1]
