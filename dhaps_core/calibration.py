@@ -11,36 +11,37 @@ from dhaps_core.pool import Calibration
 __all__ = ["fit_calibration", "probability_same"]
 
 
-def fit_calibration(theta: Float[Tensor, " p"], relation: Int8[Tensor, " p"]) -> Calibration:
+PRIOR_SHARE = 0.1  # before any answer: the most alike tenth of random pairs is taken as similar ...
+PRIOR_WEIGHT = 10.0  # ... with the weight of this many answers
+
+
+def fit_calibration(
+    theta: Float[Tensor, " p"], relation: Int8[Tensor, " p"], *, random_theta: Float[Tensor, " r"]
+) -> Calibration:
     """Line slope * theta + intercept whose logistic is the share of similar pairs at that theta.
 
-    With many classes most pairs are dissimilar, so theta = 0 is far from even odds. Platt's smoothed targets
-    keep the line finite where the answers separate perfectly or are all of one kind.
+    With many classes most pairs are dissimilar, so theta = 0 is far from even odds. A few pseudo-answers on
+    random pairs keep the line finite and rising where the answers separate perfectly, are all of one kind, or
+    are not there yet (in the manner of Platt's smoothed targets).
 
     Args:
         theta: <u_a, u_b> / 2 of the pairs.
         relation: +1 similar, -1 dissimilar; pairs with 0 are left out.
-
-    Returns:
-        The line; the default line (theta itself) when no pair is known.
+        random_theta: theta of random pairs, at least one.
 
     References:
         Platt: Probabilistic Outputs for Support Vector Machines, 1999.
     """
     known = relation != 0
-    x = theta[known].cpu().double().numpy()
-    similar = (relation[known] > 0).cpu().numpy()
-    if not len(x):
-        return Calibration()
-    high = (similar.sum() + 1) / (similar.sum() + 2)
-    low = 1 / ((~similar).sum() + 2)
-    target = np.where(similar, high, low)
-    model = LogisticRegression(C=1e3, max_iter=500)
-    model.fit(
-        np.concatenate([x, x])[:, None],
-        np.repeat([1, 0], len(x)),
-        sample_weight=np.concatenate([target, 1 - target]),
-    )
+    x = torch.cat([theta[known], random_theta]).cpu().double().numpy()
+    similar = torch.cat([relation[known] > 0, random_theta >= random_theta.quantile(1 - PRIOR_SHARE)])
+    weight = np.ones(len(x))
+    weight[len(x) - len(random_theta) :] = PRIOR_WEIGHT / len(random_theta)
+    target = similar.cpu().numpy()
+    if target.all():
+        return Calibration()  # every pair of the pool looks alike: nothing to tell apart yet
+    model = LogisticRegression(C=1e2, max_iter=500)
+    model.fit(x[:, None], target, sample_weight=weight)
     return Calibration(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 

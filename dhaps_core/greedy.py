@@ -89,9 +89,9 @@ def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Fl
 def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     """Picks of the reading ``published`` with the invariant kernel, pairs scored, and the least margin.
 
-    Lazy greedy over rows: row a stands for all pairs (a, b). Its first bound needs no scan:
-    cost >= c1 log 2 - c2 m_a max m + c4/4. The row with the smallest bound is scanned, its best partners are
-    kept, and the worst kept cost bounds the others. A kernel is never negative, so a pick only raises costs:
+    Lazy greedy over rows: row a stands for all pairs (a, b). One cheap pass over all pairs bounds every row
+    from below. The rows with the smallest bounds are then scored exactly, their best partners are kept, and
+    the worst kept cost bounds the others. A kernel is never negative, so a pick only raises costs:
     old costs stay lower bounds (Minoux' lazy evaluation, exact here), and only kept pairs that could win are
     brought up to date.
 
@@ -121,6 +121,7 @@ class _Rows:
         self.everyone = torch.arange(n, device=device)
         self.free = pool.candidates.clone()
         self.kept = min(KEPT, n)
+        self.scanned = self.everyone[:0]
         self.partners = torch.zeros(n, self.kept, dtype=torch.long, device=device)
         self.static = pool.means.new_full((n, self.kept), float("inf"))  # cost without the picks
         self.cost = self.static.clone()  # cost when last brought up to date
@@ -129,51 +130,65 @@ class _Rows:
         self.to_first = pool.means.new_zeros(n, pool.picks)
         self.to_second = pool.means.new_zeros(n, pool.picks)
         self.taken = 0
+        self.cheapest = pool.means.new_full((n,), float("inf"))  # of the kept pairs of each row
         self.rest = self._first_bounds()  # bound on the pairs of a row that are not kept
 
-    def _first_bounds(self) -> Float[Tensor, " n"]:
-        uncertain, mean, _, diverse = self.pool.published_scale
-        credit = self.pool.credit
-        candidates = self.pool.candidates
-        if not candidates.any():
-            return self.pool.means.new_full((len(candidates),), float("inf"))
-        best = self.pool.means[candidates].max()
-        bound = uncertain * LOG2 - mean * self.pool.means * best + diverse / 4
-        bound = bound - credit - credit[candidates].max()
-        bound[~candidates] = float("inf")
-        return bound
+    def _first_bounds(self, block: int = 1024) -> Float[Tensor, " n"]:
+        """A bound for every row from one pass over all pairs, above the diagonal, without any exponential.
 
-    def best(self) -> tuple[Int[Tensor, "2"], float] | None:
+        softplus(t) >= log 2 + t/2 for t >= 0, tight at t = 0, where the cheapest pairs are; kernels are >= 0.
+        """
+        pool = self.pool
+        uncertain, mean, _, diverse = pool.published_scale
+        items = self.free.nonzero().flatten()
+        u, m, credit = pool.relaxed[items], pool.means[items], pool.credit[items]
+        one = torch.ones_like(m)
+        left, right = torch.stack([mean * m, credit, one], 1), torch.stack([m, one, credit], 1)
+        bound = torch.full_like(m, float("inf"))
+        for start in range(0, len(items), block):
+            stop = start + block
+            theta = torch.mm(u[start:stop], u[start:].T).mul_(pool.calibration.slope / 2)
+            theta.add_(pool.calibration.intercept).abs_()
+            cost = theta.addmm_(left[start:stop], right[start:].T, beta=uncertain / 2, alpha=-1)
+            bound[start:stop] = torch.minimum(bound[start:stop], cost.min(1).values)
+            bound[start:] = torch.minimum(bound[start:], cost.min(0).values)
+        out = pool.means.new_full((len(pool.means),), float("inf"))
+        out[items] = bound + uncertain * LOG2 + diverse / 4
+        # Sums in another order differ in the last digits: a bound must stay below.
+        return out - 1e-6 * out.abs().where(out.isfinite(), out.new_zeros(()))
+
+    def best(self) -> tuple[Int[Tensor, " 2"], float] | None:
         """The cheapest feasible pair now and its margin, or None when no pair is left."""
         while True:
-            cheapest = self.cost.min(1).values
-            bounds = torch.minimum(cheapest, self.rest)
+            bounds = torch.minimum(self.cheapest, self.rest)
             values, order = bounds.topk(min(self.batch, len(bounds)), largest=False, sorted=True)
             if float(values[0]) == float("inf"):
                 return None
-            stale = order[(self.fresh[order] < self.taken) & cheapest[order].isfinite()]
+            stale = order[(self.fresh[order] < self.taken) & self.cheapest[order].isfinite()]
             if len(stale):
                 self._update(stale)
                 continue
-            row = order[cheapest[order].argmin()]
-            if cheapest[row] <= values[0]:
+            row = order[self.cheapest[order].argmin()]
+            value = self.cheapest[row]
+            if value <= values[0]:
                 pair = torch.stack([row, self.partners[row, self.cost[row].argmin()]])
                 bounds[pair] = float("inf")  # the pair stands in both of its rows
                 others = torch.minimum(bounds.min(), self.rest[pair].min())
-                return pair.sort().values, float(others - cheapest[row])
-            self._scan(order[(self.rest[order] < cheapest[row]) & values.isfinite()])
+                return pair.sort().values, float(others - value)
+            self._scan(order[(self.rest[order] < value) & values.isfinite()])
 
-    def take(self, pair: Int[Tensor, "2"]) -> None:
+    def take(self, pair: Int[Tensor, " 2"]) -> None:
         """Add a pick: its items are used up, and every other pair's cost rises by its kernel."""
         kernels = self.pool.kernels(pair, self.everyone)
         self.to_first[:, self.taken], self.to_second[:, self.taken] = kernels
         self.taken += 1
         self.free[pair] = False
-        self.rest[pair] = float("inf")
-        self.cost[pair] = float("inf")
-        gone = ~self.free[self.partners]
-        self.cost[gone] = float("inf")
-        self.static[gone] = float("inf")
+        self.rest[pair] = self.cheapest[pair] = float("inf")
+        self.scanned = self.scanned[(self.scanned[:, None] != pair).all(1)]
+        gone = ~self.free[self.partners[self.scanned]]
+        for table in (self.static, self.cost):
+            table[self.scanned] = table[self.scanned].masked_fill(gone, float("inf"))
+        self.cheapest[self.scanned] = self.cost[self.scanned].min(1).values
 
     def _scan(self, rows: Int[Tensor, " r"]) -> None:
         pool = self.pool
@@ -203,7 +218,9 @@ class _Rows:
         self.static[rows, :kept] = cost.gather(1, places[:, :kept])
         self.cost[rows, :kept] = values[:, :kept]
         self.rest[rows] = values[:, kept] if values.shape[1] > kept else float("inf")
+        self.cheapest[rows] = values[:, 0]
         self.fresh[rows] = self.taken
+        self.scanned = torch.cat([self.scanned, rows]).unique()
 
     def _update(self, rows: Int[Tensor, " r"]) -> None:
         diverse = self.pool.published_scale[3]
@@ -212,6 +229,7 @@ class _Rows:
         total = torch.einsum("rt,rkt->rk", first[rows], second[partners])
         total += torch.einsum("rt,rkt->rk", second[rows], first[partners])
         self.cost[rows] = self.static[rows] + diverse / 2 * total
+        self.cheapest[rows] = self.cost[rows].min(1).values
         self.fresh[rows] = self.taken
 
 

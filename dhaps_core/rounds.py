@@ -26,6 +26,7 @@ from torch import Tensor
 
 from dhaps_core.acquisition import Calibration, Selection, select_pairs, select_random
 from dhaps_core.answers import Value
+from dhaps_core.bit_entropy import bit_report
 from dhaps_core.calibration import fit_calibration
 from dhaps_core.closure import Closure
 from dhaps_core.codes import pack, sign, unpack
@@ -105,6 +106,7 @@ class ActiveSession:
         first = torch.from_numpy(self.items.duplicates())[self.train_rows]
         # Of exact duplicates only the first is worth a question.
         self.distinct = first == self.train_rows
+        self._place = {self.items.keys[row]: i for i, row in enumerate(self.train_rows.tolist())}
         self._outputs: tuple[int, Tensor] | None = None
 
     # --- where the run stands ------------------------------------------------------------------------------
@@ -234,6 +236,7 @@ class ActiveSession:
             "round": number,
             **self.counts(snapshot),
             **self._evaluate(outputs),
+            **bit_report(sign(outputs)[self.train_rows]),
             "losses": losses,
             "watermark": watermark,
         }
@@ -296,7 +299,11 @@ class ActiveSession:
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
         upper = torch.triu_indices(len(chosen), len(chosen), 1)
         relation = torch.from_numpy(snapshot.similarity_matrix(chosen.numpy()))[upper[0], upper[1]]
-        return fit_calibration(self.theta(chosen[upper.T]), relation)
+        pairs = torch.randint(len(self.train_rows), (2000, 2), generator=generator)
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        return fit_calibration(
+            self.theta(chosen[upper.T]), relation, random_theta=self.theta(self.train_rows[pairs])
+        )
 
     def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:
         """Both budgets, and what the answers imply: items labelled, answers given, pairs known."""
@@ -391,6 +398,7 @@ class ActiveSession:
         generator: torch.Generator,
     ) -> Selection:
         settings, rows, device = self.settings, self.train_rows, self.device
+        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
         relaxed = relax(self.outputs(number - 1)[rows]).to(device)
         space = {
             "embeddings": lambda: self.model.references[rows].to(device),
@@ -402,16 +410,14 @@ class ActiveSession:
             scale=settings.bandwidth_scale,
             generator=derive_generator(settings.seed, "bandwidth"),
         )
-        place = {int(row): i for i, row in enumerate(rows)}
-        position = {key: place[i] for i, key in enumerate(self.items.keys) if i in place}
         earlier = [
-            pair
+            (self._place[a], self._place[b])
             for before in range(1, number)
             if (proposal := self._stored_proposal(before)) is not None
-            for pair in proposal.pairs
+            for a, b in proposal.pairs
         ]
-        labelled_pairs = torch.tensor([[position[a], position[b]] for a, b in earlier], dtype=torch.long)
-        sizes = torch.from_numpy(snapshot.component_sizes)[rows].to(relaxed)
+        labelled_pairs = torch.tensor(earlier, dtype=torch.long).view(-1, 2)
+        sizes = torch.tensor(snapshot.component_sizes)[rows].to(relaxed)
         return select_pairs(
             relaxed,
             picks=picks,
@@ -421,14 +427,14 @@ class ActiveSession:
             kernel=settings.kernel,
             weights=settings.weights,
             beta=settings.beta,
-            labelled_pairs=labelled_pairs.view(-1, 2).to(device),
+            labelled_pairs=labelled_pairs.to(device),
             labelled_items=torch.from_numpy(np.flatnonzero(np.isin(rows.numpy(), snapshot.supervised))).to(
                 device
             ),
             candidates=candidates.to(device),
             known=known,
             credit=settings.implication * sizes.log(),
-            calibration=self.calibration(snapshot) if settings.calibrated else None,
+            calibration=self.calibration(snapshot) if calibrated else None,
             means=self._means(space, bandwidth),
             generator=generator,
         )

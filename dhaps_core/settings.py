@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from dhaps_core.methods.base import Method
+from dhaps_core.methods.base import ClosedForm, Method
+from dhaps_core.methods.dh import DH
 from dhaps_core.methods.dpsh import DPSH
+from dhaps_core.methods.dsh import DSH
+from dhaps_core.methods.graphbit import GraphBit
+from dhaps_core.methods.pts3h import PTS3H
+from dhaps_core.methods.sdsh import SDSH
+from dhaps_core.methods.ssdh import SSDH
+from dhaps_core.methods.ssh import SSH
 from dhaps_core.pool import Reading, Weights
 from dhaps_core.training import TrainingSettings
 
 __all__ = ["METHODS", "Settings"]
 
-METHODS: Mapping[str, type[Method]] = {"dpsh": DPSH}
+METHODS: Mapping[str, type[Method]] = {
+    method.name: method for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH)
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +41,10 @@ class Settings:
         bandwidth_scale: 2 sigma^2 over the median squared distance of the space.
         weights: of uncertainty, representativeness, diversity; None takes the reading's default.
         beta: common factor of representativeness and diversity.
-        calibrated: whether uncertainty uses the log-odds fitted on the answers instead of theta.
+        calibrated: whether uncertainty uses the log-odds fitted on the answers instead of theta; None does so
+            for the question ``pairs``, where it decides how many answers are "same".
         implication: credit for each item of a pair per log of the number of items known to be the same as it,
-            so that answers which imply more come first (question ``pairs``).
+            so that answers which imply more come first; without pair answers it is 0 for every item.
         budget_items: items that may be labelled in all, or None; the run stops there.
         budget_answers: answers that may be given in all, or None.
         side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
@@ -58,8 +68,8 @@ class Settings:
     bandwidth_scale: float = 0.1
     weights: Weights | None = None
     beta: float = 1.0
-    calibrated: bool = False
-    implication: float = 0.0
+    calibrated: bool | None = None
+    implication: float = 0.5
     budget_items: int | None = None
     budget_answers: int | None = None
     side: int = 0
@@ -80,6 +90,10 @@ class Settings:
             if getattr(self, name) not in allowed:
                 msg = f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}."
                 raise ValueError(msg)
+        if self.side and issubclass(METHODS[self.method], ClosedForm):
+            rule = f"{self.method} is a closed form on embeddings"
+            msg = f"{rule}; got side {self.side}. Set side to 0, or train another method."
+            raise ValueError(msg)
         for name in ("bits", "picks"):
             if getattr(self, name) < 1:
                 msg = f"{name} must be at least 1; got {getattr(self, name)}."
@@ -98,7 +112,8 @@ class Settings:
         """
         unknown = set(stored) - {f.name for f in fields(cls)}
         if unknown:
-            msg = f"settings must be known names; got {', '.join(sorted(unknown))}. Use the version that wrote them."
+            names = ", ".join(sorted(unknown))
+            msg = f"settings must be known names; got {names}. Use the version that wrote them."
             raise ValueError(msg)
         values = dict(stored)
         values["training"] = TrainingSettings(**values.get("training", {}))
