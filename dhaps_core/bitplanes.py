@@ -3,11 +3,13 @@
 A plane holds one bit of every item: the bits of 64 items are one 64-bit word. Adding up the planes in which a
 query and the items differ (with the logic of a hardware adder) gives the binary digits of all distances as
 planes. Then the number of items whose distance has every digit of a set S is the popcount of an AND, and a
-Moebius inversion turns the counts of S = 0..b into the histogram of distances. Exact whole numbers throughout.
+Moebius inversion turns the counts of S = 0..b into the histogram of distances. Everything is exact.
 
 References:
     Warren: Hacker's Delight, 2nd ed., 2012, section 5-1 (carry-save adders and population counts).
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,7 +18,16 @@ from torch import Tensor
 
 from dhaps_core.codes import pack_bits
 
-__all__ = ["MAX_WORDS", "WORD", "DistanceTables", "Planes", "and_counts", "histograms_of", "words"]
+__all__ = [
+    "MAX_WORDS",
+    "WORD",
+    "DistanceTables",
+    "LabelTables",
+    "Planes",
+    "and_counts",
+    "histograms_of",
+    "words",
+]
 
 WORD = 64
 """Items in a word."""
@@ -76,8 +87,8 @@ class Planes:
 class DistanceTables:
     """Distances of all queries to some database items, ready to be added up for any block of queries.
 
-    The bits are cut into groups of 7. Queries share the few patterns that a group can have, so the digits of a
-    group's distance are worked out once for each pattern that occurs.
+    The bits are cut into groups of 7. Queries share the few patterns that a group can have, so the digits of
+    a group's distance are worked out once for each pattern that occurs.
 
     Args:
         query: bits of the queries [q b].
@@ -87,15 +98,13 @@ class DistanceTables:
     def __init__(self, query: Bool[Tensor, "q b"], items: Bool[Tensor, "m b"]) -> None:
         planes = words(items.T)
         self.width = planes.shape[1]
-        # The 0 bits that fill up the last words are no items: no digit is set for them, so no AND counts them.
+        # What fills up the last words is no item: no digit is set for it, so no AND counts it.
         valid = words(items.new_ones(1, len(items)))
-        groups = -(-query.shape[1] // _GROUP_BITS)
         self._groups: list[tuple[Tensor, list[Tensor]]] = []
-        for bits, own in zip(query.T.tensor_split(groups), planes.tensor_split(groups), strict=True):
-            place = torch.arange(len(bits), device=bits.device)[:, None]
-            patterns, row = torch.unique((bits.long() << place).sum(0), return_inverse=True)
-            differs = [(plane ^ -(patterns[:, None] >> j & 1)) & valid for j, plane in enumerate(own)]
-            self._groups.append((row, _add_up([differs], Planes(len(patterns), self.width, 0, own.device))))
+        for row, patterns, own in _grouped(query, planes):
+            differs = [(plane ^ pattern) & valid for pattern, plane in zip(patterns, own, strict=True)]
+            memory = Planes(len(differs[0]), self.width, 0, own.device)
+            self._groups.append((row, _add_up([differs], memory)))
 
     def digits(self, rows: slice, memory: Planes) -> list[Int64[Tensor, "q w"]]:
         """Binary digits of the distances, lowest first; planes of the memory, to be given back.
@@ -111,6 +120,35 @@ class DistanceTables:
         return _add_up(columns, memory)
 
 
+class LabelTables:
+    """Items that share a label with a query, ready to be looked up for any block of queries.
+
+    Args:
+        query: labels of the queries [q c].
+        items: labels of database items [m c], m at most 64 MAX_WORDS.
+    """
+
+    def __init__(self, query: Bool[Tensor, "q c"], items: Bool[Tensor, "m c"]) -> None:
+        self._groups: list[tuple[Tensor, Tensor]] = []
+        for row, patterns, own in _grouped(query, words(items.T)):
+            shared = torch.zeros_like(patterns[0] & own[0])
+            for pattern, plane in zip(patterns, own, strict=True):
+                shared |= plane & pattern
+            self._groups.append((row, shared))
+
+    def shared(self, rows: slice) -> Int64[Tensor, "q w"]:
+        """Planes with a 1 for each item that has at least one label of the query.
+
+        Args:
+            rows: which queries.
+        """
+        (row, first), *others = self._groups
+        mask = first[row[rows]]
+        for row, shared in others:
+            mask |= shared[row[rows]]
+        return mask
+
+
 def and_counts(digits: list[Int64[Tensor, "q w"]], bits: int, memory: Planes) -> Int64[Tensor, "b q"]:
     """Number of items whose distance has every binary digit of S (and maybe others), for S = 1..b.
 
@@ -119,8 +157,8 @@ def and_counts(digits: list[Int64[Tensor, "q w"]], bits: int, memory: Planes) ->
         bits: b, the greatest distance: a larger S is in no distance.
         memory: planes of the same shape.
     """
-    # S is its parent, S without its lowest digit, and that digit. In rising order the parent is always the last
-    # set that ended in its own lowest digit, so one plane for each digit is kept.
+    # S is its parent, S without its lowest digit, and that digit. In rising order the parent is always the
+    # last set that ended in its own lowest digit, so one plane for each digit is kept.
     own = [memory.take() for _ in digits]
     kept = list(digits)
     for s in range(1, bits + 1):
@@ -145,6 +183,15 @@ def histograms_of(counts: Int64[Tensor, "*two v q"]) -> Int64[Tensor, "*two q v"
         without = [s for s in range(v) if not s >> digit & 1 and s | 1 << digit < v]
         hist[..., without] -= hist[..., [s | 1 << digit for s in without]]
     return hist
+
+
+def _grouped(query: Tensor, planes: Tensor) -> Iterator[tuple[Tensor, list[Tensor], Tensor]]:
+    """For each group of bits: the pattern of each query, the bits of each pattern as 0 or -1, the planes."""
+    groups = -(-query.shape[1] // _GROUP_BITS)
+    for bits, own in zip(query.T.tensor_split(groups), planes.tensor_split(groups), strict=True):
+        place = torch.arange(len(bits), device=bits.device)[:, None]
+        patterns, row = torch.unique((bits.long() << place).sum(0), return_inverse=True)
+        yield row, [-(patterns[:, None] >> j & 1) for j in range(len(bits))], own
 
 
 def _add_up(columns: list[list[Tensor]], memory: Planes) -> list[Tensor]:
@@ -191,7 +238,7 @@ def _popcount_by_halves(plane: Int64[Tensor, "q w"]) -> Int64[Tensor, "q w"]:
 
 
 def _total(counts: UInt8[Tensor, "b q w"], lanes: UInt8[Tensor, "b q w"]) -> Int64[Tensor, "b q"]:
-    """Sums of bytes of at most 64 along a row of at most 1024: eight at a time, in 16-bit lanes; overwrites."""
+    """Sums of bytes up to 64 along rows of up to 1024: eight at a time, in 16-bit lanes; overwrites both."""
     even, odd = counts.view(torch.int64), lanes.view(torch.int64)
     torch.bitwise_right_shift(even, 8, out=odd)
     sums = even.bitwise_and_(0x00FF00FF00FF00FF).add_(odd.bitwise_and_(0x00FF00FF00FF00FF)).sum(-1)

@@ -69,7 +69,7 @@ def pack_bits(bits: Bool[Tensor, "n b"]) -> UInt8[Tensor, "n w"]:
     """Packed bits, for anything that is true or false: the layout of :func:`pack`.
 
     Args:
-        bits: any number of them, none included.
+        bits: at least one for each item.
 
     Example:
         >>> pack_bits(torch.tensor([[False, True, True]]))

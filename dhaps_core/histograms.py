@@ -11,7 +11,16 @@ import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
-from dhaps_core.bitplanes import MAX_WORDS, WORD, DistanceTables, Planes, and_counts, histograms_of, words
+from dhaps_core.bitplanes import (
+    MAX_WORDS,
+    WORD,
+    DistanceTables,
+    LabelTables,
+    Planes,
+    and_counts,
+    histograms_of,
+    words,
+)
 from dhaps_core.codes import check_same_codes
 from dhaps_core.relevance import Relevance
 
@@ -130,8 +139,8 @@ def _histograms(
     (q, bits), device = query.shape, query.device
     counts = torch.zeros(2, bits + 1, q, dtype=torch.int64, device=device)
     if relevance.kind == "classes":
-        # Sorted by class, the relevant items of a query are neighbours, and so are the queries of a class: the
-        # second histogram reads a narrow window only.
+        # Sorted by class, the relevant items of a query are neighbours, and so are the queries of a class:
+        # the second histogram reads a narrow window only.
         database_order, query_order = relevance.database.argsort(), relevance.query.argsort()
         database, query = database[database_order], query[query_order]
         classes, wanted = relevance.database[database_order], relevance.query[query_order]
@@ -139,6 +148,8 @@ def _histograms(
     for chunk in range(0, len(database), MAX_WORDS * WORD):
         part = database[chunk : chunk + MAX_WORDS * WORD]
         tables = DistanceTables(query, part)
+        if relevance.kind == "labels":
+            labels = LabelTables(relevance.query, relevance.database[chunk : chunk + len(part)])
         step = max(1, _BLOCK_WORDS // tables.width)
         memory = Planes(min(step, q), tables.width, bits, device)
         for start in range(0, q, step):
@@ -152,9 +163,12 @@ def _histograms(
                 low, high = ((span[rows] - chunk).clamp(0, len(part)) for span in spans)
                 columns, mask = _window(low, high, tables.width)
                 masked = [digit.take_along_dim(columns, 1).bitwise_and_(mask) for digit in digits]
-                window = Planes(*mask.shape, bits, device)
+                window = Planes(len(mask), mask.shape[1], bits, device)
             else:
-                mask = words(relevance.rows(rows)[:, chunk : chunk + len(part)])
+                if relevance.kind == "labels":
+                    mask = labels.shared(rows)
+                else:
+                    mask = words(relevance.query[rows, chunk : chunk + len(part)])
                 masked = [digit.bitwise_and_(mask) for digit in digits]
                 window = memory
             counts[1, :1, rows] += and_counts([mask], 1, window)
@@ -170,7 +184,7 @@ def _window(
 ) -> tuple[Int64[Tensor, "q w"], Int64[Tensor, "q w"]]:
     """The words that hold the items low..high-1 of each query, and the mask of these items in them."""
     first = low // WORD
-    needed = int(torch.where(high > low, -(-high // WORD) - first, 0).max())
+    needed = max(1, int(torch.where(high > low, -(-high // WORD) - first, 0).max()))
     columns = first[:, None] + torch.arange(-(-needed // 8) * 8, device=low.device)
     offsets = columns * WORD
     mask = _ones_below(high[:, None] - offsets) & ~_ones_below(low[:, None] - offsets)

@@ -15,7 +15,7 @@ __all__ = ["Relevance"]
 class Relevance:
     """Relevance of m database items to q queries; build it with one of the three class methods.
 
-    The arrays given are read, never written and never copied as a whole.
+    The arrays given are only read, never written.
 
     Attributes:
         kind: ``classes``, ``labels`` or ``matrix``.
@@ -68,7 +68,7 @@ class Relevance:
         sets = _tensor(query), _tensor(database)
         for values in sets:
             fits = values.ndim == 2 and values.shape[1] == sets[0].shape[1]
-            if not fits or not ((values == 0) | (values == 1)).all():
+            if not fits or not values.shape[1] or not ((values == 0) | (values == 1)).all():
                 msg = (
                     "label sets must be 0 or 1 for each of the same labels; got shapes "
                     f"{tuple(sets[0].shape)} and {tuple(sets[1].shape)}. Class ids go to Relevance.classes."
@@ -100,18 +100,17 @@ class Relevance:
         """Number of queries and number of database items."""
         return len(self.query), self.query.shape[1] if self.kind == "matrix" else len(self.database)
 
-    def rows(self, queries: slice | Int64[Tensor, " q"]) -> Bool[Tensor, "q m"]:
-        """Relevance of every database item to some of the queries.
+    def rows(self, queries: slice) -> Bool[Tensor, "q m"]:
+        """Relevance of all database items to some queries, for those who look at a few rankings.
 
         Args:
-            queries: positions of queries.
+            queries: which rows.
         """
         chosen = self.query[queries]
         if self.kind == "matrix":
             return chosen
         if self.kind == "classes":
             return chosen[:, None] == self.database
-        # A float product is the fast way to count shared labels; any count above 0 survives rounding.
         return chosen.float() @ self.database.float().T > 0
 
     def pairs(self, queries: Int64[Tensor, " p"], items: Int64[Tensor, " p"]) -> Bool[Tensor, " p"]:
