@@ -13,6 +13,7 @@ from dhaps_core.pool import Pool
 __all__ = ["greedy_closed", "greedy_published"]
 
 LOG2 = 0.6931471805599453
+CELLS = 1 << 22  # costs held at once
 KEPT = 32  # partners kept of a scanned item; more are found by scanning it again
 
 
@@ -54,28 +55,48 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
 def _best_of_prefix(
     pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int
 ) -> tuple[Int[Tensor, "2"] | None, float, int]:
-    """The exact best pair, its margin to everything unscored, and how many pairs were scored."""
-    size = 64
-    while True:
-        size = min(size, available)
-        values, order = h.topk(min(size + 1, available), largest=False, sorted=True)
-        items = order[:size]
-        cost = values[:size, None] + values[None, :size] + inverse * pool.kernels(items, items)
-        cost += pool.weights.uncertainty * pool.uncertainties(items, items)
-        cost[pool.forbidden(items, items)] = float("inf")
+    """The exact best pair, its margin to everything unscored, and how many pairs were scored.
+
+    Rows and columns are items in the order of h. A block of rows is scored against the columns that could
+    still win; with one dense cluster, a square prefix would have to hold nearly all items.
+    """
+    values, order = h.topk(available, largest=False, sorted=True)
+    floor = pool.weights.uncertainty * LOG2
+    best, rest = torch.full((), float("inf")).to(values), float("inf")
+    pair: Tensor | None = None
+    start, rows, scored = 0, 64, 0
+    stop = min(2 * rows, available)  # the first block only has to find some good pair
+    while start < available - 1:
+        a, b = order[start : start + rows], order[start:stop]
+        cost = values[start : start + rows, None] + values[None, start:stop]
+        cost += inverse * pool.kernels(a, b)
+        cost += pool.weights.uncertainty * pool.uncertainties(a, b)
+        cost[pool.forbidden(a, b)] = float("inf")
         # The same pair stands on both sides of the diagonal: the upper one is the pair.
-        cost = cost.triu(1) + torch.full_like(cost, float("inf")).tril()
-        best, place = cost.flatten().min(0)
-        rest = float("inf")
-        if size < available:
-            rest = float(values[0] + values[size]) + pool.weights.uncertainty * LOG2
-        scored = size * (size - 1) // 2
-        if float(best) <= rest:
-            if float(best) == float("inf"):
-                return None, rest, scored
-            pair = items[torch.stack([place // size, place % size])].sort().values
-            return pair, rest - float(best), scored
-        size *= 4
+        cost += torch.full_like(cost, float("inf")).tril()
+        scored += cost.numel() - len(a) * (len(a) + 1) // 2
+        least, place = cost.flatten().min(0)
+        if least < best:
+            best = least
+            pair = torch.stack([a[place // len(b)], b[place % len(b)]]).sort().values
+        bound = values[start] + values[stop] + floor if stop < available else values.new_tensor(float("inf"))
+        if bound < best:  # too few columns for these rows: the same rows once more, with more of them
+            stop = _columns(values, best - floor - values[start], rows)
+            continue
+        rest = min(rest, float(bound))
+        start += len(a)
+        stop = _columns(values, best - floor - values[min(start, available - 1)], start)
+        if stop <= start + 1:
+            if start < available - 1:
+                rest = min(rest, float(values[start] + values[start + 1] + floor))
+            break
+        rows = max(1, min(4 * rows, CELLS // (stop - start)))
+    return pair, rest - float(best) if pair is not None else rest, scored
+
+
+def _columns(values: Float[Tensor, " n"], most: Tensor, least: int) -> int:
+    """Number of items whose h is at most a value, but not less than ``least``."""
+    return max(least, int(torch.searchsorted(values, most.reshape(1), right=True)))
 
 
 def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Float[Tensor, " n"]:
