@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dhaps_core.compare import Difference, Interval, Run, curve, named_groups
 from widgets.curves import COLOURS
@@ -35,12 +36,14 @@ def difference_curves(
     """Paired differences to the baseline, with intervals; where the bar crosses 0 there is no gain."""
     figure, axes = _panel(f"{metric} minus {baseline}", against.replace("_", " "))
     axes.axhline(0, color="black", lw=0.8)
+    reach = max((one.budget for points in differences.values() for one in points), default=0)
     for i, (name, points) in enumerate(differences.items()):
+        shift = i * reach / 100  # bars beside each other, not on each other
         spread = [
             max(0.0, one.interval.high - one.interval.mean) if one.interval.n > 1 else 0.0 for one in points
         ]
         axes.errorbar(
-            [one.budget for one in points],
+            [one.budget + shift for one in points],
             [one.interval.mean for one in points],
             yerr=spread,
             marker="o",
@@ -89,6 +92,7 @@ def _panel(ylabel: str, xlabel: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure, axes
 
 

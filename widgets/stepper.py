@@ -48,8 +48,8 @@ class Stepper:
             "diversity": _weight("diversity"),
         }
         for control in self.inputs.values():
-            control.layout.width = "192px"
-            control.style.description_width = "84px"
+            control.layout.width = "178px"
+            control.style.description_width = "80px"
         controls = list(self.inputs.values())
         known = bench.items.labels is not None
         self.oracle = ipywidgets.Checkbox(value=False, description="let the oracle answer", indent=False)
@@ -64,7 +64,7 @@ class Stepper:
         self.box = card_box(
             [
                 ipywidgets.HBox(controls[:4]).add_class("dhaps-choices"),
-                ipywidgets.HBox([*controls[4:], ipywidgets.HTML("weights of the three terms")]).add_class(
+                ipywidgets.HBox([*controls[4:], ipywidgets.HTML("(weights of the terms)")]).add_class(
                     "dhaps-choices"
                 ),
                 ipywidgets.HBox([self.run, self.bar, self.cancel]).add_class("dhaps-choices"),

@@ -101,10 +101,29 @@ class Lab:
                 return url
         raise RuntimeError("JupyterLab did not start within 60 s")
 
-    def kernels(self):
-        """Ids of the running kernels."""
-        with urllib.request.urlopen(f"{self.url}api/kernels?token={self.token}", timeout=10) as answer:
-            return [kernel["id"] for kernel in json.load(answer)]
+    def set_parameters(self, name, **parameters):
+        """Write parameters into the copy of a notebook, as a person would."""
+        path = self.project / "notebooks" / name
+        notebook = json.loads(path.read_text())
+        cell = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
+        cell["source"] = "".join(cell["source"]) + "".join(f"\n{k} = {v!r}" for k, v in parameters.items())
+        path.write_text(json.dumps(notebook))
+
+    def write_notebook(self, name, *cells):
+        """A notebook of some code cells beside the shipped ones."""
+        notebook = json.loads((self.project / "notebooks" / "00_quickstart.ipynb").read_text())
+        notebook["cells"] = [
+            {
+                "cell_type": "code",
+                "id": f"cell-{i}",
+                "metadata": {},
+                "execution_count": None,
+                "outputs": [],
+                "source": cell,
+            }
+            for i, cell in enumerate(cells)
+        ]
+        (self.project / "notebooks" / name).write_text(json.dumps(notebook))
 
     def kernel_pids(self):
         """Process ids of the kernels of this server."""
@@ -142,19 +161,20 @@ class Notebook:
         page: Playwright's page.
         requests: addresses that the browser asked for.
         errors: console errors and uncaught exceptions.
+        card: the labelling card.
     """
 
     def __init__(self, lab, page, name):
         self.lab, self.page = lab, page
         self.requests, self.errors = [], []
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(90_000)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", lambda socket: self.requests.append(socket.url))
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         address = f"{lab.url}lab/tree/notebooks/{name}?reset&token={lab.token}"
         page.goto(address, wait_until="domcontentloaded")
-        page.locator(".jp-NotebookPanel").wait_for()
+        self.card = page.locator(".dhaps-labeller")
         self.wait_idle()
 
     def _console(self, message):
@@ -162,16 +182,45 @@ class Notebook:
             self.errors.append(message.text)
 
     def wait_idle(self):
-        # The idle mark alone is also there for a moment before a kernel exists.
+        """Wait for a kernel that is idle; the idle mark alone is there for a moment before one exists."""
+        self.page.locator(".jp-NotebookPanel").wait_for()
         status = self.page.locator("#jp-main-statusbar")
         status.filter(has_text=re.compile(r"(?<!No Kernel) \| Idle")).wait_for()
 
     def command(self, name):
+        """Run a command of JupyterLab and wait for its end."""
         self.page.evaluate(f"jupyterapp.commands.execute('{name}')")
 
     def run_all(self):
+        """Run every cell and wait until the labelling card shows something."""
         self.command("notebook:run-all-cells")
-        self.page.wait_for_timeout(100)
+        self.page.locator('.dhaps-labeller[data-ready="1"]').wait_for()
 
     def cells(self):
+        """Number of cells."""
         return self.page.evaluate("jupyterapp.shell.currentWidget.content.model.cells.length")
+
+    def turn(self):
+        """Number of the question on the screen."""
+        return self.card.get_attribute("data-turn")
+
+    def step(self, act):
+        """Do something that brings another question, and wait until that is on the screen."""
+        before = self.turn()
+        self.page.wait_for_timeout(220)  # the card takes no press before anybody can have looked
+        act()
+        self.page.wait_for_function(
+            "turn => document.querySelector('.dhaps-labeller').dataset.turn !== turn", arg=before
+        )
+
+    def press(self, key):
+        """Press a key on the card and wait for the next question."""
+        self.step(lambda: self.page.keyboard.press(key))
+
+    def click(self, name):
+        """Click a button of the card and wait for the next question."""
+        self.step(self.card.get_by_role("button", name=name).first.click)
+
+    def shown(self):
+        """Keys of the items on the card."""
+        return self.card.locator(".dhaps-pair .dhaps-key").all_text_contents()
