@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.grid import Cell, Grid, require
-from dhaps_core.run_cell import read_marker, replace_text
+from dhaps_core.run_marker import read_marker, replace_text
 
 __all__ = ["final_metrics", "git_state", "write_manifest", "write_table"]
 
@@ -90,7 +90,13 @@ def write_manifest(
     for cell in grid.cells:
         folder = out / cell.run
         marker = read_marker(folder)
-        run = {"run": cell.run, "cell": cell.name, **_facts(folder), **(marker or {"state": "open"})}
+        run = {
+            "run": cell.run,
+            "block": cell.block,
+            "cell": cell.name,
+            **_facts(folder),
+            **(marker or {"state": "open"}),
+        }
         if marker is None and cell.run in failures:
             run |= {"state": "failed", "error": failures[cell.run]}
         runs.append(

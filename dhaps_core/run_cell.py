@@ -2,7 +2,8 @@
 
 A run's folder holds what the notebook writes there (``metrics.json`` at least), the executed notebook, and::
 
-    run.json        the marker: parameters, code, times, where; its presence means that the run is finished
+    run.json        the marker, see :mod:`dhaps_core.run_marker`; its presence means that the run is finished
+    started.json    what it will say
     starts.log      one line for every start; more than one where a worker died
     kernel.log      what the kernel's process itself printed: crashes, mostly
     lock            held by the notebook's kernel and its worker for as long as either lives
@@ -25,7 +26,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["Job", "read_marker", "replace_text", "run_cell"]
+from dhaps_core.run_marker import finish, last_cell, prepare, read_marker
+
+__all__ = ["Job", "run_cell"]
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -67,25 +70,6 @@ class Job:
         return Path(self.folder, Path(self.notebook).name)
 
 
-def read_marker(folder: Path) -> dict[str, Any] | None:
-    """The marker of a finished run, or None."""
-    try:
-        marker: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return marker
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file as a whole: whatever happens, there is the old one or the new one."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
 def run_cell(job: Job) -> dict[str, Any]:
     """State of a run, executed unless it is finished: its marker, or ``state: failed`` with the error.
 
@@ -104,30 +88,23 @@ def run_cell(job: Job) -> dict[str, Any]:
 def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
     import papermill  # noqa: F401  (takes seconds, once for each worker, and is no part of the run)
 
-    started = time.time()
     with (folder / "starts.log").open("a", encoding="utf-8") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {socket.gethostname()} {os.getpid()}\n")
     environment = _environment(job)
-    with (folder / "kernel.log").open("ab") as log:
-        _papermill(job, environment, lock, log)
-    _check_metrics(folder)
     marker = {
         "run": job.run,
-        "state": "finished",
         **job.record,
         "threads": job.threads,
-        "started": started,
-        "seconds": time.time() - started,
         "starts": len((folder / "starts.log").read_text(encoding="utf-8").splitlines()),
         "host": socket.gethostname(),
         "machine": platform.machine(),
         "gpu": environment.get("CUDA_VISIBLE_DEVICES"),
         "versions": {"python": platform.python_version(), **_versions()},
     }
-    replace_text(
-        folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
-    return marker
+    prepare(folder, marker)
+    with (folder / "kernel.log").open("ab") as log:
+        _papermill(job, environment, lock, log)
+    return finish(folder)
 
 
 def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryIO) -> None:
@@ -161,7 +138,16 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryI
         start_timeout=120,
         store_widget_state=False,
         kernel_manager_class=Kernel,
+        extra_arguments=[f"--IPKernelApp.exec_lines={_watch(job)}"],
     )
+
+
+def _watch(job: Job) -> str:
+    """The line that has the kernel write the marker; it leaves no name in the notebook's variables."""
+    cells = json.loads(Path(job.notebook).read_text(encoding="utf-8"))["cells"]
+    last, times = last_cell(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"])
+    module = f"__import__({last_cell.__module__!r}, fromlist=['watch'])"
+    return f"{module}.watch(get_ipython().events, {job.folder!r}, {last!r}, {times})"
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -172,16 +158,6 @@ def _environment(job: Job) -> dict[str, str]:
 
         environment["CUDA_VISIBLE_DEVICES"] = job.devices[int(get_worker().name)]
     return environment
-
-
-def _check_metrics(folder: Path) -> None:
-    path = folder / "metrics.json"
-    if not path.exists():
-        msg = "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
-        raise FileNotFoundError(msg)
-    if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
-        msg = "metrics.json must hold one JSON object."
-        raise TypeError(msg)
 
 
 def _summary(error: Exception) -> str:

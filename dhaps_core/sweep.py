@@ -27,7 +27,8 @@ from dhaps_core.cluster import ClusterError, connect, gpu_ids, local_client, pat
 from dhaps_core.grid import Grid, GridError, read_grid, require
 from dhaps_core.manifest import git_state, write_manifest, write_table
 from dhaps_core.progress import Progress
-from dhaps_core.run_cell import Job, read_marker, run_cell
+from dhaps_core.run_cell import Job, run_cell
+from dhaps_core.run_marker import read_marker
 
 __all__ = ["SweepError", "main", "sweep"]
 
@@ -103,12 +104,15 @@ def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git:
 def _alone(out: Path) -> Iterator[None]:
     """Keep a second sweep out of the folder for as long as this process lives."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "sweep.lock").open("w") as lock:
+    with (out / "sweep.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             msg = f"a folder must have one sweep at a time; another runs in {out}. Wait for it, or stop it."
             raise SweepError(msg) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
 
 

@@ -12,7 +12,7 @@ import dask
 import pandas as pd
 import psutil
 import pytest
-from tiny_notebooks import write_grid
+from tiny_notebooks import write_grid, write_notebook
 
 from dhaps_core.cluster import ClusterError, connect
 from dhaps_core.grid import read_grid
@@ -26,12 +26,20 @@ SLOW = "blocks:\n  slow: {seed: [0, 1, 2, 3, 4], sleep: 1.0, log: ./log}\n"
 WAIT = 40  # seconds
 
 
+def hear_interrupts():
+    """A shell has its background jobs ignore Ctrl-C, and their children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(grid, out, *options):
     """The command as a process of a group of its own."""
     command = [sys.executable, "-m", "dhaps_core.sweep", str(grid), "--out", str(out), *options]
     environment = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "4s"}
     return subprocess.Popen(
         command,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background job ignores it
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -112,7 +120,7 @@ def cluster(folder):
         "1",
         "--no-dashboard",
     ]
-    command += ["--host", "127.0.0.1", "--death-timeout", "3", "--local-directory", str(folder)]
+    command += ["--host", "127.0.0.1", "--local-directory", str(folder)]
     workers = [quiet(command) for _ in range(2)]
     try:
         yield address, scheduler
@@ -177,7 +185,7 @@ def test_killed_worker(tmp_path, undisturbed):
 def test_stopped_driver(tmp_path, undisturbed, how):
     grid, out = write_grid(tmp_path, SLOW), tmp_path / "out"
     process = start(grid, out, "--workers", "2")
-    until(lambda: lines(tmp_path, "end"))
+    until(lambda: len(lines(tmp_path, "start")) == 4)  # two are finished, two in progress, one is open
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()  # Ctrl-C goes to the whole group
     status, output = end(process)
@@ -199,7 +207,7 @@ def test_killed_scheduler(tmp_path, undisturbed):
     grid, out = write_grid(tmp_path, SLOW), tmp_path / "out"
     with cluster(tmp_path) as (address, scheduler):
         process = start(grid, out, "--scheduler", address)
-        until(lambda: len(lines(tmp_path, "start")) >= 3)
+        until(lambda: len(lines(tmp_path, "start")) == 4)
         scheduler.kill()
         with cluster(tmp_path) as (another, _):
             status, output = end(process)
@@ -212,7 +220,7 @@ def test_killed_scheduler(tmp_path, undisturbed):
     assert_same(out, undisturbed)
 
 
-def test_a_run_is_done_once_and_its_marker_comes_last(tmp_path):
+def test_a_run_is_done_once(tmp_path):
     grid = read_grid(write_grid(tmp_path, FINE.replace("[0, 1, 2, 3]", "0")))
     cell = grid.cells[0]
     folder = tmp_path / "out" / cell.run
@@ -223,8 +231,20 @@ def test_a_run_is_done_once_and_its_marker_comes_last(tmp_path):
     assert json.loads((folder / "metrics.json").read_text())["threads"] == 3
     assert run_cell(job) == first
     assert len(lines(tmp_path, "end")) == 1
-    newest = max(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    assert newest.name == "run.json"
+    assert len(lines(tmp_path, "start")) == 1
+    executed = json.loads((folder / "tiny.ipynb").read_text())
+    assert "widgets" not in executed["metadata"]
+    assert [cell["metadata"]["papermill"]["status"] for cell in executed["cells"]] == ["completed"] * 3
+    # It was the kernel that wrote the marker: the worker saved the notebook only then.
+    assert (folder / "run.json").stat().st_mtime_ns < (folder / "tiny.ipynb").stat().st_mtime_ns
+
+
+def test_a_notebook_without_metrics_has_failed(tmp_path):
+    grid = write_grid(tmp_path, FINE)
+    write_notebook(tmp_path / "tiny.ipynb", code="1 + 1")
+    job = Job("x", str(grid.parent / "tiny.ipynb"), str(tmp_path / "x"), {"seed": 1}, 1, 60)
+    assert run_cell(job)["error"].startswith("FileNotFoundError: the notebook must write metrics.json")
+    assert not (tmp_path / "x" / "run.json").exists()
 
 
 def test_what_goes_wrong_around_a_notebook_is_its_outcome(tmp_path):

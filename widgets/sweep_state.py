@@ -1,4 +1,4 @@
-"""A sweep as a process of its own, which outlives the notebook's kernel; started, followed and stopped from here."""
+"""A sweep as a process of its own, which outlives the notebook's kernel: start it, follow it, stop it."""
 
 import fcntl
 import os
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 class SweepProcess:
-    """The sweep of a grid in a folder; a new object for the same folder follows a sweep that is at work there.
+    """The sweep of a grid in a folder; a new object for the folder follows a sweep that is at work there.
 
     Args:
         grid: grid file, checked here.
