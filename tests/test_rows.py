@@ -1,0 +1,53 @@
+"""Items as rows of a network: centring, squares with grey borders, augmentation."""
+
+import numpy as np
+import pytest
+import torch
+
+from dhaps_core.data import arrays, digits
+from dhaps_core.images import ArrayImages
+from dhaps_core.items import Items
+from dhaps_core.rows import ImageRows, augment, feature_rows, image_rows, pixel_references
+
+
+def test_features_are_centred_on_the_train_items_and_scaled():
+    points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32) * 7 + 3
+    items = arrays(points, np.arange(50) % 2, queries=10, seed=0)
+    train = torch.from_numpy(items.splits["train"])
+    rows = feature_rows(items, train)
+    torch.testing.assert_close(rows[train].mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+    assert float(rows[train].square().sum(1).mean()) == pytest.approx(1, rel=1e-5)
+    same = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32) * 0 + 2
+    assert not feature_rows(arrays(same, queries=0, seed=0), torch.arange(5)).any()
+
+
+def test_images_keep_their_shape_in_a_grey_square():
+    wide = np.zeros((1, 10, 20, 3), dtype=np.uint8)
+    splits = {name: np.arange(name != "query", dtype=np.int64) for name in ("train", "query", "database")}
+    items = Items(("a",), None, ArrayImages(wide), None, (), splits, "one", "made")
+    square = image_rows(items, side=8)
+    assert square.shape == (1, 3, 8, 8)
+    assert (square[0, 0, :2] == 128).all()
+    assert (square[0, 0, 2:6] == 0).all()
+    assert (square[0, 0, 6:] == 128).all()
+    with pytest.raises(ValueError, match="must have images; got features only"):
+        image_rows(arrays(np.eye(3), queries=0, seed=0), side=8)
+
+
+def test_augmentation_moves_and_mirrors_and_follows_its_generator():
+    pixels = torch.arange(4 * 3 * 16 * 16).view(4, 3, 16, 16).remainder(251).to(torch.uint8)
+    plain = ImageRows(pixels)
+    assert torch.equal(plain[torch.tensor([2])], plain[torch.tensor([2])])
+    moved = [ImageRows(pixels, augment(torch.Generator().manual_seed(s)))[torch.arange(4)] for s in (0, 0, 1)]
+    assert torch.equal(moved[0], moved[1])
+    assert not torch.equal(moved[0], moved[2])
+    assert set(moved[0].unique().tolist()) <= set(plain[torch.arange(4)].unique().tolist())
+
+
+def test_pixel_references_know_digits_apart():
+    items = digits(seed=0)
+    train = torch.from_numpy(items.splits["train"])
+    features = pixel_references(image_rows(items, side=16), train, dims=32)
+    assert features.shape == (items.n, 32)
+    near = torch.cdist(features[:300], features).topk(2, largest=False).indices[:, 1]
+    assert (items.labels[near.numpy()] == items.labels[:300]).mean() > 0.9
