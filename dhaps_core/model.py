@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dhaps_core.items import Items
+from dhaps_core.methods.base import WithLayers
 from dhaps_core.network import HashNetwork, Inputs, ResidualCNN, encode
 from dhaps_core.rows import ImageRows, augment, feature_rows, image_rows, pixel_references
 from dhaps_core.seeds import derive_generator
@@ -38,10 +39,12 @@ class Model:
             self.inputs = ImageRows(pixels)
             self.augmented = lambda generator: ImageRows(pixels, augment(generator))
             self.references = (
-                pixel_references(pixels, self.pool) if items.features is None else feature_rows(items)
+                pixel_references(pixels, self.pool)
+                if items.features is None
+                else feature_rows(items, self.pool)
             )
         else:
-            self.references = feature_rows(items)
+            self.references = feature_rows(items, self.pool)
             self.inputs = self.references
             self.augmented = lambda _: self.references
 
@@ -49,11 +52,14 @@ class Model:
         """Network of a round with its initial weights."""
         generator = derive_generator(self.settings.seed, "weights", number)
         backbone = ResidualCNN(generator=generator) if self.settings.side else None
+        features = backbone.features if backbone else self.references.shape[1]
+        method = METHODS[self.settings.method]()
+        own = method.layers(features, self.settings.bits) if isinstance(method, WithLayers) else None
         network = HashNetwork(
-            backbone.features if backbone else self.references.shape[1],
+            features,
             self.settings.bits,
             backbone=backbone,
-            hidden=self.settings.hidden,
+            hidden=self.settings.hidden if own is None else own,
             dropout=self.settings.dropout,
             generator=generator,
         )
@@ -75,6 +81,7 @@ class Model:
             settings=self.settings.training,
             generator=generator,
             progress=progress,
+            plain=self.inputs,
         )
         return network, losses
 

@@ -47,13 +47,16 @@ class Dropout(nn.Module):
 
 
 class HashNetwork(nn.Module):
-    """Backbone and hash head: hidden layer with layer normalisation, then one output per bit.
+    """Backbone and hash head: hidden layer with layer normalisation, one output per bit, binarisation.
+
+    The binarisation is a rotation and a shift before the sign. It is the identity until a method finds it
+    after training, and it is saved with the weights.
 
     Args:
         features: width of the backbone's output (of the embedding, without a backbone).
         bits: b, at least 1.
         backbone: any module that gives [n features]; None reads embeddings as they are.
-        hidden: width of the hidden layer; 0 makes a single linear hash layer.
+        hidden: width of the hidden layer; 0 makes a single linear hash layer; or other layers in its place.
         dropout: share dropped after the hidden layer.
         generator: CPU generator of the initial weights of the head (a backbone is taken as it comes; call
             :func:`seed_parameters` on a fresh one).
@@ -69,7 +72,7 @@ class HashNetwork(nn.Module):
         *,
         generator: torch.Generator,
         backbone: nn.Module | None = None,
-        hidden: int = 1024,
+        hidden: int | nn.Sequential = 1024,
         dropout: float = 0.3,
     ) -> None:
         super().__init__()
@@ -78,23 +81,36 @@ class HashNetwork(nn.Module):
             raise ValueError(msg)
         self.bits = bits
         self.backbone = nn.Identity() if backbone is None else backbone
-        if hidden:
+        if isinstance(hidden, nn.Sequential):
+            self.hidden = hidden
+        elif hidden:
             self.hidden = nn.Sequential(
                 nn.Linear(features, hidden), nn.LayerNorm(hidden), nn.ReLU(), Dropout(dropout)
             )
         else:
             self.hidden = nn.Sequential()
-        self.hash = nn.Linear(hidden or features, bits)
+        widths = [layer.out_features for layer in self.hidden if isinstance(layer, nn.Linear)]
+        self.hash = nn.Linear(widths[-1] if widths else features, bits)
+        self.rotation: Tensor
+        self.shift: Tensor
+        self.register_buffer("rotation", torch.eye(bits))
+        self.register_buffer("shift", torch.zeros(bits))
         for part in (self.hidden, self.hash):
             seed_parameters(part, generator=generator)
 
     def forward(self, x: Tensor) -> Float[Tensor, "n b"]:
         """Real-valued outputs z; sign(z) is the code."""
-        return self.hash(self.embed(x))
+        return self.binarised(self.hash(self.embed(x)))
+
+    def binarised(self, outputs: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
+        """Outputs of the hash layer, rotated and shifted."""
+        rotated: Tensor = outputs @ self.rotation + self.shift
+        return rotated
 
     def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
         """Activations below the hash layer, for heads that sit beside it."""
-        return self.hidden(self.backbone(x))
+        activations: Tensor = self.hidden(self.backbone(x))
+        return activations
 
 
 class ResidualCNN(nn.Module):
@@ -122,7 +138,8 @@ class ResidualCNN(nn.Module):
 
     def forward(self, x: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
         """Pooled features of a batch of images."""
-        return self.layers(x.contiguous(memory_format=torch.channels_last))
+        pooled: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
+        return pooled
 
 
 class _Residual(nn.Module):
@@ -131,7 +148,8 @@ class _Residual(nn.Module):
         self.layers = nn.Sequential(_convolution(width, width), _convolution(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        changed: Tensor = self.layers(x)
+        return x + changed
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
@@ -169,7 +187,7 @@ def encode(
         positions: which rows; all by default.
         batch: rows at a time.
     """
-    device = next(network.parameters()).device
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     rows = torch.arange(len(inputs)) if positions is None else positions
     was_training = network.training
     network.eval()

@@ -1,6 +1,7 @@
 """The only training loop: a network, a method's loss, a frozen snapshot of the answers, one generator."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol, runtime_checkable
@@ -11,16 +12,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from dhaps_core.methods.base import Batch, Method
-from dhaps_core.network import Dropout, Inputs, relax
+from dhaps_core.methods.base import (
+    Batch,
+    ClosedForm,
+    Method,
+    Objective,
+    WithBinariser,
+    WithHead,
+    WithLayers,
+    WithTeacher,
+)
+from dhaps_core.network import Dropout, HashNetwork, Inputs, encode, relax, seed_parameters
 from dhaps_core.pairs import item_kernel
+from dhaps_core.training_set import training_set
 
 __all__ = ["Cancelled", "Supervision", "TrainingSettings", "code_mmd", "similarity_loss", "train"]
 
 Progress = Callable[[int, int, float], bool | None]
 
 
-class Cancelled(RuntimeError):
+class Cancelled(RuntimeError):  # noqa: N818 - no fault: somebody asked for it
     """The progress callback asked to stop; nothing of this training is kept."""
 
 
@@ -29,9 +40,22 @@ class Supervision(Protocol):
     """What the loop reads of a snapshot (:class:`dhaps_core.supervision.Snapshot`)."""
 
     @property
-    def supervised(self) -> np.ndarray: ...
+    def supervised(self) -> np.ndarray:
+        """Positions of the items that answers tell something about."""
 
-    def similarity_matrix(self, positions: np.ndarray) -> np.ndarray: ...
+    @property
+    def classes(self) -> np.ndarray:
+        """Class of each item, -1 where unknown; or which classes each item has."""
+
+    @property
+    def class_names(self) -> Sequence[str | int]:
+        """Classes answered so far."""
+
+    def similarity_matrix(self, positions: np.ndarray) -> np.ndarray:
+        """What is known of all pairs among some items: +1, -1 or 0."""
+
+    def relations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """What is known of pairs, for positions that broadcast."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +68,44 @@ class TrainingSettings:
         most: most steps.
         batch: supervised items of a step.
         unlabelled_batch: items of a step for the terms that need no label.
-        learning_rate: peak of the one-cycle schedule (AdamW).
+        learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
+            raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
+        highest_rate: bound of that.
         decay: lambda of the penalty on the squared weights, decoupled as in AdamW.
         similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
+        prior_items: number of items all of whose pairs must be known before they weigh as much as that term:
+            with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
+            few answers do not undo the unsupervised start.
         mmd: weight of MMD_S between all and labelled codes.
     """
 
     epochs: int = 50
     least: int = 200
-    most: int = 1500
+    most: int = 3000
     batch: int = 256
     unlabelled_batch: int = 256
     learning_rate: float = 1e-3
+    highest_rate: float = 6e-3
     decay: float = 1e-2
     similarity: float = 1.0
+    prior_items: int = 40
     mmd: float = 0.0
 
     def steps(self, supervised: int) -> int:
         """Number of steps for that many supervised items."""
-        return min(self.most, max(self.least, ceil(self.epochs * supervised / self.batch)))
+        return min(self.most, self._wanted(supervised))
+
+    def rate(self, supervised: int) -> float:
+        """Peak learning rate for that many supervised items."""
+        raised = self.learning_rate * self._wanted(supervised) / self.steps(supervised)
+        return max(self.learning_rate, min(self.highest_rate, raised))
+
+    def _wanted(self, supervised: int) -> int:
+        return max(self.least, ceil(self.epochs * supervised / self.batch))
 
 
 def train(
-    network: nn.Module,
+    network: HashNetwork,
     method: Method,
     inputs: Inputs,
     supervision: Supervision,
@@ -76,60 +115,97 @@ def train(
     settings: TrainingSettings,
     generator: torch.Generator,
     progress: Progress | None = None,
+    plain: Inputs | None = None,
 ) -> dict[str, float]:
     """Mean of each loss term over the last tenth of the steps; the network is trained in place.
 
-    Works with no label at all (the similarity term alone: the unsupervised start), with one class only, with
-    only similar or only dissimilar answers, and on the device that the network is on.
+    Works with no label at all (the unsupervised start), with one class only, with only similar or only
+    dissimilar answers, and on the device that the network is on. Unlabelled rows are drawn from the training
+    items that no answer is about; once there is none, the terms on them vanish.
 
     Args:
-        network: module with outputs z [n b].
-        method: the loss.
-        inputs: rows that the network reads, by item position.
+        network: as the method has it (:class:`dhaps_core.model.Model` builds it).
+        method: the loss, or the closed form.
+        inputs: rows that the network reads, by item position; augmented, if they are.
         supervision: frozen snapshot of the answers.
         pool: positions that unlabelled items are drawn from; never the queries.
         references: features of every item whose cosines the similarity term follows; None switches it off.
         settings: see :class:`TrainingSettings`.
         generator: CPU generator; the only source of randomness.
         progress: called with (step, steps, loss) after each step; returning True cancels.
+        plain: rows without augmentation, for what is found after training; ``inputs`` by default.
 
     Raises:
         Cancelled: if the progress callback returned True.
-        ValueError: if there is nothing to learn from: no supervised item and no reference features; or if the
-            loss stops being finite.
+        ValueError: if there is nothing to learn from: no supervised item, no reference features, and a method
+            that needs either; if the answers are not of the kind that the method reads; or if the loss stops
+            being finite.
     """
-    supervised = torch.from_numpy(np.asarray(supervision.supervised))
-    if not len(supervised) and (references is None or settings.similarity == 0):
+    device = next(network.parameters()).device
+    plain = inputs if plain is None else plain
+    supervised = torch.tensor(supervision.supervised, dtype=torch.long)
+    if method.labels == "none":
+        supervised = supervised[:0]
+    if isinstance(method, ClosedForm):
+        return _solve(network, method, plain, supervision, pool=pool, supervised=supervised)
+    assert isinstance(method, Objective)
+    needs_prior = not len(supervised) and method.labels != "none"
+    if needs_prior and (references is None or settings.similarity == 0):
         msg = "training needs answers or reference features; got neither. Answer a pair or give references."
         raise ValueError(msg)
-    device = next(network.parameters()).device
-    for module in network.modules():
-        if isinstance(module, Dropout):
-            module.generator = generator
+    if method.labels == "classes" and len(supervised) and not supervision.class_names:
+        msg = f"{method.name} needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
+        raise ValueError(msg)
+    head: nn.Module | None = None
+    if isinstance(method, WithHead):
+        head = method.head(network.hash.in_features, network.bits, max(1, len(supervision.class_names)))
+        seed_parameters(head, generator=generator)
+        head.to(device)
+    if isinstance(method, WithLayers):
+        sample = pool[torch.randperm(len(pool), generator=generator)[:2048]]
+        method.initialise(network, encode(network.backbone, plain, sample, batch=256).to(device))
+    teacher = copy.deepcopy(network) if isinstance(method, WithTeacher) else None
+    for module in (network, head, teacher):
+        _give_generator(module, generator)
     steps = settings.steps(len(supervised))
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
-    unlabelled_size = settings.unlabelled_batch if references is not None or settings.mmd else 0
+    parameters = [p for module in (network, head) if module is not None for p in module.parameters()]
+    rate = settings.rate(len(supervised))
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=settings.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    use_prior = needs_prior or not method.unlabelled
     order = _endless_epochs(supervised, settings.batch, generator)
+    unlabelled = pool[~torch.isin(pool, supervised)]
+    free_size = settings.unlabelled_batch if len(unlabelled) else 0
     tail: list[dict[str, float]] = []
     network.train()
     for step in range(steps):
         labelled = next(order)
-        free = pool[torch.randint(len(pool), (unlabelled_size,), generator=generator)]
-        rows = torch.cat([labelled, free])
-        outputs = network(inputs[rows].to(device))
-        similarity = torch.from_numpy(supervision.similarity_matrix(labelled.numpy())).to(device)
-        batch = Batch(
-            outputs=outputs,
-            similarity=similarity,
-            references=None if references is None else references[rows].to(device),
-            progress=step / steps,
-            generator=generator,
+        rows = torch.cat(
+            [labelled, unlabelled[torch.randint(max(1, len(unlabelled)), (free_size,), generator=generator)]]
         )
-        terms = method.loss(batch) if len(labelled) or method.labels == "none" else {}
-        terms |= _shared_terms(batch, settings)
+        hidden = network.embed(inputs[rows].to(device))
+        second = None
+        if teacher is not None:
+            with torch.no_grad():
+                second = teacher(inputs[rows].to(device))
+        batch = Batch(
+            outputs=network.binarised(network.hash(hidden)),
+            similarity=torch.from_numpy(supervision.similarity_matrix(labelled.numpy())).to(device),
+            generator=generator,
+            classes=_class_matrix(supervision, labelled).to(device),
+            hidden=hidden,
+            head=head,
+            teacher=second,
+            network=network,
+            progress=step / steps,
+        )
+        terms = {} if needs_prior else method.loss(batch)
+        free = rows[len(labelled) :]
+        terms |= _shared_terms(
+            batch,
+            references[free].to(device) if use_prior and references is not None else None,
+            settings,
+        )
         loss = torch.stack(list(terms.values())).sum()
         if not bool(loss.isfinite()):
             msg = f"the loss must be finite; got {loss.item()} at step {step}. Lower the learning rate."
@@ -138,18 +214,72 @@ def train(
         loss.backward()
         optimizer.step()
         schedule.step()
+        if isinstance(method, WithTeacher) and teacher is not None:
+            _follow(teacher, network, method.momentum(step / steps))
         if step >= steps - max(1, steps // 10):
             tail.append({name: float(value.detach()) for name, value in terms.items()})
         if progress is not None and progress(step + 1, steps, loss.item()):
             msg = f"training was cancelled at step {step + 1} of {steps}."
             raise Cancelled(msg)
     network.eval()
+    if isinstance(method, WithBinariser):
+        known = training_set(
+            network, plain, supervision, pool=pool, supervised=supervised, generator=generator
+        )
+        method.binarise(network, head, known)
     return {name: sum(row[name] for row in tail) / len(tail) for name in tail[0]}
 
 
-def similarity_loss(
-    u: Float[Tensor, "n b"], references: Float[Tensor, "n d"]
-) -> Float[Tensor, ""]:
+def _solve(
+    network: HashNetwork,
+    method: ClosedForm,
+    inputs: Inputs,
+    supervision: Supervision,
+    *,
+    pool: Tensor,
+    supervised: Tensor,
+) -> dict[str, float]:
+    """Hash layer of a closed form; it has no loss."""
+    device = network.hash.weight.device
+    positions = supervised.numpy()
+
+    def similarity(rows: slice) -> Tensor:
+        return torch.from_numpy(supervision.relations(positions[rows, None], positions[None])).to(device)
+
+    weight, bias = method.solve(
+        inputs[pool].to(device), inputs[supervised].to(device), similarity, bits=network.bits
+    )
+    with torch.no_grad():
+        network.hash.weight.copy_(weight)
+        network.hash.bias.copy_(bias)
+    network.eval()
+    return {}
+
+
+def _class_matrix(supervision: Supervision, positions: Tensor) -> Tensor:
+    """Classes of some items, bool [l c]; a row without any where the class is not known."""
+    classes = torch.from_numpy(np.ascontiguousarray(supervision.classes[positions.numpy()]))
+    if classes.ndim == 2:
+        return classes
+    return classes[:, None] == torch.arange(len(supervision.class_names))
+
+
+def _give_generator(module: nn.Module | None, generator: torch.Generator) -> None:
+    for layer in () if module is None else module.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = generator
+
+
+@torch.no_grad()
+def _follow(teacher: HashNetwork, student: HashNetwork, momentum: float) -> None:
+    """Moving average of the weights; buffers are copied."""
+    for mine, theirs in zip(teacher.parameters(), student.parameters(), strict=True):
+        mine.lerp_(theirs, 1 - momentum)
+    for buffer, source in zip(teacher.buffers(), student.buffers(), strict=True):
+        buffer.copy_(source)
+
+
+def similarity_loss(u: Float[Tensor, "n b"], references: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     """Mean squared difference between code similarities <u_i, u_j>/b and the cosines of the references."""
     features = normalize(references, dim=1)
     return (u @ u.T / u.shape[1] - features @ features.T).square().mean()
@@ -170,19 +300,21 @@ def code_mmd(u: Float[Tensor, "n b"], labelled: Float[Tensor, "l b"]) -> Float[T
     return within.square() - 2 * across.square() + chosen.square()
 
 
-def _shared_terms(batch: Batch, settings: TrainingSettings) -> dict[str, Tensor]:
+def _shared_terms(batch: Batch, references: Tensor | None, settings: TrainingSettings) -> dict[str, Tensor]:
+    """Terms of no method: similarity to the references on unlabelled rows, and MMD_S."""
     terms = {}
     labelled = len(batch.similarity)
     u = relax(batch.outputs)
-    if settings.similarity and batch.references is not None and len(u) > labelled:
-        free = batch.references[labelled:]
-        terms["similarity"] = settings.similarity * similarity_loss(u[labelled:], free)
+    if settings.similarity and references is not None and len(references):
+        known = int((batch.similarity != 0).sum()) - labelled  # ordered pairs of two different rows
+        weight = 1 + settings.prior_items**2 / known if known > 0 else 1
+        terms["similarity"] = settings.similarity * weight * similarity_loss(u[labelled:], references)
     if settings.mmd and labelled and len(u) > labelled:
         terms["mmd"] = settings.mmd * code_mmd(u[labelled:], u[:labelled])
     return terms
 
 
-def _endless_epochs(items: Tensor, batch: int, generator: torch.Generator):  # type: ignore[no-untyped-def]
+def _endless_epochs(items: Tensor, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Batches of whole shuffled passes; everything at once where it fits; empty batches without items."""
     if len(items) <= batch:
         while True:

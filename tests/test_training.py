@@ -23,9 +23,14 @@ class Given:
     def __init__(self, supervised, relation):
         self.supervised = np.asarray(supervised, dtype=np.int64)
         self.relation = np.asarray(relation, dtype=np.int8)
+        self.classes = np.full(len(self.relation), -1)
+        self.class_names = ()
 
     def similarity_matrix(self, positions):
         return self.relation[np.ix_(positions, positions)]
+
+    def relations(self, a, b):
+        return self.relation[a, b]
 
 
 def two_blobs(n=40):
@@ -36,7 +41,9 @@ def two_blobs(n=40):
     return points, labels, relation
 
 
-def run(points, supervision, *, seed=0, network=None, method=None, settings=FAST, references="points", **more):
+def run(
+    points, supervision, *, seed=0, network=None, method=None, settings=FAST, references="points", **more
+):
     network = network or HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(seed))
     losses = train(
         network,
@@ -108,7 +115,7 @@ def test_same_seed_same_weights_and_no_global_randomness():
 
 
 @pytest.mark.parametrize(
-    "supervised, relation",
+    ("supervised", "relation"),
     [
         (range(4), np.ones((40, 40))),  # one class only, only similar answers
         (range(4), -np.ones((40, 40))),  # only different answers
@@ -138,7 +145,9 @@ def test_batch_of_one_trains_from_embeddings_and_pixels():
 def test_encoding_one_equals_encoding_a_batch():
     images = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     backbone = ResidualCNN(8, generator=torch.Generator().manual_seed(0))
-    network = HashNetwork(backbone.features, 12, backbone=backbone, generator=torch.Generator().manual_seed(0))
+    network = HashNetwork(
+        backbone.features, 12, backbone=backbone, generator=torch.Generator().manual_seed(0)
+    )
     whole = encode(network, images)
     single = torch.cat([encode(network, images, torch.tensor([i])) for i in range(6)])
     torch.testing.assert_close(single, whole, rtol=1e-4, atol=1e-5)
@@ -169,6 +178,9 @@ def test_progress_can_cancel():
 def test_number_of_steps_follows_the_labels():
     settings = TrainingSettings(epochs=50, least=200, most=1500, batch=256)
     assert [settings.steps(n) for n in (0, 500, 5000, 50_000)] == [200, 200, 977, 1500]
+    # 14,700 items want 2,872 steps; where the cut is deeper, the rate stops at its bound.
+    rates = [settings.rate(n) for n in (0, 5000, 14_700, 50_000)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3 * 2872 / 1500, 6e-3])
 
 
 def test_dropout_keeps_the_mean_and_needs_a_generator():

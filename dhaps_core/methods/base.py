@@ -1,14 +1,36 @@
-"""The contract between a hashing method and the training loop."""
+"""The contract between a hashing method and the training loop.
+
+A method is final. It extends :class:`Objective` (a loss for the loop) or :class:`ClosedForm` (linear
+algebra), and may implement the interfaces below: layers of its own, a head beside the hash layer, a teacher,
+a binarisation that is found after training.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int8
-from torch import Tensor
+from jaxtyping import Bool, Float, Int, Int8
+from torch import Tensor, nn
 
-__all__ = ["Batch", "Method", "balanced_mean"]
+from dhaps_core.network import HashNetwork
+
+__all__ = [
+    "Batch",
+    "ClosedForm",
+    "Labels",
+    "Method",
+    "Objective",
+    "TrainingSet",
+    "WithBinariser",
+    "WithHead",
+    "WithLayers",
+    "WithTeacher",
+    "balanced_mean",
+]
+
+Labels = Literal["none", "pairs", "classes"]
 
 
 @dataclass(frozen=True)
@@ -18,16 +40,49 @@ class Batch:
     Attributes:
         outputs: the network's real-valued outputs z.
         similarity: of the supervised rows: +1 similar, -1 dissimilar, 0 unknown; its size is l.
-        references: features whose cosines say how alike any two rows are without labels, or None.
-        progress: share of the training done, in [0, 1).
         generator: CPU generator for losses that sample.
+        classes: classes of the supervised rows; a row without any is one whose class is not known.
+        hidden: activations below the hash layer, for methods with a head.
+        head: the method's head, or None.
+        teacher: outputs of the teacher on a second view of the same rows, or None.
+        network: the network itself, for penalties on its weights; None where a loss is tried by hand.
+        progress: share of the training done, in [0, 1).
+
+    Raises:
+        ValueError: if the labels do not fit the rows.
     """
 
     outputs: Float[Tensor, "n b"]
     similarity: Int8[Tensor, "l l"]
-    references: Float[Tensor, "n d"] | None
-    progress: float
     generator: torch.Generator
+    classes: Bool[Tensor, "l c"] | None = None
+    hidden: Float[Tensor, "n h"] | None = None
+    head: nn.Module | None = None
+    teacher: Float[Tensor, "n b"] | None = None
+    network: HashNetwork | None = None
+    progress: float = 0.0
+
+    def __post_init__(self) -> None:
+        labelled, rows = len(self.similarity), len(self.outputs)
+        if labelled > rows:
+            msg = (
+                f"supervised rows must be among the batch's {rows}; got {labelled}. Give their outputs first."
+            )
+            raise ValueError(msg)
+        if (
+            labelled
+            and (low_high := self.similarity.aminmax())
+            and not -1 <= low_high.min <= low_high.max <= 1
+        ):
+            msg = (
+                f"similarity must be +1, -1 or 0; got values in {int(low_high.min)} .. {int(low_high.max)}. "
+                "Use +1 for similar, -1 for dissimilar, 0 for unknown."
+            )
+            raise ValueError(msg)
+        if self.classes is not None and len(self.classes) != labelled:
+            got = len(self.classes)
+            msg = f"classes must have one row for each of the {labelled} supervised rows; got {got}."
+            raise ValueError(msg)
 
     @property
     def supervised(self) -> Float[Tensor, "l b"]:
@@ -35,15 +90,109 @@ class Batch:
         return self.outputs[: len(self.similarity)]
 
 
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training set after training, for methods that find their binarisation on it; no query is in it.
+
+    Attributes:
+        pool: positions of all training items, m of them.
+        supervised: positions of those that answers tell something about.
+        encode: outputs z of the items at some positions, by the network as it is now.
+        score: mean average precision of outputs [s b] of the items at s positions among themselves, from what
+            the answers tell.
+        generator: CPU generator.
+    """
+
+    pool: Int[Tensor, " m"]
+    supervised: Int[Tensor, " l"]
+    encode: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor, Tensor], float]
+    generator: torch.Generator
+
+
 class Method(ABC):
-    """A published objective. Concrete methods are final: a loss, its settings, and what labels it reads."""
+    """A published method; use one of its two kinds.
+
+    Attributes:
+        name: as in :data:`dhaps_core.settings.METHODS`.
+        labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
+    """
 
     name: ClassVar[str]
-    labels: ClassVar[Literal["none", "pairs", "classes"]]
+    labels: ClassVar[Labels]
+
+
+class Objective(Method):
+    """A loss that the training loop minimises.
+
+    Attributes:
+        unlabelled: whether it has terms of its own for rows without labels. Where it has not, and in a round
+            without any answer, the loop adds its similarity term.
+    """
+
+    unlabelled: ClassVar[bool]
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named terms whose sum is minimised."""
+
+
+class ClosedForm(Method):
+    """A linear hash function found by linear algebra."""
+
+    @abstractmethod
+    def solve(
+        self,
+        features: Float[Tensor, "m d"],
+        supervised: Float[Tensor, "l d"],
+        similarity: Callable[[slice], Int8[Tensor, "r l"]],
+        *,
+        bits: int,
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
+        """Weights and biases of the hash layer.
+
+        Args:
+            features: rows of all training items.
+            supervised: rows of those that answers tell something about.
+            similarity: what is known of some of them (rows) with all of them (columns).
+            bits: b.
+        """
+
+
+class WithLayers(ABC):
+    """A method whose network differs from the shared one below its hash layer."""
+
+    @abstractmethod
+    def layers(self, features: int, bits: int) -> nn.Sequential:
+        """Layers between the backbone and the hash layer, with weights still to be drawn."""
+
+    @abstractmethod
+    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
+        """Set the first weights from backbone features of a sample of the training items, in place."""
+
+
+class WithHead(ABC):
+    """A method that trains a module beside the hash layer. After training no code depends on it."""
+
+    @abstractmethod
+    def head(self, features: int, bits: int, classes: int) -> nn.Module:
+        """The module, with weights still to be drawn, for activations of that width and that many classes."""
+
+
+class WithTeacher(ABC):
+    """A method that compares the network with a moving average of it."""
+
+    @abstractmethod
+    def momentum(self, progress: float) -> float:
+        """Share of its old weights that the teacher keeps in a step, in [0, 1)."""
+
+
+class WithBinariser(ABC):
+    """A method that finds rotation and thresholds of its outputs on the training set, once it is trained."""
+
+    @abstractmethod
+    def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
+        """Set ``network.rotation`` and ``network.shift`` (saved with the weights), in place."""
 
 
 def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, ""]:
@@ -54,5 +203,6 @@ def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"])
     """
     off_diagonal = ~torch.eye(len(values), dtype=torch.bool, device=values.device)
     kinds = [(similarity == sign) & off_diagonal for sign in (1, -1)]
-    means = [values[kind].mean() for kind in kinds if kind.any()]
+    # A masked sum is several times as fast as gathering the values.
+    means = [(values * kind).sum() / kind.sum() for kind in kinds if kind.any()]
     return torch.stack(means).mean() if means else values.sum() * 0

@@ -1,21 +1,19 @@
 """DPSH: the pairwise likelihood, and the pairwise loss of DH-APS."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, final
 
 from jaxtyping import Float, Int8
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.methods.base import Batch, Method, balanced_mean
+from dhaps_core.methods.base import Batch, Labels, Objective, balanced_mean
 from dhaps_core.network import relax
 
 __all__ = ["DPSH", "pairwise_likelihood"]
 
 
-def pairwise_likelihood(
-    theta: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]
-) -> Float[Tensor, "l l"]:
+def pairwise_likelihood(theta: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, "l l"]:
     """Negative log-likelihood log(1 + exp(theta)) - y theta of every pair, y = 1 if similar, else 0.
 
     Example:
@@ -27,8 +25,9 @@ def pairwise_likelihood(
     return softplus(theta) - (similarity > 0) * theta
 
 
+@final
 @dataclass(frozen=True)
-class DPSH(Method):
+class DPSH(Objective):
     """J = mean over pairs of log(1 + exp(theta)) - y theta, plus eta times the quantisation penalty.
 
     theta = <u_i, u_j> / 2 on the relaxed codes u = tanh(z). Means replace the paper's sums: similar and
@@ -43,7 +42,8 @@ class DPSH(Method):
     """
 
     name: ClassVar[str] = "dpsh"
-    labels: ClassVar[Literal["none", "pairs", "classes"]] = "pairs"
+    labels: ClassVar[Labels] = "pairs"
+    unlabelled: ClassVar[bool] = False
     eta: float = 0.1
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,0 +1,131 @@
+"""GraphBit: unsupervised codes whose ambiguous bits are told by other bits along a searched graph."""
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from dhaps_core.methods.base import Batch, Labels, Objective, TrainingSet, WithBinariser, WithHead, WithLayers
+from dhaps_core.network import HashNetwork
+
+__all__ = ["GraphBit", "Instructions"]
+
+
+class Instructions(nn.Module):
+    """What bit i says about bit j, and the graph of who is listened to.
+
+    Args:
+        features: width of the activations.
+        bits: b.
+
+    Attributes:
+        edges: [b b], True where bit i instructs bit j.
+    """
+
+    def __init__(self, features: int, bits: int) -> None:
+        super().__init__()
+        self.tell = nn.Linear(features, bits * bits)
+        self.edges: Bool[Tensor, "b b"]
+        self.register_buffer("edges", torch.zeros(bits, bits, dtype=torch.bool))
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "n d"],
+        outputs: Float[Tensor, "n b"],
+        edges: Bool[Tensor, "b b"] | None = None,
+    ) -> Float[Tensor, "n b"]:
+        """Output of each bit averaged with what its instructors say of it."""
+        edges = self.edges if edges is None else edges
+        told = self.tell(hidden).view(-1, *edges.shape)
+        instructed: Tensor = (outputs + (told * edges).sum(1)) / (1 + edges.sum(0))
+        return instructed
+
+
+@final
+@dataclass(frozen=True)
+class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
+    """100 [ mean_j (mean_n p - 1/2)^2 - alpha mean log(|p - 1/2| + 1/2) + beta mean (p0 - p)^2 ]; no labels.
+
+    p = sigmoid of the instructed output, p0 of the bit alone: even split, little ambiguity, agreement. The
+    layers are linear, weights as in the authors' code. Three readings: a sigmoid bounds p, which
+    their code leaves unbounded; the graph is searched by a greedy walk with the paper's reward, the fall of
+    the loss on the batch, in place of a policy network (each step of the middle third of training tries to
+    add one edge and to drop one); and the thresholds, means over the set, come from the training items only.
+
+    Args:
+        alpha: weight of the ambiguity; 0.2 in the authors' code.
+        beta: weight of the agreement; 0.4 in the authors' code.
+
+    References:
+        Duan, Wang, Lu, Lin, Zhou: GraphBit: Bitwise Interaction Mining via Deep Reinforcement Learning,
+        CVPR 2018.
+    """
+
+    name: ClassVar[str] = "graphbit"
+    labels: ClassVar[Labels] = "none"
+    unlabelled: ClassVar[bool] = True
+    alpha: float = 0.2
+    beta: float = 0.4
+
+    def layers(self, features: int, bits: int) -> nn.Sequential:
+        """None: the authors' stack of layers without nonlinearity is one linear map."""
+        return nn.Sequential()
+
+    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
+        """Random directions, at the distance from 0 that centres the sample."""
+        with torch.no_grad():
+            network.hash.bias.copy_(-network.hash.weight @ sample.mean(0))
+
+    def head(self, features: int, bits: int, classes: int) -> Instructions:
+        """The instructions."""
+        return Instructions(features, bits)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The three terms, over all rows; in the middle third of training, a step of the graph search too."""
+        head, hidden = batch.head, batch.hidden
+        assert isinstance(head, Instructions)
+        assert hidden is not None
+        if 1 / 3 <= batch.progress < 2 / 3:
+            self._search(head, hidden.detach(), batch.outputs.detach(), batch.generator)
+        return self.terms(batch.outputs, head(hidden, batch.outputs))
+
+    def terms(self, alone: Float[Tensor, "n b"], instructed: Float[Tensor, "n b"]) -> dict[str, Tensor]:
+        """The three terms of outputs alone and instructed."""
+        p, p0 = instructed.sigmoid(), alone.sigmoid()
+        return {
+            "balance": 100 * (p.mean(0) - 0.5).square().mean(),
+            "ambiguity": -100 * self.alpha * ((p - 0.5).abs() + 0.5).log().mean(),
+            "agreement": 100 * self.beta * (p0 - p).square().mean(),
+        }
+
+    @torch.no_grad()
+    def _search(self, head: Instructions, hidden: Tensor, alone: Tensor, generator: torch.Generator) -> None:
+        def total(edges: Tensor) -> float:
+            return float(torch.stack(list(self.terms(alone, head(hidden, alone, edges)).values())).sum())
+
+        free = ~(
+            head.edges | head.edges.T | torch.eye(len(head.edges), dtype=torch.bool, device=hidden.device)
+        )
+        for candidates, value in ((free, True), (head.edges.clone(), False)):
+            places = candidates.nonzero()
+            if len(places):
+                i, j = places[int(torch.randint(len(places), (1,), generator=generator))].tolist()
+                changed = head.edges.clone()
+                changed[i, j] = value
+                if total(changed) < total(head.edges):
+                    head.edges.copy_(changed)
+
+    @torch.no_grad()
+    def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
+        """Instructions, being linear, folded into the hash layer; thresholds at the mean p of each bit."""
+        assert isinstance(head, Instructions)
+        bits, share = network.bits, 1 + head.edges.sum(0)
+        told = (head.tell.weight.view(bits, bits, -1) * head.edges[..., None]).sum(0)
+        network.hash.weight.copy_((network.hash.weight + told) / share[:, None])
+        network.hash.bias.copy_(
+            (network.hash.bias + (head.tell.bias.view(bits, bits) * head.edges).sum(0)) / share
+        )
+        mean = training.encode(training.pool).sigmoid().mean(0)
+        network.shift.copy_(-mean.logit())

@@ -1,0 +1,140 @@
+"""Finished runs as the rows of Table 1: mean, spread and seeds of each, beside the paper's numbers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from dhaps_core.paper import BITS, ROWS, Claim, claims
+
+__all__ = ["Cell", "Run", "check_claims", "gather", "markdown", "read_runs"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run of the notebook that trains a method.
+
+    Attributes:
+        row: name of its row.
+        stands_for: the paper's data set that it is compared with.
+        bits: code length.
+        seed: of the run.
+        last: metrics of its last round.
+        about: what the notebook wrote about it: method, acquisition, budget, items labelled, seconds.
+        source: of the data.
+        protocol: how it was split.
+    """
+
+    row: str
+    stands_for: str
+    bits: int
+    seed: int
+    last: Mapping[str, Any]
+    about: Mapping[str, Any]
+    source: str
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A metric over the seeds of one row and code length.
+
+    Attributes:
+        mean: over the seeds.
+        spread: sample standard deviation, or None of a single seed.
+        seeds: the seeds, ascending.
+    """
+
+    mean: float
+    spread: float | None
+    seeds: tuple[int, ...]
+
+    def percent(self) -> str:
+        """As text, in percent.
+
+        Example:
+            >>> Cell(0.4321, 0.0123, (0, 1, 2)).percent(), Cell(0.4321, None, (0,)).percent()
+            ('43.2 ± 1.2 (3)', '43.2 (1)')
+        """
+        spread = "" if self.spread is None else f" ± {100 * self.spread:.1f}"
+        return f"{100 * self.mean:.1f}{spread} ({len(self.seeds)})"
+
+
+def read_runs(folder: str | Path) -> list[Run]:
+    """Every run below a folder that the training notebook has finished.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    runs = []
+    for path in sorted(Path(folder).glob("**/metrics.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if "table" not in stored:
+            continue
+        about, settings = stored["table"], stored["settings"]
+        runs.append(
+            Run(
+                row=about["row"],
+                stands_for=about["stands_for"],
+                bits=settings["bits"],
+                seed=settings["seed"],
+                last=stored["rounds"][-1],
+                about=about,
+                source=stored["source"],
+                protocol=stored["protocol"],
+            )
+        )
+    if not runs:
+        msg = f"{folder} must hold a finished run; got none. Run 04_train_a_method or a sweep over it."
+        raise FileNotFoundError(msg)
+    return runs
+
+
+def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int], Cell]:
+    """Cells by row and bits.
+
+    Raises:
+        ValueError: if two runs have the same row, bits and seed.
+    """
+    found: dict[tuple[str, int], dict[int, float]] = {}
+    for run in runs:
+        values = found.setdefault((run.row, run.bits), {})
+        if run.seed in values:
+            got = f"two of {run.row}, {run.bits} bits, seed {run.seed}"
+            msg = f"a row must have one run a seed; got {got}. Remove one."
+            raise ValueError(msg)
+        values[run.seed] = float(run.last[metric])
+    return {
+        key: Cell(
+            mean(values.values()), stdev(values.values()) if len(values) > 1 else None, tuple(sorted(values))
+        )
+        for key, values in found.items()
+    }
+
+
+def check_claims(cells: Mapping[tuple[str, int], Cell], bits: int) -> list[Claim]:
+    """The paper's order, checked on the means of one code length."""
+    return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
+
+
+def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Sequence[int] = BITS) -> str:
+    """Table in Markdown: each code length measured here, then as printed in the paper; mAP in %.
+
+    Args:
+        cells: from :func:`gather`, of one data set.
+        stands_for: the paper's data set in the columns beside.
+        bits: code lengths.
+    """
+    printed = {row.name: dict(zip(BITS, row.values[stands_for], strict=True)) for row in ROWS}
+    names = [row.name for row in ROWS] + sorted({name for name, _ in cells} - set(printed))
+    head = ["row", *(f"{b} bits, here" for b in bits), *(f"{b}, paper" for b in bits)]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name in names:
+        ours = [cells[name, b].percent() if (name, b) in cells else "not measured" for b in bits]
+        theirs = [printed.get(name, {}).get(b) for b in bits]
+        lines.append(
+            "| " + " | ".join([name, *ours, *("-" if v is None else f"{v:.1f}" for v in theirs)]) + " |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,227 @@
+"""Loss values of each method, worked by hand."""
+
+import math
+from math import log, log1p, pi, sqrt
+
+import pytest
+import torch
+from torch import nn
+
+from dhaps_core.bit_entropy import ConstantBits, bit_entropy, bit_report
+from dhaps_core.methods.base import Batch
+from dhaps_core.methods.dh import DH, orthogonality
+from dhaps_core.methods.dpsh import DPSH
+from dhaps_core.methods.dsh import DSH, squared_distances
+from dhaps_core.methods.graphbit import GraphBit, Instructions
+from dhaps_core.methods.pts3h import PTS3H, ramp, teacher_similarity
+from dhaps_core.methods.sdsh import SDSH, climb_rotation, spring
+from dhaps_core.methods.ssdh import SSDH, contrastive, draw
+from dhaps_core.methods.ssh import SSH, adjusted_covariance
+from dhaps_core.network import HashNetwork
+
+HALF = math.atanh(0.5)  # relaxes to 1/2
+
+
+def batch(outputs, similarity=(), **more):
+    outputs = torch.tensor(outputs, dtype=torch.float64)
+    relation = torch.tensor(similarity, dtype=torch.int8).view(len(similarity), len(similarity))
+    return Batch(outputs=outputs, similarity=relation, generator=torch.Generator().manual_seed(0), **more)
+
+
+def loss(method, given):
+    return {name: float(value.detach()) for name, value in method.loss(given).items()}
+
+
+def test_dh():
+    terms = loss(DH(balance=2.0), batch([[HALF, HALF], [-HALF, HALF]]))
+    # |u| = 1/2 everywhere: 1/2 (1/2)^2; the first bit has variance 1/4, the second none.
+    assert terms == pytest.approx({"quantisation": 1 / 8, "balance": -2 / 2 * (1 / 4 + 0) / 2})
+    assert float(orthogonality(torch.eye(3)[:2])) == 0
+    assert float(orthogonality(torch.tensor([[2.0], [0.0]]))) == 9  # more rows than columns: W^T W = 4
+
+
+def test_dh_starts_at_the_principal_components():
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randn(500, 6, generator=generator) * torch.tensor([1.0, 5.0, 1, 1, 9.0, 1]) + 3
+    network = HashNetwork(6, 4, hidden=DH().layers(6, 4), generator=generator)
+    DH().initialise(network, sample)
+    first, second = network.hidden[1], network.hidden[3]
+    assert first.weight.abs().argmax(1).tolist()[:2] == [4, 1]
+    assert torch.equal(second.weight, torch.eye(len(second.weight), first.out_features))
+    assert float(network(sample).detach().mean(0).abs().max()) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("bits", "widths"), [(16, (60, 30)), (32, (80, 50)), (64, (100, 80)), (8, (60, 30)), (128, (128, 128))]
+)
+def test_dh_widths_are_the_published_ones(bits, widths):
+    layers = DH().layers(512, bits)
+    assert (layers[1].out_features, layers[3].out_features) == widths
+
+
+def test_graphbit():
+    third = math.log(2)  # p = 2/3
+    terms = loss_terms = GraphBit().terms(torch.tensor([[0.0], [0.0]]), torch.tensor([[third], [third]]))
+    assert float(terms["balance"]) == pytest.approx(100 * (2 / 3 - 1 / 2) ** 2)
+    assert float(loss_terms["ambiguity"]) == pytest.approx(-20 * log(2 / 3), rel=1e-5)
+    assert float(terms["agreement"]) == pytest.approx(40 * (1 / 2 - 2 / 3) ** 2)
+
+
+def test_graphbit_averages_what_instructors_say():
+    head = Instructions(1, 2)
+    nn.init.zeros_(head.tell.bias)
+    head.tell.weight.data = torch.tensor(
+        [[0.0], [5.0], [0.0], [0.0]]
+    )  # bit 0 tells bit 1: five times the input
+    assert head(torch.ones(1, 1), torch.tensor([[1.0, 3.0]])).tolist() == [[1, 3]]
+    head.edges[0, 1] = True
+    assert head(torch.ones(1, 1), torch.tensor([[1.0, 3.0]])).tolist() == [[1, (3 + 5) / 2]]
+
+
+def test_graphbit_never_adds_a_loop_or_a_reversed_edge():
+    generator = torch.Generator().manual_seed(0)
+    alone = 0.3 * torch.randn(30, 5, generator=generator)
+    head = Instructions(5, 5)
+    nn.init.zeros_(head.tell.bias)
+    head.tell.weight.data = 3 * torch.eye(5).repeat(5, 1)  # every bit is sure of what the others only guess
+    for _ in range(40):
+        GraphBit()._search(head, alone, alone, generator)
+    assert head.edges.any()
+    assert not head.edges.diagonal().any()
+    assert not (head.edges & head.edges.T).any()
+
+
+def test_ssh_adjusted_covariance():
+    rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-2.0, -1.0]])
+    relation = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
+    similar = torch.tensor([[1.0, 0.5], [0.5, 0.0]])  # mean of x_0 x_1^T and its transpose
+    dissimilar = torch.tensor([[-2.0, -1.0], [-1.0, -0.5]])  # mean over x_0, x_1 with x_2, both orders
+    total = adjusted_covariance(rows, rows, lambda part: relation[part], 3.0)
+    torch.testing.assert_close(total, similar - dissimilar + 3 * rows.T @ rows / 3)
+    assert relation.diagonal().tolist() == [1, 1, 1]  # what was given is left alone
+
+
+def test_ssh_finds_the_direction_that_the_labels_tell():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 2, generator=generator) * torch.tensor([2.0, 0.1])
+    rows[:, 1] += torch.where(torch.arange(200) % 2 == 0, 1.0, -1.0)
+    relation = torch.where(torch.arange(200)[:, None] % 2 == torch.arange(200) % 2, 1, -1).to(torch.int8)
+    weight, bias = SSH(eta=0.01).solve(rows, rows, lambda part: relation[part], bits=1)
+    assert ((rows @ weight.T + bias > 0)[::2, 0].float().mean() - 0.5).abs() > 0.4
+    pca, _ = SSH().solve(rows, rows[:0], lambda part: relation[part], bits=1)
+    assert abs(float(pca[0, 1])) < 0.2 * abs(float(pca[0, 0]))
+
+
+def test_ssdh_triplets_and_classes():
+    head = nn.Linear(1, 2).double()
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)  # every class has p = 1/2
+    given = batch(
+        [[HALF], [HALF], [-HALF]],
+        [[1, 1, -1], [1, 1, -1], [-1, -1, 1]],
+        classes=torch.tensor([[True, False], [True, False], [False, True]]),
+        hidden=torch.ones(3, 1, dtype=torch.float64),
+        head=head,
+    )
+    terms = loss(SSDH(), given)
+    assert terms["classes"] == pytest.approx(2 * log(2))
+    # h = 3/4, 3/4, 1/4: two anchors with d(a,p) = 0, d(a,n)^2 = 1/4; the third has no similar row.
+    assert terms["triplets"] == pytest.approx((1 + 0 - 1 / 4) / 2)
+    assert terms["pseudo"] == 0  # no unlabelled row
+
+
+def test_ssdh_contrastive():
+    distances = torch.tensor([[0.0, 1, 4], [1, 0, 9], [4, 9, 0]])
+    near = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])
+    far = torch.tensor([[False, False, True]] * 3)
+    # anchors 0 and 1: 1 + (2.5 - 2)^2 and 1 + 0, the third has no near row.
+    value = contrastive(distances, near, far, 2.5, torch.Generator())
+    assert float(value) == pytest.approx((1.25 + 1) / 2 / 2)
+
+
+def test_ssdh_graph_takes_the_published_ranks():
+    distances = (torch.arange(128)[:, None] - torch.arange(128)).abs().float() + 0.001 * torch.arange(128)
+    near, far = SSDH()._graph(distances.clone(), 114)
+    assert near[0].nonzero().flatten().tolist() == list(range(1, 9))
+    assert far[0].nonzero().flatten().tolist() == list(range(114, 124))
+    _, far = SSDH()._graph(distances.clone(), 120)
+    assert far[0].nonzero().flatten().tolist() == list(range(120, 124))
+
+
+def test_draw_is_uniform_over_what_is_allowed():
+    allowed = torch.tensor([[False, True, True, False]]).expand(4000, 4)
+    found = draw(allowed, torch.Generator().manual_seed(0)).bincount(minlength=4)
+    assert found[0] == found[3] == 0
+    assert abs(int(found[1]) - 2000) < 150
+
+
+def test_pts3h():
+    u = [[HALF, HALF], [HALF, -HALF]]
+    given = batch(u, [[1, -1], [-1, 1]], teacher=torch.tensor([[0.0, 0], [0, 0]]).double(), progress=1.0)
+    terms = loss(PTS3H(consistency=2.0, low=0.1, high=0.7), given)
+    assert terms["likelihood"] == pytest.approx(log(2))  # theta = 0
+    # <u_i, u_j>/2 = 1/4 on the diagonal, 0 beside it; the teacher says 0 everywhere.
+    assert terms["consistency"] == pytest.approx(2 * (2 * (1 / 4) ** 2) / 4)
+    assert terms["quantised"] == 0  # every pair is labelled
+    assert terms["quantisation"] == pytest.approx(0.1 * 1 / 4)
+
+
+def test_pts3h_teacher_labels_what_nobody_did():
+    given = batch([[HALF], [-HALF]], teacher=torch.tensor([[9.0], [-9.0]]).double(), progress=1.0)
+    assert loss(PTS3H(quantised=1.0), given)["quantised"] == pytest.approx(log1p(math.exp(-1 / 8)), rel=1e-6)
+    assert teacher_similarity(torch.tensor([0.7, 0.5, 0.1]), low=0.1, high=0.7).tolist() == [1, 0, -1]
+    assert (ramp(1.0, 0.4), ramp(0.0, 0.4)) == (1, pytest.approx(math.exp(-5)))
+
+
+def test_dsh():
+    # Trap: | |u| - 1 | summed over bits is 1.0 for [.5, -.5], with abs and not sign.
+    terms = loss(DSH(alpha=1.0), batch([[0.5, -0.5]], [[1]]))
+    assert terms == pytest.approx({"contrastive": 0, "regulariser": 1.0})
+    # Known pairs: a similar one with d^2 = 1, a dissimilar one with d^2 = 2; b = 2, so the margin is 4.
+    given = batch([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], [[1, 1, -1], [1, 1, 0], [-1, 0, 1]])
+    assert loss(DSH(), given)["contrastive"] == pytest.approx((1 + 2) / 2 / 2)
+    far = batch([[0.0, 0.0], [1.0, 2.0]], [[1, -1], [-1, 1]])
+    assert loss(DSH(), far)["contrastive"] == 0
+    assert squared_distances(far.outputs)[0, 1] == 5
+
+
+def test_dsh_margin_follows_the_bits():
+    far = batch([[1.0] * 36, [-1.0] + [1.0] * 35], [[1, -1], [-1, 1]])
+    assert loss(DSH(), far)["contrastive"] == pytest.approx((72 - 4) / 2)
+
+
+def test_dpsh():
+    terms = loss(DPSH(), batch([[HALF, HALF], [HALF, HALF]], [[1, 1], [1, 1]]))
+    assert terms == pytest.approx({"likelihood": log1p(math.exp(1 / 4)) - 1 / 4, "quantisation": 0.1 / 4})
+
+
+def test_sdsh():
+    assert spring(torch.tensor([-4.0, 4.0])).tolist() == pytest.approx([0, 8], abs=0.01)
+    given = batch([[3.0, 0.0], [0.0, 2.0], [-5.0, 0.0]], [[1, 1, -1], [1, 1, 0], [-1, 0, 1]])
+    # On the sphere |a - p|^2 = 2, |a - n|^2 = 4; the other similar row has no dissimilar one.
+    assert loss(SDSH(), given)["spring"] == pytest.approx((2 * sqrt(2) - sqrt(6)) ** 2)
+
+
+def test_sdsh_rotation_is_a_rotation_and_raises_the_score():
+    generator = torch.Generator().manual_seed(0)
+    angle = torch.tensor(pi / 4)
+    turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    corners = torch.tensor([[1.0, 1.0], [1, -1], [-1, 1], [-1, -1]]).repeat(20, 1)
+    points = (corners + 0.3 * torch.randn(80, 2, generator=generator)) @ turn
+
+    def score(turned):
+        return float((turned.sign() * corners).mean())
+
+    rotation = climb_rotation(points, score, rotations=100, generator=generator)
+    torch.testing.assert_close(rotation @ rotation.T, torch.eye(2))
+    assert score(points @ rotation) > score(points) + 0.3
+
+
+def test_bit_entropy_is_reported_and_a_constant_bit_warned_about():
+    codes = torch.tensor([[1.0, 1.0, -1.0], [1, 1, -1], [1, -1, -1], [1, -1, 1]])
+    quarter = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
+    torch.testing.assert_close(bit_entropy(codes), torch.tensor([0.0, 1.0, quarter]))
+    with pytest.warns(ConstantBits, match="1 of 3 bits are the same for all 4 training items"):
+        report = bit_report(codes)
+    assert report["constant_bits"] == 1
+    assert report["bit_entropy"] == pytest.approx((1 + quarter) / 3)

@@ -1,0 +1,322 @@
+"""What every method must do; each test runs for all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dhaps_core.bit_entropy import bit_entropy
+from dhaps_core.codes import sign
+from dhaps_core.data import arrays, digits
+from dhaps_core.methods.base import Batch, ClosedForm, Objective, WithHead, WithLayers
+from dhaps_core.network import HashNetwork, ResidualCNN, encode, seed_parameters
+from dhaps_core.questions import label_oracle
+from dhaps_core.rounds import ActiveSession
+from dhaps_core.settings import METHODS, Settings
+from dhaps_core.training import TrainingSettings, train
+
+FAST = TrainingSettings(least=40, most=40, batch=32, unlabelled_batch=32)
+NAMES = tuple(METHODS)
+OBJECTIVES = tuple(name for name in NAMES if issubclass(METHODS[name], Objective))
+SAMPLING = {"ssdh", "sdsh"}  # their losses draw triplets: only the expected value is free of the order
+
+
+class Given:
+    """Supervision written down: class ids (-1 unknown) or multi-hot of all items, or relations alone."""
+
+    def __init__(self, classes, *, pairs_only=False):
+        self.classes = np.asarray(classes)
+        several = self.classes.ndim == 2
+        self.supervised = np.flatnonzero(self.classes.any(1) if several else self.classes >= 0)
+        self.class_names = () if pairs_only else tuple(range(3))
+        sets = self.classes if several else self.classes[:, None] == np.arange(3)
+        known = sets.any(1)
+        self.relation = np.where(sets.astype(int) @ sets.T.astype(int) > 0, 1, -1)
+        self.relation = (self.relation * (known[:, None] & known)).astype(np.int8)
+        if pairs_only:
+            self.classes = np.full(len(known), -1)
+
+    def similarity_matrix(self, positions):
+        return self.relation[np.ix_(positions, positions)]
+
+    def relations(self, a, b):
+        return self.relation[a, b]
+
+
+def make(name):
+    """The method with its defaults, but for a shorter search of SDSH's rotation."""
+    return METHODS[name](rotations=10) if name == "sdsh" else METHODS[name]()
+
+
+def blobs(n=96, d=12):
+    generator = torch.Generator().manual_seed(1)
+    centres = torch.randn(3, d, generator=generator) * 2
+    labels = torch.arange(n) % 3
+    return centres[labels] + torch.randn(n, d, generator=generator), labels
+
+
+POINTS, LABELS = blobs()
+HALF = torch.where(torch.arange(96) < 48, LABELS, -1).numpy()  # the first half is labelled
+
+
+def build(method, features=12, bits=8, seed=0, backbone=None):
+    hidden = method.layers(features, bits) if isinstance(method, WithLayers) else 24
+    generator = torch.Generator().manual_seed(seed)
+    return HashNetwork(features, bits, hidden=hidden, backbone=backbone, generator=generator)
+
+
+def fit(name, classes=HALF, *, inputs=POINTS, seed=0, settings=FAST, network=None, pairs_only=False, bits=8):
+    method = make(name)
+    network = network or build(method, inputs.shape[1], bits, seed)
+    losses = train(
+        network,
+        method,
+        inputs,
+        Given(classes, pairs_only=pairs_only),
+        pool=torch.arange(len(inputs)),
+        references=inputs.flatten(1),
+        settings=settings,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return network, losses
+
+
+def one_batch(method, network, rows, labelled, *, relation=None, classes="given"):
+    head = None
+    if isinstance(method, WithHead):
+        head = method.head(network.hash.in_features, network.bits, 3)
+        seed_parameters(head, generator=torch.Generator().manual_seed(3))
+    hidden = network.embed(POINTS[rows])
+    mine = LABELS[rows[:labelled]]
+    if relation is None:
+        relation = torch.where(mine[:, None] == mine, 1, -1)
+    return Batch(
+        outputs=network.hash(hidden),
+        similarity=relation.to(torch.int8),
+        generator=torch.Generator().manual_seed(5),
+        classes=mine[:, None] == torch.arange(3) if isinstance(classes, str) else classes,
+        hidden=hidden,
+        head=head,
+        teacher=network.hash(hidden).detach() * 0.9,
+        network=network,
+        progress=0.9,
+    )
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gradients_are_finite_and_not_zero(name):
+    method = make(name)
+    network = build(method).eval()
+    terms = method.loss(one_batch(method, network, torch.arange(48, 96), 24))
+    torch.stack(list(terms.values())).sum().backward()
+    gradients = [weight.grad for weight in network.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+    assert float(network.hash.weight.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in SAMPLING])
+def test_loss_does_not_depend_on_the_order_of_the_batch(name):
+    method = make(name)
+    network = build(method).double().eval()
+    points, rows = POINTS.double(), torch.arange(40)
+    moved = torch.cat([rows[:24].flip(0), rows[24:].flip(0)])
+    values = []
+    for order in (rows, moved):
+        mine = LABELS[order[:24]]
+        hidden = network.embed(points[order])
+        head = None
+        if isinstance(method, WithHead):
+            head = method.head(12, 8, 3).double()
+            seed_parameters(head, generator=torch.Generator().manual_seed(3))
+        given = Batch(
+            outputs=network.hash(hidden), hidden=hidden, head=head, network=network, progress=0.1,
+            similarity=torch.where(mine[:, None] == mine, 1, -1).to(torch.int8),
+            classes=mine[:, None] == torch.arange(3), teacher=0.9 * network.hash(hidden),
+            generator=torch.Generator().manual_seed(5),
+        )  # fmt: skip
+        values.append({term: float(value.detach()) for term, value in method.loss(given).items()})
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_closed_form_does_not_depend_on_the_order_of_the_items():
+    method = METHODS["ssh"]()
+    relation = torch.from_numpy(Given(LABELS.numpy()).relation)
+    order = torch.randperm(96, generator=torch.Generator().manual_seed(0))
+    first = method.solve(POINTS, POINTS, lambda part: relation[part], bits=3)
+    again = method.solve(POINTS[order], POINTS[order], lambda part: relation[order][:, order][part], bits=3)
+    for mine, other in zip(first, again, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_codes_and_global_randomness_plays_no_part(name):
+    state = torch.get_rng_state()
+    first = encode(fit(name)[0], POINTS)
+    torch.manual_seed(99)
+    again = encode(fit(name)[0], POINTS)
+    torch.set_rng_state(state)
+    assert torch.equal(first, again)
+    if issubclass(METHODS[name], Objective):
+        assert not torch.equal(first, encode(fit(name, seed=1)[0], POINTS))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_codes_are_signs_that_do_not_collapse(name):
+    codes = sign(encode(fit(name)[0], POINTS))
+    assert set(codes.unique().tolist()) <= {-1.0, 1.0}
+    assert float(bit_entropy(codes).mean()) > 0.3
+    assert len(codes.unique(dim=0)) >= 3
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_loss_falls(name):
+    classes = LABELS.numpy() if METHODS[name].labels != "none" else HALF
+    long = replace(FAST, least=150, most=150, similarity=0.0)
+    before = fit(name, classes, settings=replace(long, least=1, most=1))[1]
+    after = fit(name, classes, settings=long)[1]
+    assert sum(after.values()) < sum(before.values())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if METHODS[name].labels != "none"])
+def test_labels_bring_the_classes_together(name):
+    codes = sign(encode(fit(name, settings=replace(FAST, least=150, most=150))[0], POINTS))
+    agreement = codes @ codes.T / 8
+    alike = LABELS[:, None] == LABELS
+    # Of three classes only two directions tell anything: the other eigenvectors of ssh are noise.
+    least = 0.25 if name == "ssh" else 0.5
+    assert float(agreement[alike].mean() - agreement[~alike].mean()) > least
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "classes",
+    [
+        np.full(96, -1),  # no label at all: the unsupervised start
+        np.where(np.arange(96) % 3 == 0, 0, -1),  # one class only
+        np.where(np.arange(96) == 5, 2, -1),  # one item
+    ],
+    ids=["none", "one class", "one item"],
+)
+def test_poor_supervision_trains(name, classes):
+    assert encode(fit(name, classes, settings=replace(FAST, least=3, most=3))[0], POINTS).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_several_classes_an_item(name):
+    sets = np.stack([LABELS.numpy() == 0, LABELS.numpy() >= 1, np.arange(96) % 2 == 0], axis=1)
+    sets[60:] = False
+    assert encode(fit(name, sets, settings=replace(FAST, least=3, most=3))[0], POINTS).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_of_one_trains(name):
+    tiny = replace(FAST, batch=1, unlabelled_batch=1, least=3, most=3)
+    assert encode(fit(name, settings=tiny)[0], POINTS).isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bits", [1, 5, 12])
+def test_any_number_of_bits(name, bits):
+    outputs = encode(fit(name, bits=bits, settings=replace(FAST, least=3, most=3))[0], POINTS)
+    assert outputs.shape == (96, bits)
+
+
+def test_more_bits_than_features():
+    for name in OBJECTIVES:
+        assert fit(name, bits=33, settings=replace(FAST, least=2, most=2))[0].bits == 33
+    with pytest.raises(ValueError, match=r"bits of ssh must be at most the 12 features.*got 33"):
+        fit("ssh", bits=33)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_encoding_one_equals_encoding_a_batch(name):
+    network, _ = fit(name)
+    whole = encode(network, POINTS)
+    single = torch.cat([encode(network, POINTS, torch.tensor([i])) for i in range(5)])
+    torch.testing.assert_close(single, whole[:5], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_wrong_relations_are_refused(name, unchecked):
+    method = make(name)
+    network = build(method).eval()
+    with pytest.raises(ValueError, match=r"similarity must be \+1, -1 or 0; got values in 0 .. 7. Use \+1"):
+        one_batch(method, network, torch.arange(9), 4, relation=torch.eye(4) * 7)
+    with pytest.raises(ValueError, match="supervised rows must be among the batch's 9; got 12"):
+        one_batch(method, network, torch.arange(9), 4, relation=torch.zeros(12, 12))
+    with pytest.raises(
+        ValueError, match="classes must have one row for each of the 4 supervised rows; got 2"
+    ):
+        one_batch(method, network, torch.arange(9), 4, classes=torch.zeros(2, 3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_to_pairs_train_or_are_refused(name):
+    if METHODS[name].labels == "classes":
+        with pytest.raises(
+            ValueError, match=f"{name} needs class labels; got answers to pairs only. Ask for"
+        ):
+            fit(name, pairs_only=True)
+        method = make(name)
+        with pytest.raises(ValueError, match=f"{name} needs class labels; got answers to pairs only"):
+            method.loss(one_batch(method, build(method).eval(), torch.arange(9), 4, classes=None))
+    else:
+        assert encode(fit(name, pairs_only=True)[0], POINTS).isfinite().all()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_end_to_end_from_pixels(name):
+    images = torch.randn(96, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    backbone = ResidualCNN(8, generator=torch.Generator().manual_seed(0))
+    network = build(make(name), backbone.features, backbone=backbone)
+    before = [weight.clone() for weight in backbone.parameters()]
+    fit(
+        name,
+        inputs=images,
+        network=network,
+        settings=replace(FAST, least=2, most=2, batch=8, unlabelled_batch=8),
+    )
+    assert any(not torch.equal(a, b) for a, b in zip(before, backbone.parameters(), strict=True))
+    assert encode(network, images).isfinite().all()
+
+
+def test_the_closed_form_refuses_pixels():
+    for name in set(NAMES) - set(OBJECTIVES):
+        assert issubclass(METHODS[name], ClosedForm)
+        with pytest.raises(
+            ValueError, match=f"{name} is a closed form on embeddings; got side 32. Set side to 0"
+        ):
+            Settings(method=name, side=32)
+
+
+@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")  # eight bits for three classes
+@pytest.mark.parametrize("name", NAMES)
+def test_a_session_reopens_to_the_same_codes(name, tmp_path):
+    points, labels = blobs(120)
+    items = arrays(points.numpy(), labels.numpy(), queries=30, seed=0)
+    settings = Settings(method=name, bits=8, hidden=16, picks=6, training=FAST)
+    session = ActiveSession(tmp_path, items, settings)
+    while session.round < 2:
+        session.run_round(label_oracle(items))
+    again = ActiveSession(tmp_path, items)
+    assert np.array_equal(again.codes(), session.codes())
+    assert np.array_equal(sign(again.outputs()).numpy(), session.codes())
+    row = again.history[-1]
+    assert row["bit_entropy"] > 0
+    assert row["constant_bits"] == int((np.ptp(session.codes()[items.splits["train"]], axis=0) == 0).sum())
+
+
+def test_methods_are_final_and_named_as_they_are_known():
+    for name, method in METHODS.items():
+        assert method.name == name
+        assert method.__final__
+        assert issubclass(method, Objective) != issubclass(method, ClosedForm)
+
+
+def test_labels_beat_the_start_on_digits(tmp_path):
+    items = digits(seed=0)
+    settings = Settings(method="dpsh", acquisition="random", picks=100, bits=16, hidden=64)
+    session = ActiveSession(tmp_path, items, settings)
+    start, trained = (session.run_round(label_oracle(items)) for _ in range(2))
+    assert trained["mAP@all"] > start["mAP@all"] + 0.05

@@ -1,0 +1,81 @@
+"""The paper's table as data, runs gathered into rows, and the claimed order."""
+
+import json
+
+import pytest
+
+from dhaps_core.paper import BITS, DATASETS, ROWS, STAR_SHARES, claims, row_name
+from dhaps_core.settings import METHODS
+from dhaps_core.table1 import Cell, check_claims, gather, markdown, read_runs
+from widgets.figure1 import figure1
+
+
+def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10"):
+    folder.mkdir(parents=True)
+    last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
+    content = {
+        "settings": {"bits": bits, "seed": seed},
+        "source": "made",
+        "protocol": "by hand",
+        "rounds": [{"mAP@all": 0.0}, last],
+        "table": {"row": row, "stands_for": stands_for},
+    }
+    (folder / "metrics.json").write_text(json.dumps(content))
+
+
+def test_the_table_is_complete_and_every_row_can_be_run():
+    assert len(ROWS) == 13
+    assert {row.method for row in ROWS} == set(METHODS)
+    for row in ROWS:
+        assert set(row.values) == set(DATASETS)
+        assert all(len(values) == len(BITS) for values in row.values.values())
+    by_name = {row.name: row for row in ROWS}
+    assert by_name["DH-APS+PTS3H"].values["CIFAR-10"] == (82.1, 85.3, 86.7, 86.9)
+    assert by_name["SDSH"].values["NUS-WIDE"] == (None, 81.7, 82.1, 82.1)
+    assert by_name["DH-APS (30%)"].values["ImageNet-100"] == (43.5, 43.6, 45.2, 46.9)
+
+
+def test_the_star_lies_below_ten_percent_as_its_rows_do():
+    assert set(STAR_SHARES) == set(DATASETS)
+    assert all(0.05 < share < 0.1 for share in STAR_SHARES.values())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_run_knows_its_row(row):
+    assert row_name(row.method, row.acquisition, row.budget) == row.name
+
+
+def test_the_papers_own_numbers_bear_out_most_of_its_order():
+    values = {row.name: row.values["CIFAR-10"][2] for row in ROWS}
+    verdicts = [claim.holds for claim in claims(values)]
+    assert verdicts == [True, True, True, True, True]
+    assert claims(values)[4].gap == pytest.approx(86.7 - 83.5)
+
+
+def test_runs_become_cells(tmp_path):
+    for seed, value in enumerate((0.4, 0.5, 0.6)):
+        write_run(tmp_path / f"a{seed}", "DPSH", 32, seed, value)
+    write_run(tmp_path / "b", "PTS3H", 32, 0, 0.7)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.json").write_text("{}")  # of another notebook
+    runs = read_runs(tmp_path)
+    cells = gather(runs)
+    assert cells["DPSH", 32].mean == pytest.approx(0.5)
+    assert cells["DPSH", 32].spread == pytest.approx(0.1)
+    assert cells["DPSH", 32].seeds == (0, 1, 2)
+    assert cells["PTS3H", 32] == Cell(0.7, None, (0,))
+    table = markdown(cells, "CIFAR-10", bits=(32,)).splitlines()
+    assert "| DPSH | 50.0 ± 10.0 (3) | 74.4 |" in table
+    assert "| SSH | not measured | 38.1 |" in table
+    assert [claim.holds for claim in check_claims(cells, 32)] == [None] * 5
+    figure = figure1(runs, ["DPSH", "SSH"])
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
+
+
+def test_doubled_and_missing_runs_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="must hold a finished run; got none"):
+        read_runs(tmp_path)
+    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
+    write_run(tmp_path / "b", "DPSH", 32, 0, 0.5)
+    with pytest.raises(ValueError, match="one run a seed; got two of DPSH, 32 bits, seed 0"):
+        gather(read_runs(tmp_path))
