@@ -90,10 +90,13 @@ def gpu_ids(workers: int) -> tuple[str, ...]:
     Raises:
         ClusterError: if there are fewer than workers.
     """
-    import torch
-
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    ids = tuple(visible.split(",") if visible else map(str, range(torch.cuda.device_count())))
+    if visible:
+        ids = tuple(visible.split(","))
+    else:
+        import torch
+
+        ids = tuple(map(str, range(torch.cuda.device_count())))
     if workers > len(ids):
         msg = f"workers must be at most the number of GPUs, {len(ids)}; got {workers}. Set --workers."
         raise ClusterError(msg)

@@ -117,8 +117,9 @@ def read_grid(path: str | Path) -> Grid:
     faults = _duplicates(cells)
     if faults:
         raise _error(path, faults)
-    options = {key: content[key] for key in ("threads", "timeout", "resources") if key in content}
-    return Grid(path, notebook, cells, **options)
+    options = {key: content[key] for key in ("threads", "timeout") if key in content}
+    resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
+    return Grid(path, notebook, cells, resources=resources, **options)
 
 
 def _error(path: Path, faults: list[str]) -> GridError:

@@ -75,10 +75,12 @@ def sweep(
         require(name)
     failures: dict[str, str] = {}
     started, git = time.time(), git_state(grid.path.parent)
-    with _alone(out):
-        devices = gpu_ids(workers) if "GPU" in grid.resources and scheduler is None else ()
-        jobs = _open_jobs(grid, out, git, devices, report)
+    out.mkdir(parents=True, exist_ok=True)
+    devices = gpu_ids(workers) if "GPU" in grid.resources and scheduler is None else ()
+    jobs = _open_jobs(grid, out, git, devices, report)
+    if jobs:
         _check_disk(out, len(jobs))
+    with _alone(out):
         try:
             if jobs:
                 local = partial(local_client, resources=grid.resources, dashboard=dashboard, report=report)
@@ -103,7 +105,6 @@ def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Keep a second sweep out of the folder for as long as this process lives."""
-    out.mkdir(parents=True, exist_ok=True)
     with (out / "sweep.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,7 +250,7 @@ def main(arguments: Sequence[str]) -> int:
     except GridError as error:
         print(error, file=sys.stderr)
         return 2
-    except (SweepError, ClusterError, ImportError) as error:
+    except (SweepError, ClusterError, ImportError, OSError) as error:
         print(f"The sweep stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

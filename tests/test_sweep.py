@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import dask
 import pandas as pd
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from tiny_notebooks import write_grid, write_notebook
 
-from dhaps_core.cluster import ClusterError, connect
+from dhaps_core.cluster import ClusterError, connect, gpu_ids, slots
 from dhaps_core.grid import read_grid
 from dhaps_core.manifest import final_metrics
 from dhaps_core.progress import Progress
@@ -31,15 +32,13 @@ def hear_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(grid, out, *options):
+def start(grid, out, *options, **variables):
     """The command as a process of a group of its own."""
     command = [sys.executable, "-m", "dhaps_core.sweep", str(grid), "--out", str(out), *options]
-    environment = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "4s"}
+    environment = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "4s", **variables}
     return subprocess.Popen(
         command,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a shell's background job ignores it
+        preexec_fn=hear_interrupts,  # noqa: PLW1509  (there is one thread here)
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -132,9 +131,10 @@ def cluster(folder):
 
 @pytest.mark.slow
 def test_a_failing_run_is_reported_and_the_others_go_on(tmp_path):
-    grid = write_grid(tmp_path, FINE + "  bad: {seed: 9, fail: true, log: ./log}\n")
-    out = tmp_path / "out"
-    status, output = end(start(grid, out, "--workers", "2"))
+    bad = "  bad: {seed: 9, fail: true, log: ./log}\nresources: {GPU: 1}\n"
+    grid, out = write_grid(tmp_path, FINE + bad), tmp_path / "out"
+    gpus = {"CUDA_VISIBLE_DEVICES": "5,7"}
+    status, output = end(start(grid, out, "--workers", "2", **gpus))
     assert status == 1
     frame = table(out)
     assert list(frame["state"]) == ["finished"] * 4 + ["failed"]
@@ -149,10 +149,11 @@ def test_a_failing_run_is_reported_and_the_others_go_on(tmp_path):
     assert [run["state"] for run in manifest["runs"]] == list(frame["state"])
     run = manifest["runs"][1]
     assert (run["seed"], run["protocol"], run["fingerprint"], run["starts"]) == (1, "made", "ab12", 1)
+    assert {run.get("gpu") for run in manifest["runs"]} == {"5", "7", None}  # one for each worker
     assert manifest["packages"]["papermill"] == run["versions"]["papermill"]
 
     # Again: nothing but the failed run is done.
-    status, output = end(start(grid, out, "--workers", "1"))
+    status, output = end(start(grid, out, "--workers", "1", **gpus))
     assert status == 1
     assert "4 of them finished before" in output
     assert sorted(lines(tmp_path, "end")) == sorted(frame["run"][:4])
@@ -274,9 +275,15 @@ def test_a_full_disk_stops_before_the_first_run(tmp_path, monkeypatch):
 
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    grid, out = read_grid(write_grid(tmp_path, FINE)), tmp_path / "out"
     with pytest.raises(SweepError, match="must have 64 MiB free for 4 runs; got 0 MiB"):
-        sweep(read_grid(write_grid(tmp_path, FINE)), tmp_path / "out", report=lambda _: None)
+        sweep(grid, out, report=lambda _: None)
     assert not (tmp_path / "log").read_text()
+    # What finished runs took is what the others are expected to take.
+    (out / "done").mkdir()
+    (out / "done" / "run.json").write_bytes(b" " * (40 << 20))
+    with pytest.raises(SweepError, match="must have 160 MiB free for 4 runs; got 0 MiB"):
+        sweep(grid, out, report=lambda _: None)
 
 
 def test_exit_status_of_a_bad_grid(tmp_path, capsys):
@@ -292,6 +299,24 @@ def test_no_scheduler_at_the_address():
         connect("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_gpus_are_shared_out_one_for_each_worker(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert gpu_ids(2) == ("2", "3")
+    with pytest.raises(ClusterError, match="workers must be at most the number of GPUs, 2; got 3"):
+        gpu_ids(3)
+
+
+def test_slots_count_threads_and_resources():
+    workers = {"a": {"nthreads": 1, "resources": {"GPU": 1}}, "b": {"nthreads": 4, "resources": {"GPU": 2}}}
+    client = SimpleNamespace(status="running", scheduler_info=lambda n_workers: {"workers": workers})
+    assert slots(client, {}) == 5
+    assert slots(client, {"GPU": 1.0}) == 3
+    assert slots(client, {"GPU": 2.0}) == 1
+    assert slots(client, {"TPU": 1.0}) == 0
+    client.status = "connecting"
+    assert slots(client, {}) is None
 
 
 def test_final_metrics_are_the_last_rounds_numbers():
