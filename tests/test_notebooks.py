@@ -101,5 +101,5 @@ def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
             logs.append([(a.question, a.keys, a.value, a.who) for a in store.answers()])
         picks.append([json.loads(file.read_text())["pairs"] for file in sorted(session.glob("*/picks.json"))])
     assert logs[0] == logs[1]
-    assert len(logs[0]) == 20
+    assert len(logs[0]) == 40
     assert picks[0] == picks[1]

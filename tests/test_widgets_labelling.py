@@ -165,7 +165,8 @@ def test_a_contradiction_shows_its_chain_and_stores_nothing(tmp_path, items):
     turn = state.turn
     assert state.answer(turn, "different")
     view = state.view()
-    assert {one["row"] for one in view["conflict"]["chain"]} == set(rows)
+    assert [one["row"] for one in view["conflict"]["chain"]] == rows
+    assert [one["keys"] for one in view["conflict"]["chain"]] == [[a, other], [other, b]]
     assert view["conflict"]["keys"] == [a, b]
     assert len(session.store.answers()) == 2
     assert not state.answer(turn, "different")  # until the person decides

@@ -198,6 +198,21 @@ def test_other_settings_open_another_run_and_earlier_ones_go_back(bench):
     assert run_name(longer) != run_name(QUICK)
 
 
+def test_a_person_is_not_asked_again_in_another_run(bench, items):
+    bench.session.answer_all(label_oracle(items), who="me")
+    before = {answer.keys: answer.value for answer in bench.session.store.answers()}
+    bench.use(replace(QUICK, picks=6))  # the same codes, so some of the same pairs
+    run(bench)
+    found = {answer.keys: answer.value for answer in bench.session.store.answers()}
+    assert found
+    assert found.items() <= before.items()
+    left = {tuple(sorted(question.keys)) for question in bench.session.questions()}
+    assert left.isdisjoint(before)
+    stranger = Workbench(bench.folder, items, replace(QUICK, picks=5), who="anna")
+    run(stranger)
+    assert stranger.session.store.answers() == []
+
+
 def test_choices_round_trip_and_change_what_they_say():
     settings = Settings()
     choices = Choices.of(settings)

@@ -155,10 +155,12 @@ function render({ model, el }) {
 
   // An item without a picture: its features as bars, and the known items nearest to it.
   function features(item) {
+    // The zero line lies at the bottom if no feature is negative, else in the middle.
+    const reach = item.profile.some((value) => value < 0) ? 50 : 100;
     const bars = item.profile.map((value) => {
-      const bar = make("i");
-      bar.style.height = `${Math.max(1, Math.abs(value) * 50)}%`;
-      bar.className = value < 0 ? "dhaps-below" : "dhaps-above";
+      const bar = make("i", { class: value < 0 ? "dhaps-below" : "dhaps-above" });
+      bar.style.height = `${Math.max(1, Math.abs(value) * reach)}%`;
+      bar.style.bottom = `${value < 0 ? 50 - Math.abs(value) * 50 : 100 - reach}%`;
       return bar;
     });
     const near = item.near.map((one) => make("li", { text: `${one.said}: ${one.key} (cosine ${one.cosine})` }));

@@ -300,8 +300,21 @@ class LabellingState:
         return {
             "keys": list(question.keys),
             "value": _words(value),
-            "chain": [self._told(answer) for answer in self.conflict.chain],
+            "chain": [self._told(answer) | {"keys": keys} for answer, keys in self._linked_chain()],
         }
+
+    def _linked_chain(self) -> list[tuple[Answer, list[str]]]:
+        """The chain from the first item asked about, each link turned to follow the one before."""
+        assert self.conflict is not None
+        chain, here = list(self.conflict.chain), self.conflict.question.keys[0]
+        if here not in chain[0].keys:
+            chain.reverse()
+        linked = []
+        for answer in chain:
+            keys = sorted(answer.keys, key=lambda key: key != here)
+            here = keys[-1]
+            linked.append((answer, keys))
+        return linked
 
     def _told(self, answer: Answer) -> dict[str, Any]:
         return {

@@ -1,7 +1,8 @@
 """The run in use, shared by every card of a notebook: one session, the work in its background, who listens.
 
 A run's settings never change. Choosing other settings opens another run, in a folder of its own beside the
-first; choosing earlier settings again goes back to the run that has them, with its rounds and answers.
+first; choosing earlier settings again goes back to the run that has them, with its rounds and answers. What a
+person has answered in one run is not asked again in another.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from dhaps_core.questions import Source, label_oracle
 from dhaps_core.rounds import ActiveSession
 from dhaps_core.settings import Settings
 from widgets.background import Job, Report
+from widgets.earlier_answers import reuse_answers
 from widgets.pictures import Pictures
 
 __all__ = ["Change", "Workbench", "run_name"]
@@ -128,6 +130,7 @@ class Workbench:
             if progress is not None:
                 progress(stage, 0, 1)
             session.propose()
+            reuse_answers(session, self.folder, who=self.who)
             self.busy = None
             if baseline and self.items.labels is not None and self.baseline != session.settings:
                 stage = "random pairs, for comparison"

@@ -142,14 +142,14 @@ class Lab:
 
 
 @contextmanager
-def browser_page(width=1280, height=1000):
-    """A page of a fresh headless Chromium."""
+def browser_page(width=1280, height=1000, scale=1):
+    """A page of a fresh headless Chromium, with so many device pixels for each CSS pixel."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS.split())
         try:
-            yield browser.new_page(viewport={"width": width, "height": height})
+            yield browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         finally:
             browser.close()
 

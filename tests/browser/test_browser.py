@@ -89,7 +89,7 @@ def screen_points(page, folder):
 
 
 def test_a_session_from_the_first_answer_to_a_killed_kernel(lab, page):
-    lab.set_parameters(NAME, smoke=True, picks=12)
+    lab.set_parameters(NAME, smoke=True, question="pairs", picks=12)
     notebook = Notebook(lab, page, NAME)
     cells = notebook.cells()
     notebook.run_all()
@@ -269,7 +269,7 @@ def test_a_contradiction_shows_its_chain_and_one_answer_is_revised(lab, page):
 
 
 def test_a_reloaded_page_goes_on_where_it_was(lab, page):
-    lab.set_parameters(NAME, smoke=True)
+    lab.set_parameters(NAME, smoke=True, question="pairs")
     notebook = Notebook(lab, page, NAME)
     notebook.run_all()
     notebook.card.focus()
