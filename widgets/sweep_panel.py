@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets
 
+from widgets.shield import card_box
 from widgets.sweep_state import SweepProcess
 
 __all__ = ["SweepPanel"]
@@ -31,7 +32,8 @@ class SweepPanel:
         self.bar = ipywidgets.IntProgress(min=0, max=len(process.grid.cells), layout={"width": "300px"})
         self.count = ipywidgets.HTML()
         self.log = ipywidgets.HTML()
-        self.box = ipywidgets.VBox([ipywidgets.HBox([self.start, self.stop, self.bar, self.count]), self.log])
+        controls = ipywidgets.HBox([self.start, self.stop, self.bar, self.count])
+        self.box = card_box([controls, self.log], "sweep")
         self.start.on_click(self._start)
         self.stop.on_click(self._stop)
         self._follower: threading.Thread | None = None
