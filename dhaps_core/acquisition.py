@@ -196,17 +196,23 @@ def select_random(
     """
     left = candidates.nonzero().flatten()
     left = left[torch.randperm(len(left), generator=generator).to(left.device)]
-    pairs: list[Tensor] = []
+    pairs = left.new_zeros((0, 2))
     while len(pairs) < picks and len(left) >= 2:
-        partners = left[1:]
+        couples = left[: 2 * min(picks - len(pairs), len(left) // 2)].view(-1, 2)
+        fresh = torch.ones(len(couples), dtype=torch.bool, device=left.device)
         if known is not None:
-            partners = partners[~known(left[:1], partners)]
-        if len(partners):
-            pairs.append(torch.stack([left[0], partners[0]]).sort().values)
-            left = left[(left != left[0]) & (left != partners[0])]
-        else:
-            left = left[1:]
-    return torch.stack(pairs) if pairs else left.new_zeros((0, 2))
+            fresh = ~known(couples[:, 0], couples[:, 1])
+        if not fresh.any():  # few pairs are left: look for any partner of the first item
+            assert known is not None
+            partners = left[1:][~known(left[:1], left[1:])]
+            if not len(partners):
+                left = left[1:]
+                continue
+            couples, fresh = torch.stack([left[0], partners[0]])[None], fresh.new_ones(1)
+        pairs = torch.cat([pairs, couples[fresh].sort(1).values])
+        left = left[~torch.isin(left, couples[fresh].flatten())]
+        left = left[torch.randperm(len(left), generator=generator).to(left.device)]
+    return pairs
 
 
 def separate_terms(

@@ -9,6 +9,9 @@ from torch import Tensor
 __all__ = ["ConstantBits", "bit_entropy", "bit_report"]
 
 
+_FEW = 64  # of so few items a bit may well be the same by chance: that is reported, and no warning
+
+
 class ConstantBits(UserWarning):
     """Some bits are the same for every training item: they take part in no comparison."""
 
@@ -32,14 +35,14 @@ def bit_report(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> dict[str, f
     """Mean and least entropy of the bits, and the number of constant ones, with a warning if there are any.
 
     Args:
-        codes: of the training items, at least two of them.
+        codes: of the training items.
 
     Warns:
-        ConstantBits: if a bit is the same for every item.
+        ConstantBits: if a bit is the same for every one of at least 64 items.
     """
     entropy = bit_entropy(codes)
     constant = int((entropy == 0).sum())
-    if constant and len(codes) > 1:
+    if constant and len(codes) >= _FEW:
         warnings.warn(
             f"{constant} of {len(entropy)} bits are the same for all {len(codes)} training items. "
             "Label more classes, train longer, or use fewer bits.",
