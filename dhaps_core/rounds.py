@@ -13,7 +13,6 @@ A run folder holds::
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,21 +23,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dhaps_core.acquisition import Calibration, Selection, select_pairs, select_random
+from dhaps_core.acquisition import Calibration
 from dhaps_core.answers import Value
 from dhaps_core.bit_entropy import bit_report
 from dhaps_core.calibration import fit_calibration
 from dhaps_core.closure import Closure
 from dhaps_core.codes import pack, sign, unpack
-from dhaps_core.histograms import distance_histograms
+from dhaps_core.evaluation import evaluate_codes
 from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
-from dhaps_core.metrics import evaluate, precision_at_k, precision_recall_curve
 from dhaps_core.model import Model
 from dhaps_core.network import relax
-from dhaps_core.pairs import kernel_means, median_bandwidth
+from dhaps_core.picking import Picker
 from dhaps_core.questions import Question, Source
-from dhaps_core.relevance import Relevance
 from dhaps_core.run_folder import RunFolder
 from dhaps_core.search import HammingIndex
 from dhaps_core.seeds import derive_generator
@@ -47,9 +44,6 @@ from dhaps_core.supervision import Snapshot
 from dhaps_core.training import Progress
 
 __all__ = ["ActiveSession", "Proposal"]
-
-CUTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # of the precision@k curve
-NAMED_CUTS = (100, 1000, 5000)  # reported under their own names as well
 
 
 @dataclass(frozen=True)
@@ -102,11 +96,14 @@ class ActiveSession:
         self.store = LabelStore(self.folder.file("labels.sqlite"))
         self.closure = Closure(multi_label=self.items.multi_label)
         self.model = Model(self.items, self.settings, self.device)
-        self.train_rows = torch.from_numpy(self.items.splits["train"])
-        first = torch.from_numpy(self.items.duplicates())[self.train_rows]
-        # Of exact duplicates only the first is worth a question.
-        self.distinct = first == self.train_rows
-        self._place = {self.items.keys[row]: i for i, row in enumerate(self.train_rows.tolist())}
+        self.picker = Picker(
+            self.items,
+            self.settings,
+            references=self.model.references,
+            folder=self.folder,
+            device=self.device,
+        )
+        self.train_rows = self.picker.rows
         self._outputs: tuple[int, Tensor] | None = None
 
     # --- where the run stands ------------------------------------------------------------------------------
@@ -151,19 +148,19 @@ class ActiveSession:
             return stored
         started = time.perf_counter()
         watermark = self.store.watermark()
-        pairs, scores, certificate = self._select(number, self.snapshot(watermark))
-        keys = self.items.keys
-        self.folder.write_json(
-            "picks.json",
-            {
-                "pairs": [[keys[a], keys[b]] for a, b in pairs.tolist()],
-                "scores": scores,
-                "certificate": certificate,
-                "watermark": watermark,
-                "seconds": time.perf_counter() - started,
-            },
+        snapshot, settings = self.snapshot(watermark), self.settings
+        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
+        earlier = [self._stored_proposal(before) for before in range(1, number)]
+        picks = self.picker.choose(
             number,
+            snapshot,
+            picks=self._picks_left(),
+            relaxed=relax(self.outputs(number - 1)),
+            earlier=[pair for proposal in earlier if proposal is not None for pair in proposal.pairs],
+            calibration=self.calibration(snapshot) if calibrated else None,
         )
+        content = {**vars(picks), "watermark": watermark, "seconds": time.perf_counter() - started}
+        self.folder.write_json("picks.json", content, number)
         proposal = self._stored_proposal(number)
         assert proposal is not None
         return proposal
@@ -235,7 +232,7 @@ class ActiveSession:
         row: dict[str, Any] = {
             "round": number,
             **self.counts(snapshot),
-            **self._evaluate(outputs),
+            **evaluate_codes(self.items, sign(outputs)),
             **bit_report(sign(outputs)[self.train_rows]),
             "losses": losses,
             "watermark": watermark,
@@ -361,130 +358,6 @@ class ActiveSession:
             per_pick = 2 if settings.question == "classes" else 1
             picks = min(picks, (settings.budget_answers - counts["answers"]) // per_pick)
         return picks
-
-    def _select(
-        self, number: int, snapshot: Snapshot
-    ) -> tuple[Tensor, dict[str, list[float]], dict[str, Any]]:
-        """Positions of the picks [q 2] with their scores and certificate."""
-        settings, rows = self.settings, self.train_rows
-        candidates = self.distinct.clone()
-        if settings.question == "classes":
-            candidates &= ~torch.from_numpy(np.isin(rows.numpy(), snapshot.supervised))
-        known = self._known(snapshot)
-        picks = self._picks_left()
-        nothing = torch.zeros((0, 2), dtype=torch.long)
-        if picks < 1 or int(candidates.sum()) < 2:
-            return nothing, {}, {}
-        generator = derive_generator(settings.seed, "select", number)
-        if settings.acquisition == "random":
-            return rows[select_random(candidates, picks=picks, generator=generator, known=known)], {}, {}
-        selection = self._acquire(
-            number, snapshot, candidates=candidates, known=known, picks=picks, generator=generator
-        )
-        scores = {name: values.tolist() for name, values in selection.scores.items()}
-        certificate = dict(vars(selection.certificate))
-        if not np.isfinite(certificate["margin"]):
-            certificate["margin"] = None  # nothing was left unscored
-        return rows[selection.pairs.cpu()], scores, certificate
-
-    def _acquire(
-        self,
-        number: int,
-        snapshot: Snapshot,
-        *,
-        candidates: Tensor,
-        known: Callable[[Tensor, Tensor], Tensor],
-        picks: int,
-        generator: torch.Generator,
-    ) -> Selection:
-        settings, rows, device = self.settings, self.train_rows, self.device
-        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
-        relaxed = relax(self.outputs(number - 1)[rows]).to(device)
-        space = {
-            "embeddings": lambda: self.model.references[rows].to(device),
-            "codes": lambda: sign(relaxed),
-            "relaxed": lambda: relaxed,
-        }[settings.space]()
-        bandwidth = median_bandwidth(
-            space,
-            scale=settings.bandwidth_scale,
-            generator=derive_generator(settings.seed, "bandwidth"),
-        )
-        earlier = [
-            (self._place[a], self._place[b])
-            for before in range(1, number)
-            if (proposal := self._stored_proposal(before)) is not None
-            for a, b in proposal.pairs
-        ]
-        labelled_pairs = torch.tensor(earlier, dtype=torch.long).view(-1, 2)
-        sizes = torch.tensor(snapshot.component_sizes)[rows].to(relaxed)
-        return select_pairs(
-            relaxed,
-            picks=picks,
-            space=space,
-            bandwidth=bandwidth,
-            reading=settings.reading,
-            kernel=settings.kernel,
-            weights=settings.weights,
-            beta=settings.beta,
-            labelled_pairs=labelled_pairs.to(device),
-            labelled_items=torch.from_numpy(np.flatnonzero(np.isin(rows.numpy(), snapshot.supervised))).to(
-                device
-            ),
-            candidates=candidates.to(device),
-            known=known,
-            credit=settings.implication * sizes.log(),
-            calibration=self.calibration(snapshot) if calibrated else None,
-            means=self._means(space, bandwidth),
-            generator=generator,
-        )
-
-    def _means(self, space: Tensor, bandwidth: float) -> Tensor:
-        """Kernel means; those of embeddings are the same in every round, so they are kept."""
-        if self.settings.space != "embeddings":
-            return kernel_means(space, bandwidth=bandwidth)
-        stored = self.folder.read_array("kernel_means.npy")
-        if stored is None:
-            stored = kernel_means(space, bandwidth=bandwidth).cpu().numpy()
-            self.folder.write_array("kernel_means.npy", stored)
-        return torch.from_numpy(stored).to(space)
-
-    def _known(self, snapshot: Snapshot) -> Callable[[Tensor, Tensor], Tensor]:
-        """Pairs of train positions that are answered, implied, or were answered "unsure"."""
-        rows, n = self.train_rows.numpy(), self.items.n
-        unsure = snapshot.unsure_pairs @ np.array([n, 1])
-
-        def known(a: Tensor, b: Tensor) -> Tensor:
-            x, y = rows[a.cpu().numpy()], rows[b.cpu().numpy()]
-            found = snapshot.relations(x, y) != 0
-            if len(unsure):
-                found |= np.isin(np.minimum(x, y) * n + np.maximum(x, y), unsure)
-            return torch.from_numpy(found).to(a.device)
-
-        return known
-
-    def _evaluate(self, outputs: Tensor) -> dict[str, Any]:
-        items = self.items
-        query, database = items.splits["query"], items.splits["database"]
-        if items.labels is None or not len(query) or not len(database):
-            return {}
-        codes = sign(outputs)
-        kind = Relevance.labels if items.multi_label else Relevance.classes
-        histograms = distance_histograms(
-            codes[query],
-            codes[database],
-            kind(items.labels[query], items.labels[database]),
-            query_keys=[items.keys[i] for i in query],
-            database_keys=[items.keys[i] for i in database],
-        )
-        ks = [k for k in CUTS if k <= len(database)]
-        row: dict[str, Any] = evaluate(
-            histograms, ks=[k for k in ks if k in NAMED_CUTS], radius=min(2, self.settings.bits)
-        )
-        row["precision_at"] = dict(zip(map(str, ks), precision_at_k(histograms, ks).tolist(), strict=True))
-        curve = precision_recall_curve(histograms)
-        row["by_radius"] = {"precision": curve.precision.tolist(), "recall": curve.recall.tolist()}
-        return row
 
     def _write_summary(self, rounds: list[dict[str, Any]]) -> None:
         stored = self.folder.read_json("settings.json") or {}
