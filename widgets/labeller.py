@@ -1,5 +1,6 @@
 """The labelling card: pairs or items on the screen, one key each, every answer on disk before the next."""
 
+import asyncio
 import threading
 from html import escape
 from typing import Any
@@ -16,6 +17,7 @@ from widgets.workbench import Change, Workbench
 __all__ = ["Labeller"]
 
 LARGEST = 2048  # pixels a side of a picture that the browser may ask for
+PAUSE = 0.3  # seconds without an answer before the other cards follow
 
 
 class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
@@ -36,6 +38,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
     def __init__(self, bench: Workbench) -> None:
         self._lock = threading.RLock()  # presses come from the notebook, rounds from the background
         self.bench = bench
+        self._soon: asyncio.TimerHandle | None = None
         self.state = LabellingState(bench.session, who=bench.who, explain=Reasons(bench.session))
         super().__init__(view=self.state.view(), counts=self.state.counts())
         self.on_msg(self._heard)
@@ -62,7 +65,19 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             self.view = state.view()
         # The card may go on: the answer is on disk, the next question is on its way. The rest is for the eye.
         self.send({"ack": True})
-        self.bench.tell("answers")
+        self.counts = state.counts()
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Let the other cards follow when the person pauses: they must not hold up the next key."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: a test, or a script
+            self.bench.tell("answers")
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+        self._soon = loop.call_later(PAUSE, self.bench.tell, "answers")
 
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
@@ -76,10 +91,9 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         with self._lock:
             if change == "run":
                 self.state.attach(self.bench.session, Reasons(self.bench.session))
-            if change != "answers":
-                self.state.paused = self.bench.busy
-                self.state.refresh()
-                self.view = self.state.view()
+            self.state.paused = self.bench.busy
+            self.state.refresh()  # another copy of the card may have answered
+            self.view = self.state.view()
             self.counts = self.state.counts()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

@@ -51,7 +51,7 @@ def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[
     ][:k]
 
 
-def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int = 14) -> str:
+def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int = 16) -> str:
     """The query, and a row of its nearest items for each of some rounds."""
     session = bench.session
     at = session.items.keys.index(query)
@@ -84,7 +84,7 @@ class NeighbourBrowser:
         box: what to display.
     """
 
-    def __init__(self, bench: Workbench, *, k: int = 14) -> None:
+    def __init__(self, bench: Workbench, *, k: int = 16) -> None:
         self.bench, self.k = bench, k
         splits = bench.items.splits
         rows = splits["query"] if len(splits["query"]) else splits["database"]

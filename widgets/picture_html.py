@@ -12,7 +12,7 @@ FRAMES = {
     "different": "#c0392b",
     "open": "#9aa4af",
 }
-SIDE = 84  # pixels of a picture
+SIDE = 79  # pixels of a picture; eight fit beside each other
 
 
 def tile(
