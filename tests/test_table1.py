@@ -69,7 +69,7 @@ def test_runs_become_cells(tmp_path):
     assert "| SSH | not measured | 38.1 |" in table
     assert [claim.holds for claim in check_claims(cells, 32)] == [None] * 5
     figure = figure1(runs, ["DPSH", "SSH"])
-    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
+    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
 def test_doubled_and_missing_runs_are_refused(tmp_path):

@@ -23,7 +23,8 @@ def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figu
     figure = Figure(figsize=(9.6, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     cells = gather(runs, "P@r2")
-    for i, row in enumerate(rows):
+    present = [row for row in rows if any(run.row == row for run in runs)]
+    for i, row in enumerate(present):
         colour = f"C{i % 10}"
         lengths = sorted(length for name, length in cells if name == row)
         left.plot(
@@ -43,7 +44,7 @@ def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figu
     )
     right.set(xlabel="k", ylabel=f"precision at k, {bits} bits", xscale="log")
     for axes in (left, right):
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.02)
         axes.grid(alpha=0.25, lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False, fontsize=8)
