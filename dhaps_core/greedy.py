@@ -30,7 +30,6 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         Chen, Welling, Smola: Super-Samples from Kernel Herding, UAI 2010 (the item-level step).
     """
     weights, scale = pool.weights, pool.closed_scale
-    everyone = torch.arange(len(pool.means), device=pool.means.device)
     chosen = pool.labelled_items
     g = _kernel_sums(pool, chosen)
     free = pool.candidates.clone()
@@ -48,8 +47,8 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         picks.append(pair)
         free[pair] = False
         chosen = torch.cat([chosen, pair])
-        g += pool.kernels(pair, everyone).sum(0)
-    return _stack(picks, everyone), scored, margin
+        g += pool.kernels(pair).sum(0)
+    return _stack(picks, pool.labelled_items), scored, margin
 
 
 def _best_of_prefix(
@@ -101,9 +100,8 @@ def _columns(values: Float[Tensor, " n"], most: Tensor, least: int) -> int:
 
 def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Float[Tensor, " n"]:
     sums = torch.zeros_like(pool.means)
-    everyone = torch.arange(len(sums), device=sums.device)
     for part in chosen.split(block):
-        sums += pool.kernels(part, everyone).sum(0)
+        sums += pool.kernels(part).sum(0)
     return sums
 
 
@@ -130,7 +128,7 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         margin = min(margin, step_margin)
         picks.append(pair)
         rows.take(pair)
-    return _stack(picks, rows.everyone), rows.scored, margin
+    return _stack(picks, pool.labelled_items), rows.scored, margin
 
 
 class _Rows:
@@ -139,10 +137,9 @@ class _Rows:
     def __init__(self, pool: Pool, batch: int = 64) -> None:
         self.pool, self.batch, self.scored = pool, batch, 0
         n, device = len(pool.means), pool.means.device
-        self.everyone = torch.arange(n, device=device)
         self.free = pool.candidates.clone()
         self.kept = min(KEPT, n)
-        self.scanned = self.everyone[:0]
+        self.scanned = torch.zeros(0, dtype=torch.long, device=device)
         self.partners = torch.zeros(n, self.kept, dtype=torch.long, device=device)
         self.static = pool.means.new_full((n, self.kept), float("inf"))  # cost without the picks
         self.cost = self.static.clone()  # cost when last brought up to date
@@ -200,7 +197,7 @@ class _Rows:
 
     def take(self, pair: Int[Tensor, " 2"]) -> None:
         """Add a pick: its items are used up, and every other pair's cost rises by its kernel."""
-        kernels = self.pool.kernels(pair, self.everyone)
+        kernels = self.pool.kernels(pair)
         self.to_first[:, self.taken], self.to_second[:, self.taken] = kernels
         self.taken += 1
         self.free[pair] = False

@@ -7,7 +7,6 @@ References:
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola: A Kernel Two-Sample Test, JMLR 2012.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -19,6 +18,7 @@ __all__ = [
     "all_pairs_kernel_mean",
     "closed_mmd_squared",
     "item_kernel",
+    "kernel_factors",
     "kernel_means",
     "median_bandwidth",
     "mmd_squared",
@@ -69,7 +69,7 @@ def item_kernel(
     Raises:
         ValueError: if the bandwidth is not a positive number.
     """
-    left, right = _augmented(a, b, bandwidth)
+    left, right = kernel_factors(a, bandwidth=bandwidth)[0], kernel_factors(b, bandwidth=bandwidth)[1]
     return (left @ right.T).clamp_max_(0).exp_()
 
 
@@ -177,7 +177,7 @@ def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int =
     Returns:
         Means in (0, 1], float64 sums returned in the dtype of the points.
     """
-    left, right = _augmented(points, points, bandwidth)
+    left, right = kernel_factors(points, bandwidth=bandwidth)
     n = len(points)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
@@ -257,14 +257,23 @@ def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor,
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _augmented(a: Tensor, b: Tensor, bandwidth: float) -> Iterator[Tensor]:
-    """Factors whose plain product is -|a - b|^2 / 2 sigma^2, so that one matmul gives the exponent."""
+def kernel_factors(
+    points: Float[Tensor, "n d"], *, bandwidth: float
+) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
+    """Left and right factors whose product is -|a - b|^2 / 2 sigma^2: one matmul gives every exponent.
+
+    Args:
+        points: codes or embeddings.
+        bandwidth: sigma, above 0.
+
+    Raises:
+        ValueError: if the bandwidth is not a positive number.
+    """
     _check_bandwidth(bandwidth)
-    a, b = a / bandwidth, b / bandwidth
-    half_a = a.square().sum(1, keepdim=True) / -2
-    half_b = half_a if b is a else b.square().sum(1, keepdim=True) / -2
-    yield torch.cat([a, half_a, torch.ones_like(half_a)], 1)
-    yield torch.cat([b, torch.ones_like(half_b), half_b], 1)
+    scaled = points / bandwidth
+    half = scaled.square().sum(1, keepdim=True) / -2
+    one = torch.ones_like(half)
+    return torch.cat([scaled, half, one], 1), torch.cat([scaled, one, half], 1)
 
 
 def _check_bandwidth(bandwidth: float) -> None:

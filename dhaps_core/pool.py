@@ -6,6 +6,7 @@ The two readings of "which pairs count as labelled" differ only in the coefficie
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -13,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.pairs import Kernel, item_kernel, pair_kernel
+from dhaps_core.pairs import Kernel, kernel_factors, pair_kernel
 
 __all__ = ["Calibration", "Pool", "Reading", "Weights", "uncertainty"]
 
@@ -143,9 +144,17 @@ class Pool:
         theta = (self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1) / 2
         return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
 
-    def kernels(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
-        """Item kernel of ``rows`` with ``columns``, on the space."""
-        return item_kernel(self.space[rows], self.space[columns], bandwidth=self.bandwidth)
+    @cached_property
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        return kernel_factors(self.space, bandwidth=self.bandwidth)
+
+    def kernels(
+        self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None
+    ) -> Float[Tensor, "p r"]:
+        """Item kernel of ``rows`` with ``columns`` (all items by default), on the space."""
+        left, right = self._factors
+        right = right if columns is None else right[columns]
+        return (left[rows] @ right.T).clamp_max_(0).exp_()
 
     def pair_kernels(
         self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"
