@@ -25,6 +25,7 @@ import importlib
 import itertools
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,13 +102,14 @@ def read_grid(path: str | Path) -> Grid:
     if faults:
         raise _error(path, faults)
     blocks = content.get("blocks") or {"": {}}
-    sets = {name: {**content.get("every", {}), **own} for name, own in blocks.items()}
+    sets = {name: {**(content.get("every") or {}), **own} for name, own in blocks.items()}
     try:
         notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
     except ValueError as error:
         raise _error(path, [str(error)]) from error
+    written = {"": (content.get("every") or {}), **(content.get("blocks") or {})}
     faults = [
-        fault for name, values in sets.items() for fault in _block_faults(name, values, notebook, path.parent)
+        fault for name, values in written.items() for fault in _faults(name, values, notebook, path.parent)
     ]
     if faults:
         raise _error(path, faults)
@@ -191,8 +193,8 @@ def _form_faults(content: Mapping[Any, Any]) -> list[str]:
     return faults
 
 
-def _block_faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Path) -> Iterator[str]:
-    """Faults of a block's names and values, each found once and not once for every cell."""
+def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Path) -> Iterator[str]:
+    """Faults of the names and values of a block, or of ``every`` under the name "", each found once."""
     for name, value in values.items():
         where = f"cell {block!r}" if block else "every cell"
         parameter = notebook.parameters.get(name)
@@ -221,9 +223,9 @@ def _value_fault(name: str, value: Any, base: Path) -> str | None:
             return f"method must be one of {', '.join(METHODS)}.{_hint(value, METHODS)}"
     if not _is_path(value):
         return None
-    filled = os.path.expandvars(value)
-    if "$" in filled:
-        return "environment variables of a path must be set; got none of that name. Set it and start again."
+    unset = re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value))
+    if unset:
+        return f"the environment variable {unset[0]} must be set. Set it and start again."
     if not _resolve(value, base).exists():
         return f"the path must exist; there is nothing at {_resolve(value, base)}."
     return None

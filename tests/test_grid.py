@@ -81,7 +81,7 @@ def test_paths_are_relative_to_the_grid_and_do_not_move_the_run(tmp_path, monkey
             "every: {log: missing/folder}\n",
             "cells with log='missing/folder': the path must exist; there is nothing",
         ),
-        ("every: {log: $NOT_SET_ANYWHERE/x}\n", "environment variables of a path must be set"),
+        ("every: {log: $NOT_SET_ANYWHERE/x}\n", "the environment variable $NOT_SET_ANYWHERE must be set"),
         ("every: {seed: [1, 2, 1]}\n", "cell 'seed=1': cells must differ; 'seed=1' is the same"),
         (
             "blocks:\n  a: {seed: 0}\n  b: {scale: 1}\n",
@@ -107,6 +107,12 @@ def test_a_bad_grid_is_refused_with_the_cell_named(tmp_path, text, expected):
 def test_all_faults_are_listed_at_once(tmp_path):
     message = fault(tmp_path, "blocks:\n  a: {seed: x, scale: y}\n  b: {nothing: 1}\n")
     assert message.count("\n- ") == 3
+
+
+def test_a_fault_of_every_block_is_told_once(tmp_path):
+    message = fault(tmp_path, "every: {seed: x}\nblocks:\n  a: {scale: 1}\n  b: {scale: 2}\n")
+    assert message.count("\n- ") == 1
+    assert "cells with seed='x': seed must be int" in message
 
 
 def test_an_unknown_method_is_refused(tmp_path):
