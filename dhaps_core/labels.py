@@ -106,6 +106,41 @@ class LabelStore:
         give = partial(Answer.given, "pair", (a, b), answer, who=who, seconds=seconds, question=question)
         return self._answer(give, check)
 
+    def add_all(
+        self,
+        given: Sequence[tuple[Literal["class", "pair"], tuple[str, ...], Value, str]],
+        *,
+        who: str,
+        check: Check | None = None,
+    ) -> None:
+        """Answers of a source that knows thousands at once, in one transaction: all are stored, or none.
+
+        Args:
+            given: kind, keys, value and question of each; see `add_class` and `add_pair`.
+            who: the source; its answers take no time.
+            check: see the class; it is called once, with all of them.
+
+        Raises:
+            StoreError: one of them is no answer, or they could not be stored.
+        """
+        with self._log.writing() as log:
+            history = log.follow(self._history)
+            asked = {question for question, person in history.asked if person == who}
+            new: list[Answer] = []
+            for kind, keys, value, question in given:
+                if question not in asked:
+                    asked.add(question)
+                    row_id, now = history.seen + len(new) + 1, time.time()
+                    new.append(
+                        Answer.given(
+                            kind, keys, value, who=who, seconds=0.0, question=question, id=row_id, at=now
+                        )
+                    )
+            if check is not None:
+                check([*history.answers(), *new])
+            for answer in new:
+                log.append(Row(answer.id, "answer", who, answer, None))
+
     def revise(
         self, row_id: int, value: Value, *, who: str, seconds: float, check: Check | None = None
     ) -> int:

@@ -201,10 +201,15 @@ class ActiveSession:
         return self.store.add_pair(a, b, str(value), check=self.closure.update, **stamp)
 
     def answer_all(self, source: Source, *, who: str = "oracle") -> int:
-        """Number of open questions answered by a source (an oracle or a CSV file)."""
+        """Number of open questions answered by a source (an oracle or a CSV file): all of them, or none.
+
+        Raises:
+            dhaps_core.closure.Contradiction: if the answers contradict each other or earlier ones.
+            dhaps_core.questions.NoAnswer: if the source cannot answer one of the questions.
+        """
         questions = self.questions()
-        for question in questions:
-            self.answer(question, source(question), who=who, seconds=0.0)
+        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
+        self.store.add_all(given, who=who, check=self.closure.update)
         return len(questions)
 
     def train(self, *, progress: Progress | None = None, partial: bool = False) -> dict[str, Any]:

@@ -434,3 +434,21 @@ def test_a_folder_that_is_absent_is_not_made(tmp_path):
 def test_a_watermark_must_have_been_reached(store):
     with pytest.raises(StoreError, match="from 0 to 0; got 1"):
         store.answers(upto=1)
+
+
+def test_many_answers_are_stored_together_or_not_at_all(store):
+    closure = Closure(multi_label=False)
+    first = store.add_class("a", "cat", who="oracle", seconds=0.0, question="1", check=closure.update)
+    many = [("class", ("a",), "cat", "1"), ("class", ("b",), "dog", "2"), ("pair", ("d", "c"), "same", "3")]
+    store.add_all(many, who="oracle", check=closure.update)
+    store.add_all(many, who="oracle", check=closure.update)  # asked before: nothing new
+    assert [(answer.id, answer.keys, answer.value) for answer in store.answers()] == [
+        (first, ("a",), ("cat",)),
+        (2, ("b",), ("dog",)),
+        (3, ("c", "d"), "same"),
+    ]
+    wrong = [("class", ("e",), "cow", "4"), ("pair", ("a", "b"), "same", "5")]
+    with pytest.raises(Contradiction):
+        store.add_all(wrong, who="oracle", check=closure.update)
+    assert store.watermark() == 3
+    assert store.add_class("e", "cow", who="anna", seconds=1.0, check=closure.update) == 4
