@@ -101,6 +101,10 @@ def test_without_widgets_there_is_a_summary_in_plain_html(tmp_path):
     assert "&lt;script&gt;" in data["text/html"]
     assert "<script>" not in data["text/html"]
     assert "make lab" in data["text/html"]
+    for other in (Stepper(bench).box, Gallery(bench).box, NeighbourBrowser(bench).box):
+        data = other._repr_mimebundle_()
+        data = data[0] if isinstance(data, tuple) else data
+        assert "make lab" in data["text/html"]
 
 
 def test_the_card_follows_the_round(bench, items):

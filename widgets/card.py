@@ -1,8 +1,9 @@
-"""What all cards share: their module and style, one file each, put together as they are loaded."""
+"""What all cards share: module and style, put together as they are loaded, and what shows without widgets."""
 
 from pathlib import Path
+from typing import Any
 
-__all__ = ["script", "style"]
+__all__ = ["script", "style", "with_summary"]
 
 HERE = Path(__file__).parent
 
@@ -15,6 +16,22 @@ def script(name: str) -> str:
 def style(name: str) -> str:
     """Style sheet of a card: the shared rules, then the card's own."""
     return _read("card.css") + _read(f"{name}.css")
+
+
+def with_summary(bundle: Any, html: str) -> Any:
+    """What a widget displays, and plain HTML for viewers that cannot show widgets (or have lost the kernel).
+
+    Args:
+        bundle: of the widget's own ``_repr_mimebundle_``: data, or data and metadata.
+        html: what the card would tell, without scripts; how to go on is added.
+    """
+    data, *metadata = bundle if isinstance(bundle, tuple) else (bundle,)
+    resume = (
+        "<p>This card is alive in JupyterLab. Everything is saved in the run folder: to go on, open the "
+        "notebook there (<code>make lab</code>) and run its cells again.</p>"
+    )
+    data = {**(data or {}), "text/html": html + resume}
+    return (data, *metadata) if metadata else data
 
 
 def _read(name: str) -> str:

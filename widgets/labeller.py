@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from dhaps_core.answers import StoreError
-from widgets.card import script, style
+from widgets.card import script, style, with_summary
 from widgets.labelling_state import LabellingState
 from widgets.reasons import Reasons
 from widgets.workbench import Change, Workbench
@@ -97,14 +97,11 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             self.counts = self.state.counts()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The card where widgets live, and a plain summary everywhere else (static viewers, lost kernels)."""
-        bundle = super()._repr_mimebundle_(**options)
-        data, *metadata = bundle if isinstance(bundle, tuple) else (bundle,)
-        data = {**(data or {}), "text/html": self.summary()}
-        return (data, *metadata) if metadata else data
+        """The card where widgets live, and a plain summary everywhere else."""
+        return with_summary(super()._repr_mimebundle_(**options), self.summary())
 
     def summary(self) -> str:
-        """HTML without scripts: how far the run is, the last answers, how to go on."""
+        """HTML without scripts: how far the run is, and the last answers."""
         view, counts = self.state.view(), self.state.counts()
         rows = "".join(
             f"<tr><td>{escape(' | '.join(one['keys']))}</td><td>{escape(one['value'])}</td>"
@@ -116,6 +113,4 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
             f"{counts['items']} items labelled, {counts['implied']} pairs implied. {escape(question)}</p>"
             f"<table><tr><th>item or pair</th><th>answer</th><th>by</th></tr>{rows}</table>"
-            "<p>Answers are saved in the run folder. To go on, open this notebook in JupyterLab "
-            "(<code>make lab</code>) and run its cells again.</p>"
         )

@@ -1,6 +1,8 @@
 """Map of the chosen pairs: every item a point, every chosen pair a line that opens its pictures."""
 
 import threading
+from collections import Counter
+from html import escape
 from typing import Any
 
 import anywidget
@@ -8,7 +10,7 @@ import numpy as np
 import traitlets
 
 from widgets.background import Job
-from widgets.card import script, style
+from widgets.card import script, style, with_summary
 from widgets.pair_layout import PairLayout
 from widgets.workbench import Change, Workbench
 
@@ -40,6 +42,14 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
         self.on_msg(self._heard)
         bench.listen(self._changed)
         self._update()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The map where widgets live, and its pairs in numbers everywhere else."""
+        title = self.layout_info.get("title", "codes")
+        known = Counter(pair["known"] for pair in self.pairs)
+        told = ", ".join(f"{count} {name}" for name, count in known.items()) or "none yet"
+        html = f"<p><b>Map of the chosen pairs</b> ({escape(title)}): chosen pairs, {told}.</p>"
+        return with_summary(super()._repr_mimebundle_(**options), html)
 
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:

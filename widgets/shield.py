@@ -6,7 +6,7 @@ from typing import Any
 import anywidget
 import ipywidgets
 
-from widgets.card import script, style
+from widgets.card import script, style, with_summary
 
 __all__ = ["card_box"]
 
@@ -18,6 +18,14 @@ class Shield(anywidget.AnyWidget):  # type: ignore[misc]
     _css = style("shield")
 
 
+class CardBox(ipywidgets.VBox):  # type: ignore[misc]
+    """A box that is not empty where widgets cannot be shown."""
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        name = next(one for one in self._dom_classes if one.startswith("dhaps-") and one != "dhaps-card")
+        return with_summary(super()._repr_mimebundle_(**options), f"<p><b>{name[6:]}</b></p>")
+
+
 def card_box(children: Sequence[Any], name: str) -> Any:
     """Box of widgets, one below the other, with the style and the keyboard guard of a card.
 
@@ -25,6 +33,6 @@ def card_box(children: Sequence[Any], name: str) -> Any:
         children: ipywidgets.
         name: its class is ``dhaps-NAME``.
     """
-    box = ipywidgets.VBox([*children, Shield()])
+    box = CardBox([*children, Shield()])
     box.add_class("dhaps-card").add_class(f"dhaps-{name}")
     return box
