@@ -7,50 +7,19 @@ press; a press that was meant for another turn (a double click, a slow browser) 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from dhaps_core.answers import Answer, Value
-from dhaps_core.closure import Closure, Contradiction
-from dhaps_core.items import Items
-from dhaps_core.labels import LabelStore
+from dhaps_core.closure import Contradiction
 from dhaps_core.questions import Question
 from widgets.class_keys import class_keys
 from widgets.item_view import ItemViews
+from widgets.session import Session
 
-__all__ = ["Conflict", "LabellingState", "Session"]
+__all__ = ["Conflict", "LabellingState"]
 
 AHEAD = 3  # questions whose pictures travel before they are shown
 RECENT = 8  # answers that the card lists
-
-
-class Session(Protocol):
-    """What the card needs of a :class:`dhaps_core.rounds.ActiveSession`; a test can do without torch."""
-
-    items: Items
-    settings: Any
-    store: LabelStore
-    closure: Closure
-    folder: Any
-
-    @property
-    def round(self) -> int:
-        """Number of the round in progress."""
-
-    @property
-    def finished(self) -> str | None:
-        """Why no further round is possible, or None."""
-
-    def propose(self) -> Any:
-        """The picks of the round."""
-
-    def questions(self) -> list[Question]:
-        """Its open questions."""
-
-    def answer(self, question: Question, value: Value, *, who: str, seconds: float) -> int:
-        """Row of the stored answer."""
-
-    def counts(self) -> dict[str, int]:
-        """Both budgets, and the pairs known."""
 
 
 @dataclass(frozen=True)
