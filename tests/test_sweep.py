@@ -24,7 +24,7 @@ from dhaps_core.sweep import SweepError, main, sweep
 
 FINE = "blocks:\n  fine: {seed: [0, 1, 2, 3], log: ./log}\n"
 SLOW = "blocks:\n  slow: {seed: [0, 1, 2, 3, 4], sleep: 1.0, log: ./log}\n"
-WAIT = 40  # seconds
+WAIT = 120  # seconds at most
 
 
 def hear_interrupts():
@@ -176,7 +176,8 @@ def test_killed_worker(tmp_path, undisturbed):
     kernels_parents(process)[0].kill()
     status, output = end(process)
     assert status == 0, output
-    assert len(lines(tmp_path, "start")) == 6  # the killed one twice
+    # The killed one was started twice, unless its kernel, which lives on for a second, came to the end.
+    assert len(lines(tmp_path, "start")) in (5, 6)
     assert len(lines(tmp_path, "end")) == len(set(lines(tmp_path, "end"))) == 5
     assert_same(tmp_path / "out", undisturbed)
 
