@@ -1,4 +1,4 @@
-"""What a card needs of a run; :class:`dhaps_core.rounds.ActiveSession` has it, a test can do without torch."""
+"""What a card needs of a run: an `ActiveSession` has it, and a test can do without torch."""
 
 from typing import Any, Protocol
 
