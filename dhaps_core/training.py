@@ -172,7 +172,7 @@ def train(
     rate = settings.rate(len(supervised))
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    use_prior = needs_prior or not method.unlabelled
+    use_prior = needs_prior or method.prior
     order = _endless_epochs(supervised, settings.batch, generator)
     unlabelled = pool[~torch.isin(pool, supervised)]
     free_size = settings.unlabelled_batch if len(unlabelled) else 0

@@ -126,11 +126,11 @@ class Objective(Method):
     """A loss that the training loop minimises.
 
     Attributes:
-        unlabelled: whether it has terms of its own for rows without labels. Where it has not, and in a round
-            without any answer, the loop adds its similarity term.
+        prior: whether the loop adds its similarity term on rows without labels. In a round without any answer
+            a method that reads labels is trained by that term alone.
     """
 
-    unlabelled: ClassVar[bool]
+    prior: ClassVar[bool]
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -72,7 +72,7 @@ class DH(Objective, WithLayers):
 
     name: ClassVar[str] = "dh"
     labels: ClassVar[Labels] = "none"
-    unlabelled: ClassVar[bool] = True
+    prior: ClassVar[bool] = False
     balance: float = 10.0
     orthogonal: float = 0.1
     decay: float = 0.001

@@ -43,7 +43,7 @@ class DPSH(Objective):
 
     name: ClassVar[str] = "dpsh"
     labels: ClassVar[Labels] = "pairs"
-    unlabelled: ClassVar[bool] = False
+    prior: ClassVar[bool] = True
     eta: float = 0.1
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

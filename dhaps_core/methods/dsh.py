@@ -42,7 +42,7 @@ class DSH(Objective):
 
     name: ClassVar[str] = "dsh"
     labels: ClassVar[Labels] = "pairs"
-    unlabelled: ClassVar[bool] = False
+    prior: ClassVar[bool] = True
     alpha: float = 0.01
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

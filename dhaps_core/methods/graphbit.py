@@ -65,7 +65,7 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
 
     name: ClassVar[str] = "graphbit"
     labels: ClassVar[Labels] = "none"
-    unlabelled: ClassVar[bool] = True
+    prior: ClassVar[bool] = False
     alpha: float = 0.2
     beta: float = 0.4
 

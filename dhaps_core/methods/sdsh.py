@@ -48,7 +48,7 @@ class SDSH(Objective, WithBinariser):
 
     name: ClassVar[str] = "sdsh"
     labels: ClassVar[Labels] = "pairs"
-    unlabelled: ClassVar[bool] = False
+    prior: ClassVar[bool] = True
     rotations: int = 800
     sample: int = 500
 

@@ -75,7 +75,7 @@ class SSDH(Objective, WithHead):
 
     name: ClassVar[str] = "ssdh"
     labels: ClassVar[Labels] = "classes"
-    unlabelled: ClassVar[bool] = True
+    prior: ClassVar[bool] = False
     weight: float = 0.1
     neighbours: int = 8
 
