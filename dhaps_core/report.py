@@ -50,11 +50,12 @@ def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table of a folder, and where its notebooks are."""
+    """Print the table of a folder, and where its plots and notebooks are."""
     folder = Path(arguments[0])
     sys.stdout.write(round_table(find_runs(folder)) + "\n")
-    for notebook in sorted(folder.glob("*.ipynb")):
-        sys.stdout.write(f"executed notebook: {notebook}\n")
+    for kind, pattern in (("plot", "*.png"), ("executed notebook", "*.ipynb")):
+        for path in sorted(folder.glob(pattern)):
+            sys.stdout.write(f"{kind}: {path}\n")
 
 
 if __name__ == "__main__":
