@@ -24,8 +24,8 @@ lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-
 	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
 
 test: $(VENV)/.ready  ## all tests, fast ones first
-	$(BIN)/python -m pytest -m "not slow and not browser"
-	$(BIN)/python -m pytest -m "slow or browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or browser"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
