@@ -16,7 +16,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 	mkdir -p $(DEMO)
-	$(BIN)/papermill notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
+	OMP_NUM_THREADS=1 $(BIN)/papermill notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
 	  -p interactive False -p folder ../$(DEMO) --execution-timeout 600 --no-progress-bar
 	$(BIN)/python -m dhaps_core.report $(DEMO)
 
