@@ -12,11 +12,11 @@ from dhaps_core.methods.base import Batch
 from dhaps_core.methods.dh import DH, orthogonality
 from dhaps_core.methods.dpsh import DPSH
 from dhaps_core.methods.dsh import DSH, squared_distances
-from dhaps_core.methods.graphbit import GraphBit, Instructions
+from dhaps_core.methods.graphbit import GraphBit, Instructions, iterative_quantisation
 from dhaps_core.methods.pts3h import PTS3H, ramp, teacher_similarity
 from dhaps_core.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.methods.ssdh import SSDH, contrastive, draw
-from dhaps_core.methods.ssh import SSH, adjusted_covariance
+from dhaps_core.methods.ssh import SSH, pair_sum, pair_weights
 from dhaps_core.network import HashNetwork
 
 HALF = math.atanh(0.5)  # relaxes to 1/2
@@ -91,14 +91,84 @@ def test_graphbit_never_adds_a_loop_or_a_reversed_edge():
     assert not (head.edges & head.edges.T).any()
 
 
-def test_ssh_adjusted_covariance():
+def test_itq_finds_the_corners():
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.tensor([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]).repeat(25, 1)
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    rows = torch.zeros(100, 3)
+    rows[:, :2] = (corners + 0.1 * torch.randn(100, 2, generator=generator)) @ turn
+    directions = iterative_quantisation(rows - rows.mean(0), torch.randn(2, 3, generator=generator))
+    torch.testing.assert_close(directions @ directions.T, torch.eye(2))
+    # Each bit is one of the two signs: along an axis of the square, not along its diagonal.
+    assert (directions[:, :2] @ turn.T).abs().amax(1).tolist() == pytest.approx([1, 1], abs=0.02)
+    more = iterative_quantisation(rows, torch.randn(5, 3, generator=generator))
+    torch.testing.assert_close(more.T @ more, torch.eye(3), atol=1e-5, rtol=0)
+
+
+def test_graphbit_starts_centred():
+    sample = torch.randn(300, 6, generator=torch.Generator().manual_seed(0)) + 3
+    network = HashNetwork(6, 4, hidden=nn.Sequential(), generator=torch.Generator().manual_seed(0))
+    GraphBit().initialise(network, sample)
+    outputs = network(sample).detach()
+    assert float(outputs.mean(0).abs().max()) < 1e-4
+    assert float(outputs.square().mean()) == pytest.approx(1, rel=1e-4)
+
+
+def test_ssh_weighs_similar_and_dissimilar_pairs_equally():
     rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-2.0, -1.0]])
     relation = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
     similar = torch.tensor([[1.0, 0.5], [0.5, 0.0]])  # mean of x_0 x_1^T and its transpose
     dissimilar = torch.tensor([[-2.0, -1.0], [-1.0, -0.5]])  # mean over x_0, x_1 with x_2, both orders
-    total = adjusted_covariance(rows, rows, lambda part: relation[part], 3.0)
-    torch.testing.assert_close(total, similar - dissimilar + 3 * rows.T @ rows / 3)
+    weights = pair_weights(lambda part: relation[part], 3, rows)
+    assert weights(slice(0, 2)).tolist() == [[0, 0.5, -0.25], [0.5, 0, -0.25]]
+    torch.testing.assert_close(pair_sum(rows, weights), similar - dissimilar)
     assert relation.diagonal().tolist() == [1, 1, 1]  # what was given is left alone
+
+
+def sequential_projections(rows, labelled, relation, bits, eta, alpha):
+    """SSH as its docstring has it, with S_t stored and changed pair by pair."""
+    counts = {1: 0, -1: 0}
+    pairs = [(i, j) for i in range(len(labelled)) for j in range(len(labelled)) if i != j]
+    for i, j in pairs:
+        if relation[i, j]:
+            counts[int(relation[i, j])] += 1
+    s = torch.zeros(len(labelled), len(labelled), dtype=rows.dtype)
+    for i, j in pairs:
+        if relation[i, j]:
+            s[i, j] = relation[i, j] / counts[int(relation[i, j])]
+    scale, rest, found = s.abs(), rows - rows.mean(0), []
+    x = labelled - rows.mean(0)
+    for _ in range(bits):
+        w = torch.linalg.eigh(x.T @ s @ x + eta * rest.T @ rest / len(rest)).eigenvectors[:, -1]
+        p = x @ w / (x @ w).square().mean().sqrt()
+        for i, j in pairs:
+            if p[i] * p[j] * relation[i, j] < 0:
+                s[i, j] -= alpha * scale[i, j] * p[i] * p[j]
+        rest = rest - torch.outer(rest @ w, w)
+        found.append(w)
+    return torch.stack(found)
+
+
+def test_ssh_is_the_sequential_solution():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(60, 7, generator=generator, dtype=torch.float64)
+    labels = torch.randint(3, (20,), generator=generator)
+    relation = torch.where(labels[:, None] == labels, 1, -1).to(torch.int8)
+    relation[:4, 10:] = 0
+    relation[10:, :4] = 0
+    weight, _ = SSH(eta=0.3, alpha=0.7).solve(rows, rows[:20], lambda part: relation[part], bits=5)
+    expected = sequential_projections(rows, rows[:20], relation, 5, 0.3, 0.7)
+    cosines = (nn.functional.normalize(weight, dim=1) * expected).sum(1)
+    torch.testing.assert_close(cosines.abs(), torch.ones(5).double(), rtol=1e-6, atol=0)
+
+
+def test_ssh_without_labels_is_pca():
+    rows = torch.randn(80, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight, bias = SSH().solve(rows, rows[:0], lambda part: torch.zeros(0, 0, dtype=torch.int8), bits=5)
+    components = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors.flip(1)
+    cosines = nn.functional.normalize(weight, dim=1) @ components
+    torch.testing.assert_close(cosines.abs(), torch.eye(5).double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close((rows @ weight.T + bias).mean(0), torch.zeros(5).double())
 
 
 def test_ssh_finds_the_direction_that_the_labels_tell():

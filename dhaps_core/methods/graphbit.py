@@ -7,10 +7,38 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from dhaps_core.codes import sign
 from dhaps_core.methods.base import Batch, Labels, Objective, TrainingSet, WithBinariser, WithHead, WithLayers
 from dhaps_core.network import HashNetwork
 
-__all__ = ["GraphBit", "Instructions"]
+__all__ = ["GraphBit", "Instructions", "iterative_quantisation"]
+
+
+def iterative_quantisation(
+    centred: Float[Tensor, "s d"], start: Float[Tensor, "b d"], *, rounds: int = 50
+) -> Float[Tensor, "b d"]:
+    """Principal components turned so that projections are near their signs: b directions, orthonormal rows.
+
+    With more bits than features the columns are orthonormal in place of the rows.
+
+    Args:
+        centred: rows.
+        start: directions whose nearest rotation is the first.
+        rounds: of signs and Procrustes in turn, 50 as published.
+    """
+    width = min(start.shape)
+    components = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :width]
+    projected, rotation = centred @ components, _nearest_rotation(components.T @ start.T)
+    for _ in range(rounds):
+        rotation = _nearest_rotation(projected.T @ sign(projected @ rotation))
+    turned: Tensor = components @ rotation
+    return turned.T
+
+
+def _nearest_rotation(matrix: Float[Tensor, "w b"]) -> Float[Tensor, "w b"]:
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    turned: Tensor = left @ right
+    return turned
 
 
 class Instructions(nn.Module):
@@ -49,10 +77,13 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
     """100 [ mean_j (mean_n p - 1/2)^2 - alpha mean log(|p - 1/2| + 1/2) + beta mean (p0 - p)^2 ]; no labels.
 
     p = sigmoid of the instructed output, p0 of the bit alone: even split, little ambiguity, agreement. The
-    layers are linear, weights as in the authors' code. Three readings: a sigmoid bounds p, which
+    layers are linear, weights as in the authors' code. Four readings: a sigmoid bounds p, which
     their code leaves unbounded; the graph is searched by a greedy walk with the paper's reward, the fall of
     the loss on the batch, in place of a policy network (each step of the middle third of training tries to
-    add one edge and to drop one); and the thresholds, means over the set, come from the training items only.
+    add one edge and to drop one); the thresholds, means over the set, come from the training items only; and
+    the hash layer starts at the directions of ITQ. None of the terms tells bits apart, so the start decides:
+    on held-out training items of CIFAR-10 at 32 bits, random directions gave mAP .19, principal components
+    turned at random .25, those of ITQ .29 (and ITQ alone .29).
 
     Args:
         alpha: weight of the ambiguity; 0.2 in the authors' code.
@@ -61,6 +92,7 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
     References:
         Duan, Wang, Lu, Lin, Zhou: GraphBit: Bitwise Interaction Mining via Deep Reinforcement Learning,
         CVPR 2018.
+        Gong, Lazebnik: Iterative Quantization: A Procrustean Approach to Learning Binary Codes, CVPR 2011.
     """
 
     name: ClassVar[str] = "graphbit"
@@ -74,8 +106,12 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
         return nn.Sequential()
 
     def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
-        """Random directions, at the distance from 0 that centres the sample."""
+        """Directions of ITQ on the sample, found from where the random weights point; outputs centred."""
+        centred = sample - sample.mean(0)
+        directions = iterative_quantisation(centred, network.hash.weight.detach())
+        spread = (centred @ directions.T).square().mean().sqrt().clamp_min(1e-12)
         with torch.no_grad():
+            network.hash.weight.copy_(directions / spread)
             network.hash.bias.copy_(-network.hash.weight @ sample.mean(0))
 
     def head(self, features: int, bits: int, classes: int) -> Instructions:
