@@ -26,7 +26,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dhaps_core.greedy import greedy_closed, greedy_published
-from dhaps_core.pairs import Kernel, kernel_means
+from dhaps_core.kernel_means import KernelMeans, pool_kernel_means
+from dhaps_core.pairs import Kernel
 from dhaps_core.pool import Calibration, Known, Pool, Reading, Weights, uncertainty
 from dhaps_core.quadratic import (
     MOST_PAIRS,
@@ -107,7 +108,7 @@ def select_pairs(
     known: Known | None = None,
     credit: Float[Tensor, " n"] | None = None,
     calibration: Calibration | None = None,
-    means: Float[Tensor, " n"] | None = None,
+    means: KernelMeans | None = None,
     generator: torch.Generator | None = None,
 ) -> Selection:
     """Pairs to ask next, at most ``picks``, each item used at most once.
@@ -129,8 +130,9 @@ def select_pairs(
         known: tells for broadcasting positions which pairs are answered or implied: never asked again.
         credit: subtracted from a pair's cost for each of its items.
         calibration: log-odds of "similar" from theta; the default takes theta itself.
-        means: :func:`dhaps_core.pairs.kernel_means` of the space when already known.
-        generator: CPU generator; needed only by ``matched``, whose sums over all pairs are sampled.
+        means: of the space, when already known.
+        generator: CPU generator; needed only by ``matched``, whose sums over all pairs are sampled, and by
+            pools of more than 200,000 items, whose kernel means are.
 
     Returns:
         The picks, their terms and the certificate.
@@ -142,11 +144,13 @@ def select_pairs(
     n, device = len(relaxed), relaxed.device
     _check(relaxed, space, picks=picks, beta=beta, reading=reading, kernel=kernel, solver=solver)
     none = torch.zeros(0, dtype=torch.long, device=device)
+    if means is None:
+        means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
     pool = Pool(
         relaxed=relaxed,
         space=space,
         bandwidth=bandwidth,
-        means=kernel_means(space, bandwidth=bandwidth) if means is None else means,
+        means=means.values,
         candidates=torch.ones(n, dtype=torch.bool, device=device) if candidates is None else candidates,
         labelled_pairs=none.view(0, 2) if labelled_pairs is None else labelled_pairs,
         labelled_items=none if labelled_items is None else labelled_items,
@@ -161,7 +165,8 @@ def select_pairs(
     if solver == "greedy" and kernel == "invariant":
         solve = greedy_closed if reading == "closed" else greedy_published
         pairs, scored, margin = solve(pool)
-        certificate = Certificate(margin >= 0, _pairs_among(pool), scored, margin)
+        exact = margin >= 0 and not means.note
+        certificate = Certificate(exact, _pairs_among(pool), scored, margin, note=means.note)
         return Selection(pairs, separate_terms(pool, pairs), certificate)
     form, certificate = _explicit(pool, kernel, generator)
     form = _at_most_feasible(form)

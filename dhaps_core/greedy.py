@@ -4,17 +4,20 @@ Both solvers are branch and bound: a pair that was not scored has a cost of at l
 is made only when its cost is at most that bound. The difference ``bound - cost`` is the certificate.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from dhaps_core.pool import Pool
+from dhaps_core.shortlist import LOG2, cheapest_pairs
 
 __all__ = ["greedy_closed", "greedy_published"]
 
-LOG2 = 0.6931471805599453
 CELLS = 1 << 22  # costs held at once
-KEPT = 32  # partners kept of a scanned item; more are found by scanning it again
+PREFIX = 1024  # items put in order at first
+LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 
 
 def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
@@ -39,7 +42,7 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         inverse = scale * weights.diversity / (len(chosen) + 2)
         h = inverse * g - scale * weights.representativeness * pool.means - pool.credit
         h[~free] = float("inf")
-        pair, step_margin, step_scored = _best_of_prefix(pool, h, inverse, int(free.sum()))
+        pair, step_margin, step_scored = _best_pair(pool, h, inverse, int(free.sum()))
         scored += step_scored
         if pair is None:
             break
@@ -51,15 +54,31 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     return _stack(picks, pool.labelled_items), scored, margin
 
 
-def _best_of_prefix(
+def _best_pair(
     pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int
 ) -> tuple[Int[Tensor, "2"] | None, float, int]:
-    """The exact best pair, its margin to everything unscored, and how many pairs were scored.
+    """The exact best pair, its margin to everything unscored, and how many pairs were scored."""
+    width, scored = min(PREFIX, available), 0
+    while True:
+        values, order = h.topk(width, largest=False, sorted=True)
+        pair, cost, rest, step = _best_of_prefix(pool, values, order, inverse)
+        scored += step
+        if width < available:  # a pair with an item outside the prefix
+            rest = min(rest, float(values[0] + values[-1]) + pool.weights.uncertainty * LOG2)
+        if width == available or (pair is not None and cost <= rest):
+            return pair, rest - cost, scored
+        width = min(8 * width, available)
+
+
+def _best_of_prefix(
+    pool: Pool, values: Float[Tensor, " w"], order: Int[Tensor, " w"], inverse: float
+) -> tuple[Int[Tensor, "2"] | None, float, float, int]:
+    """The best pair of the items with the least h, its cost, a bound on the pairs not scored, their number.
 
     Rows and columns are items in the order of h. A block of rows is scored against the columns that could
-    still win; with one dense cluster, a square prefix would have to hold nearly all items.
+    still win; with one dense cluster, a square would have to hold nearly all items.
     """
-    values, order = h.topk(available, largest=False, sorted=True)
+    available = len(order)
     floor = pool.weights.uncertainty * LOG2
     best, rest = torch.full((), float("inf")).to(values), float("inf")
     pair: Tensor | None = None
@@ -90,7 +109,7 @@ def _best_of_prefix(
                 rest = min(rest, float(values[start] + values[start + 1] + floor))
             break
         rows = max(1, min(4 * rows, CELLS // (stop - start)))
-    return pair, rest - float(best) if pair is not None else rest, scored
+    return pair, float(best), rest, scored
 
 
 def _columns(values: Float[Tensor, " n"], most: Tensor, least: int) -> int:
@@ -108,147 +127,38 @@ def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Fl
 def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     """Picks of the reading ``published`` with the invariant kernel, pairs scored, and the least margin.
 
-    Lazy greedy over rows: row a stands for all pairs (a, b). One cheap pass over all pairs bounds every row
-    from below. The rows with the smallest bounds are then scored exactly, their best partners are kept, and
-    the worst kept cost bounds the others. A kernel is never negative, so a pick only raises costs:
-    old costs stay lower bounds (Minoux' lazy evaluation, exact here), and only kept pairs that could win are
-    brought up to date.
+    Lazy greedy on a list of the cheapest pairs. A kernel is never negative, so a pick only raises costs, and
+    what bounded the pairs outside the list still does (Minoux' lazy evaluation, exact here). A pick is the
+    cheapest pair on the list as long as it costs no more than that bound; then a new list is made.
 
     References:
         Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978 (lazy evaluation).
     """
-    rows = _Rows(pool)
-    picks: list[Tensor] = []
-    margin = float("inf")
+    free, picks = pool.candidates.clone(), pool.labelled_pairs.new_zeros((0, 2))
+    diverse = pool.published_scale[3]
+    found = cheapest_pairs(pool, free, picks, most=LISTED)
+    scored, margin = found.scored, float("inf")
     while len(picks) < pool.picks:
-        found = rows.best()
-        if found is None:
-            break
-        pair, step_margin = found
-        margin = min(margin, step_margin)
-        picks.append(pair)
-        rows.take(pair)
-    return _stack(picks, pool.labelled_items), rows.scored, margin
-
-
-class _Rows:
-    """Lower bounds of all rows, and the best pairs of the rows scanned so far."""
-
-    def __init__(self, pool: Pool, batch: int = 64) -> None:
-        self.pool, self.batch, self.scored = pool, batch, 0
-        n, device = len(pool.means), pool.means.device
-        self.free = pool.candidates.clone()
-        self.kept = min(KEPT, n)
-        self.scanned = torch.zeros(0, dtype=torch.long, device=device)
-        self.partners = torch.zeros(n, self.kept, dtype=torch.long, device=device)
-        self.static = pool.means.new_full((n, self.kept), float("inf"))  # cost without the picks
-        self.cost = self.static.clone()  # cost when last brought up to date
-        self.fresh = torch.full((n,), -1, device=device)  # number of picks at that moment
-        # kernel of every item with the first and the second item of every pick
-        self.to_first = pool.means.new_zeros(n, pool.picks)
-        self.to_second = pool.means.new_zeros(n, pool.picks)
-        self.taken = 0
-        self.cheapest = pool.means.new_full((n,), float("inf"))  # of the kept pairs of each row
-        self.rest = self._first_bounds()  # bound on the pairs of a row that are not kept
-
-    def _first_bounds(self, block: int = 1024) -> Float[Tensor, " n"]:
-        """A bound for every row from one pass over all pairs, above the diagonal, without any exponential.
-
-        softplus(t) >= log 2 + t/2 for t >= 0, tight at t = 0, where the cheapest pairs are; kernels are >= 0.
-        """
-        pool = self.pool
-        uncertain, mean, _, diverse = pool.published_scale
-        items = self.free.nonzero().flatten()
-        u, m, credit = pool.relaxed[items], pool.means[items], pool.credit[items]
-        one = torch.ones_like(m)
-        left, right = torch.stack([mean * m, credit, one], 1), torch.stack([m, one, credit], 1)
-        bound = torch.full_like(m, float("inf"))
-        for start in range(0, len(items), block):
-            stop = start + block
-            theta = torch.mm(u[start:stop], u[start:].T).mul_(pool.calibration.slope / 2)
-            theta.add_(pool.calibration.intercept).abs_()
-            cost = theta.addmm_(left[start:stop], right[start:].T, beta=uncertain / 2, alpha=-1)
-            bound[start:stop] = torch.minimum(bound[start:stop], cost.min(1).values)
-            bound[start:] = torch.minimum(bound[start:], cost.min(0).values)
-        out = pool.means.new_full((len(pool.means),), float("inf"))
-        out[items] = bound + uncertain * LOG2 + diverse / 4
-        # Sums in another order differ in the last digits: a bound must stay below.
-        return out - 1e-6 * out.abs().where(out.isfinite(), out.new_zeros(()))
-
-    def best(self) -> tuple[Int[Tensor, " 2"], float] | None:
-        """The cheapest feasible pair now and its margin, or None when no pair is left."""
-        while True:
-            bounds = torch.minimum(self.cheapest, self.rest)
-            values, order = bounds.topk(min(self.batch, len(bounds)), largest=False, sorted=True)
-            if float(values[0]) == float("inf"):
-                return None
-            stale = order[(self.fresh[order] < self.taken) & self.cheapest[order].isfinite()]
-            if len(stale):
-                self._update(stale)
-                continue
-            row = order[self.cheapest[order].argmin()]
-            value = self.cheapest[row]
-            if value <= values[0]:
-                pair = torch.stack([row, self.partners[row, self.cost[row].argmin()]])
-                bounds[pair] = float("inf")  # the pair stands in both of its rows
-                others = torch.minimum(bounds.min(), self.rest[pair].min())
-                return pair.sort().values, float(others - value)
-            self._scan(order[(self.rest[order] < value) & values.isfinite()])
-
-    def take(self, pair: Int[Tensor, " 2"]) -> None:
-        """Add a pick: its items are used up, and every other pair's cost rises by its kernel."""
-        kernels = self.pool.kernels(pair)
-        self.to_first[:, self.taken], self.to_second[:, self.taken] = kernels
-        self.taken += 1
-        self.free[pair] = False
-        self.rest[pair] = self.cheapest[pair] = float("inf")
-        self.scanned = self.scanned[(self.scanned[:, None] != pair).all(1)]
-        gone = ~self.free[self.partners[self.scanned]]
-        for table in (self.static, self.cost):
-            table[self.scanned] = table[self.scanned].masked_fill(gone, float("inf"))
-        self.cheapest[self.scanned] = self.cost[self.scanned].min(1).values
-
-    def _scan(self, rows: Int[Tensor, " r"]) -> None:
-        pool = self.pool
-        uncertain, mean, labelled, diverse = pool.published_scale
-        columns = self.free.nonzero().flatten()
-        self.scored += len(rows) * len(columns)
-        kernels = pool.kernels(rows, columns)
-        cost = uncertain * pool.uncertainties(rows, columns)
-        cost -= mean * pool.means[rows, None] * pool.means[None, columns]
-        cost -= pool.credit[rows, None] + pool.credit[None, columns]
-        cost += diverse / 4 * (1 + kernels.square())
-        for part in pool.labelled_pairs.split(1024):
-            first, second = (pool.kernels(rows, side) for side in part.unbind(1))
-            to_first, to_second = (pool.kernels(columns, side) for side in part.unbind(1))
-            cost += labelled / 2 * (first @ to_second.T + second @ to_first.T)
-        cost[pool.forbidden(rows, columns)] = float("inf")
-        # Ranked by what they cost now, so that the best kept pair is never behind the bound of the others;
-        # that bound holds for ever, because picks only add to a cost.
-        now = cost + diverse / 2 * (
-            self.to_first[rows, : self.taken] @ self.to_second[columns, : self.taken].T
-            + self.to_second[rows, : self.taken] @ self.to_first[columns, : self.taken].T
-        )
-        kept = min(self.kept, len(columns))
-        values, places = now.topk(min(kept + 1, len(columns)), largest=False, sorted=True)
-        self.static[rows] = self.cost[rows] = float("inf")
-        self.partners[rows, :kept] = columns[places[:, :kept]]
-        self.static[rows, :kept] = cost.gather(1, places[:, :kept])
-        self.cost[rows, :kept] = values[:, :kept]
-        self.rest[rows] = values[:, kept] if values.shape[1] > kept else float("inf")
-        self.cheapest[rows] = values[:, 0]
-        self.fresh[rows] = self.taken
-        self.scanned = torch.cat([self.scanned, rows]).unique()
-
-    def _update(self, rows: Int[Tensor, " r"]) -> None:
-        diverse = self.pool.published_scale[3]
-        partners = self.partners[rows]
-        first, second = self.to_first[:, : self.taken], self.to_second[:, : self.taken]
-        total = torch.einsum("rt,rkt->rk", first[rows], second[partners])
-        total += torch.einsum("rt,rkt->rk", second[rows], first[partners])
-        self.cost[rows] = self.static[rows] + diverse / 2 * total
-        self.cheapest[rows] = self.cost[rows].min(1).values
-        self.fresh[rows] = self.taken
+        place = found.costs.argmin() if len(found.costs) else None
+        if place is None or found.costs[place] > found.bound or found.costs[place].isinf():
+            if found.bound == float("inf"):
+                break
+            # What is on the list costs at most this by now, so the next list need not look beyond it.
+            worst = float(
+                found.costs.max() if len(found.costs) < LISTED else found.costs.kthvalue(LISTED).values
+            )
+            found = cheapest_pairs(pool, free, picks, most=LISTED, worst=worst)
+            scored += found.scored
+            continue
+        pair = found.pairs[place]
+        margin = min(margin, found.bound - float(found.costs[place]))
+        picks = torch.cat([picks, pair[None]])
+        free[pair] = False
+        first, second = pool.kernels(pair)
+        a, b = found.pairs.unbind(1)
+        costs = found.costs + diverse / 2 * (first[a] * second[b] + second[a] * first[b])
+        found = replace(found, costs=costs.masked_fill(~(free[a] & free[b]), float("inf")))
+    return picks, scored, margin
 
 
 def _stack(picks: list[Tensor], like: Tensor) -> Int[Tensor, "q 2"]:

@@ -4,7 +4,7 @@ With b bits a ranking has at most b + 1 places, so these two histograms hold all
 and no matrix of distances.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +24,7 @@ from dhaps_core.bitplanes import (
 from dhaps_core.codes import check_same_codes
 from dhaps_core.relevance import Relevance
 
-__all__ = ["DistanceHistograms", "distance_histograms"]
+__all__ = ["DistanceHistograms", "distance_counts", "distance_histograms"]
 
 _BLOCK_WORDS = 1 << 16
 """Words of a plane of one block of queries: half a MiB, so that the planes in use stay in the cache."""
@@ -132,10 +132,64 @@ def _pairs_of_equal_keys(
     return [i for i, _ in found], [j for _, j in found]
 
 
+def distance_counts(
+    query_codes: Float[Tensor, "q b"] | Int8[Tensor, "q b"],
+    database_codes: Float[Tensor, "m b"] | Int8[Tensor, "m b"],
+) -> Int64[Tensor, "q v"]:
+    """Number of database items at each distance 0..b of each query, exact, in bounded memory.
+
+    Args:
+        query_codes: codes in {-1, +1}, at least one.
+        database_codes: codes in {-1, +1}, at least one, on the same device.
+
+    Raises:
+        ValueError: if the codes do not fit together.
+    """
+    check_same_codes(query_codes, database_codes)
+    query, database = query_codes > 0, database_codes > 0
+    counts = torch.zeros(query.shape[1] + 1, len(query), dtype=torch.int64, device=query.device)
+    for block in _blocks(query, database):
+        _count(block, counts)
+    return histograms_of(counts)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Binary digits of the distances of some queries to a chunk of the database."""
+
+    chunk: int  # first database item
+    size: int  # items
+    rows: slice  # queries
+    digits: list[Tensor]
+    memory: Planes
+
+
+def _blocks(query: Bool[Tensor, "q b"], database: Bool[Tensor, "m b"]) -> Iterator[_Block]:
+    """All distances, over chunks of the database and blocks of queries; a block is gone at the next one."""
+    (q, bits), device = query.shape, query.device
+    for chunk in range(0, len(database), MAX_WORDS * WORD):
+        part = database[chunk : chunk + MAX_WORDS * WORD]
+        tables = DistanceTables(query, part)
+        step = max(1, _BLOCK_WORDS // tables.width)
+        memory = Planes(min(step, q), tables.width, bits, device)
+        for start in range(0, q, step):
+            rows = slice(start, min(start + step, q))
+            if rows.stop - start < min(step, q):
+                memory = Planes(rows.stop - start, tables.width, bits, device)
+            digits = tables.digits(rows, memory)
+            yield _Block(chunk, len(part), rows, digits, memory)
+            memory.give(*digits)
+
+
+def _count(block: _Block, counts: Int64[Tensor, "v q"]) -> None:
+    counts[0, block.rows] += block.size
+    counts[1:, block.rows] += and_counts(block.digits, len(counts) - 1, block.memory)
+
+
 def _histograms(
     query: Bool[Tensor, "q b"], database: Bool[Tensor, "m b"], relevance: Relevance
 ) -> Int64[Tensor, "two q v"]:
-    """Histograms of all and of relevant items, over chunks of the database and blocks of queries."""
+    """Histograms of all and of relevant items."""
     (q, bits), device = query.shape, query.device
     counts = torch.zeros(2, bits + 1, q, dtype=torch.int64, device=device)
     if relevance.kind == "classes":
@@ -145,35 +199,25 @@ def _histograms(
         database, query = database[database_order], query[query_order]
         classes, wanted = relevance.database[database_order], relevance.query[query_order]
         spans = [torch.searchsorted(classes, wanted, right=right) for right in (False, True)]
-    for chunk in range(0, len(database), MAX_WORDS * WORD):
-        part = database[chunk : chunk + MAX_WORDS * WORD]
-        tables = DistanceTables(query, part)
-        if relevance.kind == "labels":
-            labels = LabelTables(relevance.query, relevance.database[chunk : chunk + len(part)])
-        step = max(1, _BLOCK_WORDS // tables.width)
-        memory = Planes(min(step, q), tables.width, bits, device)
-        for start in range(0, q, step):
-            rows = slice(start, min(start + step, q))
-            if rows.stop - start < min(step, q):
-                memory = Planes(rows.stop - start, tables.width, bits, device)
-            digits = tables.digits(rows, memory)
-            counts[0, 0, rows] += len(part)
-            counts[0, 1:, rows] += and_counts(digits, bits, memory)
-            if relevance.kind == "classes":
-                low, high = ((span[rows] - chunk).clamp(0, len(part)) for span in spans)
-                columns, mask = _window(low, high, tables.width)
-                masked = [digit.take_along_dim(columns, 1).bitwise_and_(mask) for digit in digits]
-                window = Planes(len(mask), mask.shape[1], bits, device)
+    for block in _blocks(query, database):
+        rows, stop, width = block.rows, block.chunk + block.size, block.digits[0].shape[1]
+        _count(block, counts[0])
+        if relevance.kind == "classes":
+            low, high = ((span[rows] - block.chunk).clamp(0, block.size) for span in spans)
+            columns, mask = _window(low, high, width)
+            masked = [digit.take_along_dim(columns, 1).bitwise_and_(mask) for digit in block.digits]
+            window = Planes(len(mask), mask.shape[1], bits, device)
+        else:
+            if relevance.kind == "matrix":
+                mask = words(relevance.query[rows, block.chunk : stop])
             else:
-                if relevance.kind == "labels":
-                    mask = labels.shared(rows)
-                else:
-                    mask = words(relevance.query[rows, chunk : chunk + len(part)])
-                masked = [digit.bitwise_and_(mask) for digit in digits]
-                window = memory
-            counts[1, :1, rows] += and_counts([mask], 1, window)
-            counts[1, 1:, rows] += and_counts(masked, bits, window)
-            memory.give(*digits)
+                if rows.start == 0:
+                    labels = LabelTables(relevance.query, relevance.database[block.chunk : stop])
+                mask = labels.shared(rows)
+            masked = [digit.bitwise_and_(mask) for digit in block.digits]
+            window = block.memory
+        counts[1, :1, rows] += and_counts([mask], 1, window)
+        counts[1, 1:, rows] += and_counts(masked, bits, window)
     if relevance.kind == "classes":
         counts = counts[:, :, query_order.argsort()]
     return histograms_of(counts)

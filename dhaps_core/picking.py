@@ -12,7 +12,8 @@ from torch import Tensor
 from dhaps_core.acquisition import Calibration, Selection, select_pairs, select_random
 from dhaps_core.codes import sign
 from dhaps_core.items import Items
-from dhaps_core.pairs import kernel_means, median_bandwidth
+from dhaps_core.kernel_means import KernelMeans, pool_kernel_means
+from dhaps_core.pairs import median_bandwidth
 from dhaps_core.pool import Known
 from dhaps_core.run_folder import RunFolder
 from dhaps_core.seeds import derive_generator
@@ -132,14 +133,16 @@ class Picker:
             return self.references[self.rows].to(self.device)
         return sign(relaxed) if self.settings.space == "codes" else relaxed
 
-    def _means(self, space: Tensor, bandwidth: float) -> Tensor:
-        if self.settings.space != "embeddings":
-            return kernel_means(space, bandwidth=bandwidth)
-        stored = self.folder.read_array("kernel_means.npy")
-        if stored is None:
-            stored = kernel_means(space, bandwidth=bandwidth).cpu().numpy()
-            self.folder.write_array("kernel_means.npy", stored)
-        return torch.from_numpy(stored).to(space)
+    def _means(self, space: Tensor, bandwidth: float) -> KernelMeans:
+        embeddings = self.settings.space == "embeddings"
+        stored = self.folder.read_array("kernel_means.npy") if embeddings else None
+        if stored is not None:
+            return KernelMeans(torch.from_numpy(stored).to(space))
+        generator = derive_generator(self.settings.seed, "means")
+        means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
+        if embeddings:
+            self.folder.write_array("kernel_means.npy", means.values.cpu().numpy())
+        return means
 
     def _known(self, snapshot: Snapshot) -> Known | None:
         """Pairs of train positions that are answered, implied, or were answered "unsure"."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dhaps_core import greedy, kernel_means
 from dhaps_core.acquisition import Calibration, Weights, select_pairs, select_random, uncertainty
-from dhaps_core.pairs import kernel_means, mmd_squared, pair_kernel
+from dhaps_core.pairs import kernel_means as item_means
+from dhaps_core.pairs import mmd_squared, pair_kernel
 from dhaps_core.pool import Pool
 from dhaps_core.quadratic import quadratic_form, solve_exhaustive, solve_greedy, solve_relaxed
 
@@ -23,7 +25,7 @@ def make_pool(n=8, b=6, seed=0, *, reading="published", dtype=torch.float64, pic
         relaxed=relaxed,
         space=space,
         bandwidth=SIGMA,
-        means=kernel_means(space, bandwidth=SIGMA),
+        means=item_means(space, bandwidth=SIGMA),
         candidates=torch.ones(n, dtype=torch.bool),
         labelled_pairs=torch.tensor([[0, 1], [2, 5]]),
         labelled_items=torch.tensor([0, 1, 2, 5]),
@@ -154,6 +156,25 @@ def test_closed_greedy_takes_the_best_of_all_pairs_at_every_step(seed):
         assert total == pytest.approx(costs[best])
         chosen += best
         free = [i for i in free if i not in best]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_closed_greedy_does_not_depend_on_how_many_items_it_puts_in_order(seed, monkeypatch):
+    pool = make_pool(90, 6, seed, reading="closed", picks=12, weights=Weights(0.5, 1.0, 1.0))
+    found = select_pairs(pool.relaxed, **arguments(pool))
+    monkeypatch.setattr(greedy, "PREFIX", 2)
+    again = select_pairs(pool.relaxed, **arguments(pool))
+    assert again.pairs.tolist() == found.pairs.tolist()
+    assert again.certificate.exact
+
+
+@pytest.mark.parametrize("reading", ["published", "closed"])
+def test_sampled_means_are_no_certificate(reading, monkeypatch):
+    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
+    pool = make_pool(60, 8, reading=reading, dtype=torch.float32)
+    found = select_pairs(pool.relaxed, **arguments(pool), generator=torch.Generator().manual_seed(0))
+    assert not found.certificate.exact
+    assert "kernel means over a random" in found.certificate.note
 
 
 def test_closed_bound_looks_at_few_of_many_pairs():

@@ -1,0 +1,182 @@
+"""The cheapest pairs of a pool, from one pass over ALL n(n-1)/2 pairs of which almost none is scored.
+
+A matrix product bounds the cost of every pair from below, a tile of items by items at a time. Only pairs
+whose bound is under the worst cost on the list are scored, and the list keeps the cheapest. Items come in
+falling order of their kernel means, so that the list is good early, and tiles that cannot reach it are
+skipped whole.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dhaps_core.pool import Pool
+
+__all__ = ["LOG2", "Shortlist", "cheapest_pairs", "pair_costs"]
+
+LOG2 = 0.6931471805599453
+TILE = {"cpu": (512, 2048), "cuda": (8192, 8192)}  # a tile of the CPU stays in the cache
+FIRST_ROWS = 64  # of the first tile every pair is scored
+SCORED = 1 << 22  # kernels held at once
+COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never more than
+COLUMN_CELLS = 1 << 26  # numbers in their columns
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """Pairs with known costs, and a bound on all others.
+
+    Attributes:
+        pairs: positions in the pool, the smaller first, in rising order.
+        costs: of these pairs.
+        bound: no feasible pair outside the list costs less; infinite if there is none outside.
+        scored: pairs whose cost was computed on the way.
+    """
+
+    pairs: Int[Tensor, "c 2"]
+    costs: Float[Tensor, " c"]
+    bound: float
+    scored: int
+
+
+def pair_costs(pool: Pool, pairs: Int[Tensor, "p 2"], picks: Int[Tensor, "t 2"]) -> Float[Tensor, " p"]:
+    """What each pair would add to the objective of the reading ``published``.
+
+    Args:
+        pool: the round.
+        pairs: which pairs.
+        picks: those picked so far.
+    """
+    uncertain, mean, labelled, diverse = pool.published_scale
+    a, b = pairs.unbind(1)
+    cost = uncertain * pool.pair_uncertainties(pairs) - mean * pool.means[a] * pool.means[b]
+    cost += diverse / 4 * (1 + pool.kernels_within(pairs).square()) - pool.credit[a] - pool.credit[b]
+    for weight, others in ((labelled, pool.labelled_pairs), (diverse, picks)):
+        if len(others):
+            parts = pairs.split(max(1, SCORED // len(others)))
+            cost += weight * torch.cat([pool.pair_kernels(part, others).sum(1) for part in parts])
+    return cost
+
+
+def cheapest_pairs(
+    pool: Pool,
+    free: Bool[Tensor, " n"],
+    picks: Int[Tensor, "t 2"],
+    *,
+    most: int,
+    worst: float = float("inf"),
+) -> Shortlist:
+    """The ``most`` cheapest feasible pairs of the free items or a few more; all of them if there are fewer.
+
+    Args:
+        pool: the round.
+        free: items that may be picked.
+        picks: pairs picked so far.
+        most: length of the list.
+        worst: pairs that cost more do not matter.
+    """
+    items = free.nonzero().flatten()
+    items = items[pool.means[items].argsort(descending=True, stable=True)]
+    bounds = _Bounds(pool, items, picks, most)
+    pairs, costs, scored = items.new_zeros((0, 2)), pool.means.new_zeros(0), 0
+    rows, columns = TILE[items.device.type]
+    edges = [0, *range(FIRST_ROWS, len(items), rows), len(items)]
+    for start, stop in zip(edges, edges[1:], strict=False):
+        for left in range(start, len(items), columns):
+            if bounds.least(start, left) > worst:
+                break
+            found = items[bounds.below(slice(start, stop), slice(left, left + columns), worst)]
+            if pool.known is not None and len(found):
+                found = found[~pool.known(found[:, 0], found[:, 1])]
+            if not len(found):
+                continue
+            found = found.sort(1).values
+            pairs, costs = torch.cat([pairs, found]), torch.cat([costs, pair_costs(pool, found, picks)])
+            scored += len(found)
+            if len(costs) > 2 * most:
+                costs, places = costs.topk(most, largest=False)
+                pairs, worst = pairs[places], float(costs[-1])
+    # The cut is by cost; then the order is the same on every device.
+    kept = costs <= worst
+    pairs, costs = pairs[kept], costs[kept]
+    order = (pairs[:, 0] * len(free) + pairs[:, 1]).argsort()
+    return Shortlist(pairs[order], costs[order], worst, scored)
+
+
+class _Bounds:
+    """Lower bounds on the costs of all pairs of some items.
+
+    With U, M, D the factors of uncertainty, mean kernel and diversity, and t the log-odds of a pair, the cost
+    is at least U (log 2 + |t|/2) - M m_a m_b - credits + D/4: softplus(t) >= log 2 + t/2, tight at t = 0,
+    where the cheapest pairs are, and kernels are never negative. A tile takes the greatest M m_a m_b in it.
+    Where labelled pairs and picks (or credits) weigh on the costs, all these terms have columns of their own
+    in a second product. Each column only adds, so any selection of them is a bound, and their number is
+    limited.
+
+    Args:
+        pool: the round.
+        items: in falling order of their kernel means.
+        picks: pairs picked so far.
+        most: length of the list that the bounds are for.
+    """
+
+    def __init__(self, pool: Pool, items: Int[Tensor, " f"], picks: Int[Tensor, "t 2"], most: int) -> None:
+        uncertain, self.mean, labelled, diverse = pool.published_scale
+        u, m, credit = pool.relaxed[items], pool.means[items], pool.credit[items]
+        one = torch.ones_like(m)[:, None]
+        slope, intercept = uncertain / 4 * pool.calibration.slope, uncertain / 2 * pool.calibration.intercept
+        self.left, self.right = torch.cat([slope * u, intercept * one], 1), torch.cat([u, one], 1)
+        self.floor = uncertain * LOG2 + diverse / 4
+        self.means = m.tolist()
+        self.credit = 2 * max(0.0, float(credit.max())) if len(items) else 0.0
+        rows, columns = TILE[items.device.type]
+        self.cells = m.new_empty(rows * columns)
+        self.hits = torch.zeros(rows * columns, dtype=torch.bool, device=m.device)
+
+        others = torch.cat([pool.labelled_pairs, picks])
+        weights = torch.cat(
+            [m.new_full((len(pool.labelled_pairs),), labelled), m.new_full((len(picks),), diverse)]
+        )
+        rises = weights * pool.means[others].prod(1)  # mean of what each adds, over all pairs
+        spread = float(rises.sum()) + self.credit
+        if len(items):
+            spread += self.mean * (self.means[0] ** 2 - self.means[-1] ** 2) * columns / len(items)
+        # Among N pairs the list ends about U most / N above the cheapest one, as far as uncertainty decides.
+        self.terms: tuple[Tensor, Tensor] | None = None
+        if spread * len(items) ** 2 > 2 * uncertain * most:
+            chosen = rises.topk(min(len(rises), COLUMNS, COLUMN_CELLS // len(items))).indices
+            first, second = (pool.kernels(items, side) for side in others[chosen].unbind(1))
+            half = weights[chosen] / 2
+            self.terms = (
+                torch.cat([-self.mean * m[:, None], -credit[:, None], -one, half * first, half * second], 1),
+                torch.cat([m[:, None], one, credit[:, None], second, first], 1),
+            )
+        # Sums in another order differ in the last digits, and a bound must stay below.
+        error = abs(slope) * u.shape[1] ** 2 + abs(intercept)
+        if self.terms is not None:
+            error += self.terms[0].shape[1] * (self.mean + self.credit + float(weights.sum()))
+        self.slack = error * torch.finfo(m.dtype).eps
+
+    def least(self, row: int, column: int) -> float:
+        """Bound on all pairs of an item at ``row`` or later with one at ``column`` or later."""
+        return self.floor - self.mean * self.means[row] * self.means[column] - self.credit - self.slack
+
+    def below(self, rows: slice, columns: slice, most: float) -> Int[Tensor, "p 2"]:
+        """Places of the pairs of a tile, above the diagonal, whose bound is at most a value."""
+        left, right = self.left[rows], self.right[columns]
+        shape, size = (len(left), len(right)), len(left) * len(right)
+        cells = torch.mm(left, right.T, out=self.cells[:size].view(shape)).abs_()
+        room = most - self.least(rows.start, columns.start) - self.credit
+        if self.terms is not None:
+            cells.addmm_(self.terms[0][rows], self.terms[1][columns].T)
+            room = most - self.floor + self.slack
+        torch.le(cells, room, out=self.hits[:size].view(shape))
+        # Eight flags at a time are one number: most of these are 0.
+        self.hits[size : size + 7] = False
+        eights = self.hits[: -(-size // 8) * 8].view(torch.int64).nonzero()
+        places = (8 * eights + torch.arange(8, device=eights.device)).flatten()
+        places = places[self.hits[places]]
+        pairs = torch.stack([rows.start + places // shape[1], columns.start + places % shape[1]], 1)
+        return pairs[pairs[:, 0] < pairs[:, 1]]
