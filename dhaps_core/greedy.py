@@ -144,9 +144,7 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
             if found.bound == float("inf"):
                 break
             # What is on the list costs at most this by now, so the next list need not look beyond it.
-            worst = float(
-                found.costs.max() if len(found.costs) < LISTED else found.costs.kthvalue(LISTED).values
-            )
+            worst = float(found.costs.kthvalue(min(LISTED, len(found.costs))).values)
             found = cheapest_pairs(pool, free, picks, most=LISTED, worst=worst)
             scored += found.scored
             continue

@@ -1,4 +1,4 @@
-"""Mean kernel of every item with the whole pool, by the cheapest way that is exact; sampled for huge pools."""
+"""Mean kernel of every item with its pool, by the cheapest exact way; sampled for huge pools."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,8 @@ def pool_kernel_means(
     n, others = len(space), space
     if n > EXACT_ITEMS:
         if generator is None:
-            msg = f"means over more than {EXACT_ITEMS} items need a generator; got {n} items and none. Give one."
+            rule = f"means over more than {EXACT_ITEMS} items need a generator"
+            msg = f"{rule}; got {n} items and none. Give one."
             raise ValueError(msg)
         others = space[torch.randperm(n, generator=generator)[:SAMPLED_ITEMS].sort().values.to(space.device)]
     if bool((space.abs() == 1).all()):

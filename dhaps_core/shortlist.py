@@ -7,6 +7,7 @@ skipped whole.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -83,7 +84,7 @@ def cheapest_pairs(
     pairs, costs, scored = items.new_zeros((0, 2)), pool.means.new_zeros(0), 0
     rows, columns = TILE[items.device.type]
     edges = [0, *range(FIRST_ROWS, len(items), rows), len(items)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         for left in range(start, len(items), columns):
             if bounds.least(start, left) > worst:
                 break
@@ -129,16 +130,15 @@ class _Bounds:
         slope, intercept = uncertain / 4 * pool.calibration.slope, uncertain / 2 * pool.calibration.intercept
         self.left, self.right = torch.cat([slope * u, intercept * one], 1), torch.cat([u, one], 1)
         self.floor = uncertain * LOG2 + diverse / 4
-        self.means = m.tolist()
+        self.means: list[float] = m.tolist()
         self.credit = 2 * max(0.0, float(credit.max())) if len(items) else 0.0
         rows, columns = TILE[items.device.type]
         self.cells = m.new_empty(rows * columns)
         self.hits = torch.zeros(rows * columns, dtype=torch.bool, device=m.device)
 
         others = torch.cat([pool.labelled_pairs, picks])
-        weights = torch.cat(
-            [m.new_full((len(pool.labelled_pairs),), labelled), m.new_full((len(picks),), diverse)]
-        )
+        weights = m.new_full((len(others),), diverse)
+        weights[: len(pool.labelled_pairs)] = labelled
         rises = weights * pool.means[others].prod(1)  # mean of what each adds, over all pairs
         spread = float(rises.sum()) + self.credit
         if len(items):
