@@ -15,7 +15,14 @@ from torch import Tensor
 from dhaps_core.pairs import Kernel
 from dhaps_core.pool import Pool
 
-__all__ = ["QuadraticForm", "quadratic_form", "solve_exhaustive", "solve_greedy", "solve_relaxed"]
+__all__ = [
+    "QuadraticForm",
+    "quadratic_form",
+    "round_to_disjoint",
+    "solve_exhaustive",
+    "solve_greedy",
+    "solve_relaxed",
+]
 
 MOST_SUBSETS = 2_000_000
 MOST_PAIRS = 20_000
@@ -159,7 +166,7 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
     gradient = form.linear + form.quadratic @ point
     value = float(form.linear @ point + point @ form.quadratic @ point / 2)
     gap = float(gradient @ point - gradient.topk(q, largest=False).values.sum())
-    return _improve_by_swaps(form, _round(form, point)), value - gap
+    return _improve_by_swaps(form, round_to_disjoint(form, point)), value - gap
 
 
 def _project_capped_simplex(v: Float[Tensor, " u"], q: int) -> Float[Tensor, " u"]:
@@ -172,7 +179,8 @@ def _project_capped_simplex(v: Float[Tensor, " u"], q: int) -> Float[Tensor, " u
     return (v - (low + high) / 2).clamp(0, 1)
 
 
-def _round(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Tensor, " q"]:
+def round_to_disjoint(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Tensor, " q"]:
+    """The pairs with the greatest entries that use no item twice."""
     chosen: list[int] = []
     used: set[int] = set()
     for place in point.argsort(descending=True, stable=True).tolist():
