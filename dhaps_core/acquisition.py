@@ -37,6 +37,7 @@ from dhaps_core.quadratic import (
     solve_greedy,
     solve_relaxed,
 )
+from dhaps_core.terms import separate_terms
 
 __all__ = [
     "Calibration",
@@ -51,6 +52,7 @@ __all__ = [
 
 Solver = Literal["greedy", "exhaustive", "relaxed"]
 SHORTLIST = 4096
+MOST_CANDIDATES = 400_000  # a pass over all their pairs takes minutes
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def select_pairs(
         beta: common factor of representativeness and diversity.
         labelled_pairs: L of the reading ``published``.
         labelled_items: S of the reading ``closed``.
-        candidates: items that may be picked; all by default.
+        candidates: items that may be picked; all by default. Of more than 400,000 the reading ``published``
+            takes those with the greatest kernel means.
         known: tells for broadcasting positions which pairs are answered or implied: never asked again.
         credit: subtracted from a pair's cost for each of its items.
         calibration: log-odds of "similar" from theta; the default takes theta itself.
@@ -146,12 +149,19 @@ def select_pairs(
     none = torch.zeros(0, dtype=torch.long, device=device)
     if means is None:
         means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
+    note = means.note
+    if candidates is None:
+        candidates = torch.ones(n, dtype=torch.bool, device=device)
+    if reading == "published" and int(candidates.sum()) > MOST_CANDIDATES:
+        best = torch.where(candidates, means.values, -1.0).topk(MOST_CANDIDATES).indices
+        candidates = torch.zeros_like(candidates).index_fill_(0, best, True)
+        note += f"; pairs among the {MOST_CANDIDATES} items with the greatest of them"
     pool = Pool(
         relaxed=relaxed,
         space=space,
         bandwidth=bandwidth,
         means=means.values,
-        candidates=torch.ones(n, dtype=torch.bool, device=device) if candidates is None else candidates,
+        candidates=candidates,
         labelled_pairs=none.view(0, 2) if labelled_pairs is None else labelled_pairs,
         labelled_items=none if labelled_items is None else labelled_items,
         picks=picks,
@@ -165,8 +175,7 @@ def select_pairs(
     if solver == "greedy" and kernel == "invariant":
         solve = greedy_closed if reading == "closed" else greedy_published
         pairs, scored, margin = solve(pool)
-        exact = margin >= 0 and not means.note
-        certificate = Certificate(exact, _pairs_among(pool), scored, margin, note=means.note)
+        certificate = Certificate(margin >= 0 and not note, _pairs_among(pool), scored, margin, note=note)
         return Selection(pairs, separate_terms(pool, pairs), certificate)
     form, certificate = _explicit(pool, kernel, generator)
     form = _at_most_feasible(form)
@@ -218,47 +227,6 @@ def select_random(
         left = left[~torch.isin(left, couples[fresh].flatten())]
         left = left[torch.randperm(len(left), generator=generator).to(left.device)]
     return pairs
-
-
-def separate_terms(
-    pool: Pool, pairs: Int[Tensor, "q 2"], kernel: Kernel = "invariant"
-) -> dict[str, Float[Tensor, " q"]]:
-    """What each pick added to the objective, term by term, replayed in the order of picking.
-
-    Args:
-        pool: the round.
-        pairs: the picks.
-        kernel: pair kernel of the reading ``published``.
-    """
-    a, b = pairs.unbind(1)
-    weights = pool.weights
-    uncertain = pool.pair_uncertainties(pairs)
-    if pool.reading == "closed":
-        scale = pool.closed_scale
-        uncertain = weights.uncertainty * uncertain
-        represent = -scale * weights.representativeness * (pool.means[a] + pool.means[b])
-        g = pool.kernels(pairs.flatten(), pool.labelled_items).sum(1).view(-1, 2).sum(1)
-        within = pool.kernels(pairs.flatten(), pairs.flatten()).view(len(pairs), 2, len(pairs), 2)
-        earlier = within.sum((1, 3)).tril(-1).sum(1)
-        own = within.diagonal(dim1=0, dim2=2)[0, 1]
-        size = len(pool.labelled_items) + 2 * torch.arange(1, len(pairs) + 1, device=pairs.device)
-        diverse = scale * weights.diversity * (g + earlier + own) / size
-    else:
-        total = len(pool.labelled_pairs) + pool.picks
-        share, step = total / pool.population, 2 * pool.beta / total**2
-        labelled = pool.pair_kernels(pairs, pool.labelled_pairs, kernel).sum(1)
-        within = pool.pair_kernels(pairs, pairs, kernel)
-        mean = pool.means[pairs].prod(1)
-        uncertain = weights.uncertainty / total * uncertain
-        represent = -step * weights.representativeness * (total * mean - share * labelled)
-        own = within.diagonal() / 2 + within.tril(-1).sum(1)
-        diverse = step * weights.diversity * (own + (1 - share) * labelled)
-    return {
-        "uncertainty": uncertain,
-        "representativeness": represent,
-        "diversity": diverse,
-        "total": uncertain + represent + diverse - pool.credit[pairs].sum(1),
-    }
 
 
 def _explicit(

@@ -16,6 +16,7 @@ from dhaps_core.codes import pack, sign
 from dhaps_core.greedy import LISTED
 from dhaps_core.histograms import distance_histograms
 from dhaps_core.kernel_means import KernelMeans, pool_kernel_means
+from dhaps_core.measuring import median_seconds
 from dhaps_core.metrics import mean_average_precision
 from dhaps_core.pairs import median_bandwidth
 from dhaps_core.pool import Calibration, Pool, Reading, Weights
@@ -137,6 +138,18 @@ class SelectionCase:
             bandwidth=self.bandwidth(reading),
             reading=reading,
             means=means,
+        )
+
+    def published_seconds(self, means: KernelMeans, *, repeats: int) -> dict[str, float]:
+        """Median seconds of the product alone, the means, the pass, and a selection with given means."""
+        return median_seconds(
+            {
+                "matmul": self.matmul,
+                "means": lambda: self.means("published"),
+                "scan": lambda: self.scan(means),
+                "published": lambda: self.select("published", means),
+            },
+            repeats=repeats,
         )
 
     def _space(self, reading: Reading) -> Tensor:

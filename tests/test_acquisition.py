@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dhaps_core import greedy, kernel_means
+from dhaps_core import acquisition, greedy, kernel_means
 from dhaps_core.acquisition import Calibration, Weights, select_pairs, select_random, uncertainty
+from dhaps_core.kernel_means import pool_kernel_means
 from dhaps_core.pairs import kernel_means as item_means
 from dhaps_core.pairs import mmd_squared, pair_kernel
 from dhaps_core.pool import Pool
@@ -175,6 +176,18 @@ def test_sampled_means_are_no_certificate(reading, monkeypatch):
     found = select_pairs(pool.relaxed, **arguments(pool), generator=torch.Generator().manual_seed(0))
     assert not found.certificate.exact
     assert "kernel means over a random" in found.certificate.note
+
+
+def test_a_huge_pool_is_cut_to_the_greatest_means_and_says_so(monkeypatch):
+    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
+    monkeypatch.setattr(acquisition, "MOST_CANDIDATES", 20)
+    pool = make_pool(60, 8, dtype=torch.float32, picks=8)
+    found = select_pairs(pool.relaxed, **arguments(pool), generator=torch.Generator().manual_seed(0))
+    means = pool_kernel_means(pool.space, bandwidth=SIGMA, generator=torch.Generator().manual_seed(0))
+    assert set(found.pairs.flatten().tolist()) <= set(means.values.topk(20).indices.tolist())
+    assert found.certificate.pairs == 20 * 19 // 2
+    assert not found.certificate.exact
+    assert found.certificate.note.endswith("; pairs among the 20 items with the greatest of them")
 
 
 def test_closed_bound_looks_at_few_of_many_pairs():
