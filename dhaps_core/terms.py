@@ -1,5 +1,6 @@
 """Why these pairs: what each pick added to the objective, term by term."""
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
