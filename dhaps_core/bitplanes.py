@@ -97,7 +97,8 @@ class DistanceTables:
 
     def __init__(self, query: Bool[Tensor, "q b"], items: Bool[Tensor, "m b"]) -> None:
         planes = words(items.T)
-        self.width = planes.shape[1]
+        self.bits, self.width = planes.shape
+        self.device = planes.device
         # What fills up the last words is no item: no digit is set for it, so no AND counts it.
         valid = words(items.new_ones(1, len(items)))
         self._groups: list[tuple[Tensor, list[Tensor]]] = []

@@ -4,8 +4,10 @@ With b bits a ranking has at most b + 1 places, so these two histograms hold all
 and no matrix of distances.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from threading import local
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -21,6 +23,7 @@ from dhaps_core.bitplanes import (
     histograms_of,
     words,
 )
+from dhaps_core.block_threads import block_threads
 from dhaps_core.codes import check_same_codes
 from dhaps_core.relevance import Relevance
 
@@ -147,9 +150,9 @@ def distance_counts(
     """
     check_same_codes(query_codes, database_codes)
     query, database = query_codes > 0, database_codes > 0
+
     counts = torch.zeros(query.shape[1] + 1, len(query), dtype=torch.int64, device=query.device)
-    for block in _blocks(query, database):
-        _count(block, counts)
+    _for_blocks(query, database, lambda _: lambda block: _count(block, counts))
     return histograms_of(counts)
 
 
@@ -157,28 +160,44 @@ def distance_counts(
 class _Block:
     """Binary digits of the distances of some queries to a chunk of the database."""
 
-    chunk: int  # first database item
-    size: int  # items
     rows: slice  # queries
+    size: int  # items of the chunk
     digits: list[Tensor]
     memory: Planes
 
 
-def _blocks(query: Bool[Tensor, "q b"], database: Bool[Tensor, "m b"]) -> Iterator[_Block]:
-    """All distances, over chunks of the database and blocks of queries; a block is gone at the next one."""
-    (q, bits), device = query.shape, query.device
-    for chunk in range(0, len(database), MAX_WORDS * WORD):
-        part = database[chunk : chunk + MAX_WORDS * WORD]
-        tables = DistanceTables(query, part)
-        step = max(1, _BLOCK_WORDS // tables.width)
-        memory = Planes(min(step, q), tables.width, bits, device)
-        for start in range(0, q, step):
-            rows = slice(start, min(start + step, q))
-            if rows.stop - start < min(step, q):
-                memory = Planes(rows.stop - start, tables.width, bits, device)
-            digits = tables.digits(rows, memory)
-            yield _Block(chunk, len(part), rows, digits, memory)
-            memory.give(*digits)
+def _for_blocks(
+    query: Bool[Tensor, "q b"],
+    database: Bool[Tensor, "m b"],
+    begin: Callable[[slice], Callable[[_Block], None]],
+) -> None:
+    """Work on all distances, a chunk of the database and a block of queries at a time.
+
+    Args:
+        query: bits of the queries.
+        database: bits of the items.
+        begin: from a chunk of the database to the work on its blocks, which runs in several threads: each
+            block has its own queries, and is gone when the work on it is done.
+    """
+    q, own = len(query), local()
+    with block_threads(query.device) as each:
+        for first in range(0, len(database), MAX_WORDS * WORD):
+            chunk = slice(first, first + MAX_WORDS * WORD)
+            items = database[chunk]
+            tables = DistanceTables(query, items)
+            step = max(1, _BLOCK_WORDS // tables.width)
+            blocks = [slice(start, min(start + step, q)) for start in range(0, q, step)]
+            list(each(partial(_run, begin(chunk), tables, len(items), own), blocks))
+
+
+def _run(work: Callable[[_Block], None], tables: DistanceTables, size: int, own: local, rows: slice) -> None:
+    """Work on one block, with memory that the thread keeps for its next block."""
+    shape = rows.stop - rows.start, tables.width
+    if getattr(own, "shape", None) != shape:
+        own.shape, own.memory = shape, Planes(*shape, tables.bits, tables.device)
+    digits = tables.digits(rows, own.memory)
+    work(_Block(rows, size, digits, own.memory))
+    own.memory.give(*digits)
 
 
 def _count(block: _Block, counts: Int64[Tensor, "v q"]) -> None:
@@ -199,25 +218,32 @@ def _histograms(
         database, query = database[database_order], query[query_order]
         classes, wanted = relevance.database[database_order], relevance.query[query_order]
         spans = [torch.searchsorted(classes, wanted, right=right) for right in (False, True)]
-    for block in _blocks(query, database):
-        rows, stop, width = block.rows, block.chunk + block.size, block.digits[0].shape[1]
-        _count(block, counts[0])
-        if relevance.kind == "classes":
-            low, high = ((span[rows] - block.chunk).clamp(0, block.size) for span in spans)
-            columns, mask = _window(low, high, width)
-            masked = [digit.take_along_dim(columns, 1).bitwise_and_(mask) for digit in block.digits]
-            window = Planes(len(mask), mask.shape[1], bits, device)
-        else:
-            if relevance.kind == "matrix":
-                mask = words(relevance.query[rows, block.chunk : stop])
+
+    def begin(chunk: slice) -> Callable[[_Block], None]:
+        if relevance.kind == "labels":
+            labels = LabelTables(relevance.query, relevance.database[chunk])
+
+        def work(block: _Block) -> None:
+            rows = block.rows
+            _count(block, counts[0])
+            if relevance.kind == "classes":
+                low, high = ((span[rows] - chunk.start).clamp(0, block.size) for span in spans)
+                columns, mask = _window(low, high, block.digits[0].shape[1])
+                masked = [digit.take_along_dim(columns, 1).bitwise_and_(mask) for digit in block.digits]
+                window = Planes(len(mask), mask.shape[1], bits, device)
             else:
-                if rows.start == 0:
-                    labels = LabelTables(relevance.query, relevance.database[block.chunk : stop])
-                mask = labels.shared(rows)
-            masked = [digit.bitwise_and_(mask) for digit in block.digits]
-            window = block.memory
-        counts[1, :1, rows] += and_counts([mask], 1, window)
-        counts[1, 1:, rows] += and_counts(masked, bits, window)
+                if relevance.kind == "labels":
+                    mask = labels.shared(rows)
+                else:
+                    mask = words(relevance.query[rows, chunk])
+                masked = [digit.bitwise_and_(mask) for digit in block.digits]
+                window = block.memory
+            counts[1, :1, rows] += and_counts([mask], 1, window)
+            counts[1, 1:, rows] += and_counts(masked, bits, window)
+
+        return work
+
+    _for_blocks(query, database, begin)
     if relevance.kind == "classes":
         counts = counts[:, :, query_order.argsort()]
     return histograms_of(counts)

@@ -6,20 +6,24 @@ falling order of their kernel means, so that the list is good early, and tiles t
 skipped whole.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from threading import local
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dhaps_core.block_threads import block_threads
 from dhaps_core.pool import Pool
 
 __all__ = ["LOG2", "Shortlist", "cheapest_pairs", "pair_costs"]
 
 LOG2 = 0.6931471805599453
 TILE = {"cpu": (512, 2048), "cuda": (8192, 8192)}  # a tile of the CPU stays in the cache
-FIRST_ROWS = 64  # of the first tile every pair is scored
+FIRST_ROWS = 64
+WAVE = 16  # tiles at a time
 SCORED = 1 << 22  # kernels held at once
 COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never more than
 COLUMN_CELLS = 1 << 26  # numbers in their columns
@@ -82,23 +86,28 @@ def cheapest_pairs(
     items = items[pool.means[items].argsort(descending=True, stable=True)]
     bounds = _Bounds(pool, items, picks, most)
     pairs, costs, scored = items.new_zeros((0, 2)), pool.means.new_zeros(0), 0
-    rows, columns = TILE[items.device.type]
-    edges = [0, *range(FIRST_ROWS, len(items), rows), len(items)]
-    for start, stop in pairwise(edges):
-        for left in range(start, len(items), columns):
-            if bounds.least(start, left) > worst:
-                break
-            found = items[bounds.below(slice(start, stop), slice(left, left + columns), worst)]
-            if pool.known is not None and len(found):
-                found = found[~pool.known(found[:, 0], found[:, 1])]
-            if not len(found):
-                continue
-            found = found.sort(1).values
-            pairs, costs = torch.cat([pairs, found]), torch.cat([costs, pair_costs(pool, found, picks)])
-            scored += len(found)
+
+    def score(tile: tuple[slice, slice]) -> tuple[Tensor, Tensor]:
+        found = items[bounds.below(*tile, worst)]
+        if pool.known is not None and len(found):
+            found = found[~pool.known(found[:, 0], found[:, 1])]
+        found = found.sort(1).values
+        return found, pair_costs(pool, found, picks)
+
+    tiles = bounds.tiles()
+    with block_threads(items.device) as each:
+        # Of the first tile every pair is scored. What one tile finds out helps the next ones, so a few go at
+        # a time; always as many, so that a run does not depend on the number of threads.
+        wave = list(islice(tiles, 1))
+        while wave:
+            found = list(each(score, wave))
+            scored += sum(len(part) for part, _ in found)
+            pairs = torch.cat([pairs, *(part for part, _ in found)])
+            costs = torch.cat([costs, *(cost for _, cost in found)])
             if len(costs) > 2 * most:
                 costs, places = costs.topk(most, largest=False)
                 pairs, worst = pairs[places], float(costs[-1])
+            wave = list(islice((tile for tile in tiles if bounds.least(*tile) <= worst), WAVE))
     # The cut is by cost; then the order is the same on every device.
     kept = costs <= worst
     pairs, costs = pairs[kept], costs[kept]
@@ -132,9 +141,7 @@ class _Bounds:
         self.floor = uncertain * LOG2 + diverse / 4
         self.means: list[float] = m.tolist()
         self.credit = 2 * max(0.0, float(credit.max())) if len(items) else 0.0
-        rows, columns = TILE[items.device.type]
-        self.cells = m.new_empty(rows * columns)
-        self.hits = torch.zeros(rows * columns, dtype=torch.bool, device=m.device)
+        self.memory = local()
 
         others = torch.cat([pool.labelled_pairs, picks])
         weights = m.new_full((len(others),), diverse)
@@ -142,7 +149,8 @@ class _Bounds:
         rises = weights * pool.means[others].prod(1)  # mean of what each adds, over all pairs
         spread = float(rises.sum()) + self.credit
         if len(items):
-            spread += self.mean * (self.means[0] ** 2 - self.means[-1] ** 2) * columns / len(items)
+            width = TILE[items.device.type][1] / len(items)
+            spread += self.mean * (self.means[0] ** 2 - self.means[-1] ** 2) * width
         # Among N pairs the list ends about U most / N above the cheapest one, as far as uncertainty decides.
         self.terms: tuple[Tensor, Tensor] | None = None
         if spread * len(items) ** 2 > 2 * uncertain * most:
@@ -159,24 +167,41 @@ class _Bounds:
             error += self.terms[0].shape[1] * (self.mean + self.credit + float(weights.sum()))
         self.slack = error * torch.finfo(m.dtype).eps
 
-    def least(self, row: int, column: int) -> float:
-        """Bound on all pairs of an item at ``row`` or later with one at ``column`` or later."""
-        return self.floor - self.mean * self.means[row] * self.means[column] - self.credit - self.slack
+    def tiles(self) -> Iterator[tuple[slice, slice]]:
+        """All tiles on and above the diagonal, as rows and columns; a small one first."""
+        rows, columns = TILE[self.left.device.type]
+        for start, stop in pairwise([0, *range(FIRST_ROWS, len(self.left), rows), len(self.left)]):
+            for left in range(start, len(self.left), columns):
+                yield slice(start, stop), slice(left, left + columns)
+
+    def least(self, rows: slice, columns: slice) -> float:
+        """Bound on all pairs of a tile."""
+        top: float = self.mean * self.means[rows.start] * self.means[columns.start]
+        return self.floor - top - self.credit - self.slack
 
     def below(self, rows: slice, columns: slice, most: float) -> Int[Tensor, "p 2"]:
         """Places of the pairs of a tile, above the diagonal, whose bound is at most a value."""
         left, right = self.left[rows], self.right[columns]
         shape, size = (len(left), len(right)), len(left) * len(right)
-        cells = torch.mm(left, right.T, out=self.cells[:size].view(shape)).abs_()
-        room = most - self.least(rows.start, columns.start) - self.credit
+        memory = self._memory()
+        cells = torch.mm(left, right.T, out=memory.cells[:size].view(shape)).abs_()
+        room = most - self.least(rows, columns) - self.credit
         if self.terms is not None:
             cells.addmm_(self.terms[0][rows], self.terms[1][columns].T)
             room = most - self.floor + self.slack
-        torch.le(cells, room, out=self.hits[:size].view(shape))
+        torch.le(cells, room, out=memory.hits[:size].view(shape))
         # Eight flags at a time are one number: most of these are 0.
-        self.hits[size : size + 7] = False
-        eights = self.hits[: -(-size // 8) * 8].view(torch.int64).nonzero()
+        memory.hits[size : size + 7] = False
+        eights = memory.hits[: -(-size // 8) * 8].view(torch.int64).nonzero()
         places = (8 * eights + torch.arange(8, device=eights.device)).flatten()
-        places = places[self.hits[places]]
+        places = places[memory.hits[places]]
         pairs = torch.stack([rows.start + places // shape[1], columns.start + places % shape[1]], 1)
         return pairs[pairs[:, 0] < pairs[:, 1]]
+
+    def _memory(self) -> local:
+        """Room for a tile, once for each thread: fresh memory would cost as much as the product."""
+        if not hasattr(self.memory, "cells"):
+            rows, columns = TILE[self.left.device.type]
+            self.memory.cells = self.left.new_empty(rows * columns)
+            self.memory.hits = torch.zeros(rows * columns, dtype=torch.bool, device=self.left.device)
+        return self.memory

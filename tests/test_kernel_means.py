@@ -27,6 +27,17 @@ def test_counts_of_distances_equal_the_matrix(n, bits):
     assert torch.equal(distance_counts(codes, codes), slow)
 
 
+def test_counts_do_not_depend_on_threads():
+    codes = points(1300, 16, codes=True)  # several blocks of queries
+    before, counts = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        counts.append(distance_counts(codes, codes))
+    torch.set_num_threads(before)
+    assert torch.equal(*counts)
+    assert torch.equal(counts[0].sum(1), torch.full((1300,), 1300))
+
+
 @pytest.mark.parametrize("codes", [True, False])
 @pytest.mark.parametrize(("dtype", "rel"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_means_are_the_means_of_the_kernel_matrix(codes, dtype, rel):

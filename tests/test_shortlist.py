@@ -67,6 +67,19 @@ def test_the_list_holds_the_cheapest_of_all_pairs(case, most):
     assert again.pairs.tolist() == wanted.tolist()
 
 
+def test_threads_change_nothing():
+    pool = make_pool(400, 12, picks=8)
+    before, found = torch.get_num_threads(), {}
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found[threads] = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs, most=40)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert torch.equal(found[1].pairs, found[3].pairs)
+    assert torch.equal(found[1].costs, found[3].costs)
+    assert (found[1].bound, found[1].scored) == (found[3].bound, found[3].scored)
+
+
 def test_few_pairs_are_all_listed():
     pool = make_pool(9, 6)
     found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=100)
