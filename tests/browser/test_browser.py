@@ -284,3 +284,19 @@ def test_a_reloaded_page_goes_on_where_it_was(lab, page):
     assert len(stored(run_folder(lab))) == 2
     notebook.card.get_by_text("answers 2", exact=True).wait_for()
     check_quiet(notebook)
+
+
+def test_a_sweep_is_started_and_followed_from_its_panel(lab, page):
+    lab.set_parameters("06_sweep.ipynb", smoke=True, folder="../runs/panel", workers=1)
+    notebook = Notebook(lab, page, "06_sweep.ipynb")
+    notebook.command("notebook:run-all-cells")
+    start, stop = (page.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))
+    start.wait_for()
+    assert stop.is_disabled()
+    start.click()
+    page.get_by_text("2 of 2 finished").wait_for()
+    page.wait_for_function("() => !document.querySelector('button.mod-primary').disabled")
+    assert stop.is_disabled()
+    manifest = json.loads((lab.project / "runs" / "panel" / "manifest.json").read_text())
+    assert len(manifest["runs"]) == 2
+    check_quiet(notebook)
