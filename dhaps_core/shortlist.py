@@ -9,6 +9,7 @@ skipped whole.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from math import prod
 from threading import local
 
 import torch
@@ -21,7 +22,8 @@ from dhaps_core.pool import Pool
 __all__ = ["LOG2", "Shortlist", "cheapest_pairs", "pair_costs"]
 
 LOG2 = 0.6931471805599453
-TILE = {"cpu": (512, 2048), "cuda": (8192, 8192)}  # a tile of the CPU stays in the cache
+TILE = 512, 2048  # items by items; on the CPU a tile stays in the cache
+GPU_TILE = 8192, 8192
 FIRST_ROWS = 64
 WAVE = 16  # tiles at a time
 SCORED = 1 << 22  # kernels held at once
@@ -141,6 +143,7 @@ class _Bounds:
         self.floor = uncertain * LOG2 + diverse / 4
         self.means: list[float] = m.tolist()
         self.credit = 2 * max(0.0, float(credit.max())) if len(items) else 0.0
+        self.tile = TILE if items.device.type == "cpu" else GPU_TILE
         self.memory = local()
 
         others = torch.cat([pool.labelled_pairs, picks])
@@ -149,7 +152,7 @@ class _Bounds:
         rises = weights * pool.means[others].prod(1)  # mean of what each adds, over all pairs
         spread = float(rises.sum()) + self.credit
         if len(items):
-            width = TILE[items.device.type][1] / len(items)
+            width = self.tile[1] / len(items)
             spread += self.mean * (self.means[0] ** 2 - self.means[-1] ** 2) * width
         # Among N pairs the list ends about U most / N above the cheapest one, as far as uncertainty decides.
         self.terms: tuple[Tensor, Tensor] | None = None
@@ -169,7 +172,7 @@ class _Bounds:
 
     def tiles(self) -> Iterator[tuple[slice, slice]]:
         """All tiles on and above the diagonal, as rows and columns; a small one first."""
-        rows, columns = TILE[self.left.device.type]
+        rows, columns = self.tile
         for start, stop in pairwise([0, *range(FIRST_ROWS, len(self.left), rows), len(self.left)]):
             for left in range(start, len(self.left), columns):
                 yield slice(start, stop), slice(left, left + columns)
@@ -201,7 +204,7 @@ class _Bounds:
     def _memory(self) -> local:
         """Room for a tile, once for each thread: fresh memory would cost as much as the product."""
         if not hasattr(self.memory, "cells"):
-            rows, columns = TILE[self.left.device.type]
+            rows, columns = self.tile
             self.memory.cells = self.left.new_empty(rows * columns)
             self.memory.hits = torch.zeros(rows * columns, dtype=torch.bool, device=self.left.device)
         return self.memory

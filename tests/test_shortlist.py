@@ -28,7 +28,7 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
-    monkeypatch.setitem(shortlist.TILE, "cpu", (16, 32))
+    monkeypatch.setattr(shortlist, "TILE", (16, 32))
     monkeypatch.setattr(shortlist, "FIRST_ROWS", 4)
 
 
