@@ -9,7 +9,6 @@ skipped whole.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from math import prod
 from threading import local
 
 import torch
