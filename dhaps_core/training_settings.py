@@ -1,0 +1,63 @@
+"""How long and how fast to train: settings that are no part of any method."""
+
+from dataclasses import dataclass
+from math import ceil
+
+__all__ = ["TrainingSettings"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings that are no part of any method.
+
+    Attributes:
+        epochs: passes over the supervised items; the number of steps follows, within ``least`` and ``most``.
+        least: fewest steps (few labels still need a trained head).
+        most: most steps.
+        batch: supervised items of a step.
+        unlabelled_batch: items of a step for the terms that need no label.
+        learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
+            raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
+        highest_rate: bound of that.
+        decay: lambda of the penalty on the squared weights, decoupled as in AdamW.
+        similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
+        prior_items: number of items all of whose pairs must be known before they weigh as much as that term:
+            with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
+            few answers do not undo the unsupervised start.
+        mmd: weight of MMD_S between all and labelled codes.
+    """
+
+    epochs: int = 50
+    least: int = 200
+    most: int = 3000
+    batch: int = 256
+    unlabelled_batch: int = 256
+    learning_rate: float = 1e-3
+    highest_rate: float = 6e-3
+    decay: float = 1e-2
+    similarity: float = 1.0
+    prior_items: int = 40
+    mmd: float = 0.0
+
+    @classmethod
+    def pixels(cls) -> "TrainingSettings":
+        """Settings for a network that learns from images: fewer and dearer steps than on embeddings.
+
+        Colours tell classes badly, so their cosines weigh a tenth: at full weight they hold the codes back.
+        """
+        return cls(
+            least=150, most=600, batch=128, unlabelled_batch=64,
+            learning_rate=3e-3, highest_rate=3e-3, similarity=0.1,
+        )  # fmt: skip
+
+    def steps(self, supervised: int) -> int:
+        """Number of steps for that many supervised items."""
+        return min(self.most, self._wanted(supervised))
+
+    def rate(self, supervised: int) -> float:
+        """Peak learning rate for that many supervised items."""
+        raised = self.learning_rate * self._wanted(supervised) / self.steps(supervised)
+        return max(self.learning_rate, min(self.highest_rate, raised))
+
+    def _wanted(self, supervised: int) -> int:
+        return max(self.least, ceil(self.epochs * supervised / self.batch))
