@@ -40,11 +40,11 @@ def test_counts_do_not_depend_on_threads():
 
 @pytest.mark.parametrize("codes", [True, False])
 @pytest.mark.parametrize(("dtype", "rel"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_means_are_the_means_of_the_kernel_matrix(codes, dtype, rel):
+def test_means_are_the_means_of_the_kernel_matrix(codes, dtype, rel, device):
     space = points(200, 6, codes=codes, dtype=dtype)  # 64 possible codes: many are equal
     slow = item_kernel(space, space, bandwidth=1.3).mean(1)
-    means = pool_kernel_means(space, bandwidth=1.3)
-    torch.testing.assert_close(means.values, slow, rtol=rel, atol=0)
+    means = pool_kernel_means(space.to(device), bandwidth=1.3)
+    torch.testing.assert_close(means.values.cpu(), slow, rtol=rel, atol=0)
     assert means.note == ""
 
 

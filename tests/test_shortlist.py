@@ -120,3 +120,26 @@ def test_float32_bounds_stay_below_float32_costs(seed):
     found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=300)
     missing = int((costs < found.bound * (1 - 1e-6)).sum()) - len(found.pairs)
     assert missing <= 0
+
+
+def on(device, pool):
+    """The same round with its tensors on a device."""
+    moved = {name: value.to(device) for name, value in vars(pool).items() if isinstance(value, torch.Tensor)}
+    return replace(pool, **moved)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_picks_on_the_device_are_greedy_over_all_pairs(case, device):
+    pool = pool_of(case, picks=10)
+    form = quadratic_form(pool, pool.feasible_pairs())
+    picks, _, margin = greedy.greedy_published(on(device, pool))
+    assert picks.device.type == device.type
+    assert picks.tolist() == form.pairs[solve_greedy(form)].tolist()
+    assert margin >= 0
+
+
+def test_closed_picks_on_the_device_are_those_of_the_cpu(device):
+    pool = make_pool(120, 10, 3, reading="closed", picks=10)
+    picks, _, margin = greedy.greedy_closed(on(device, pool))
+    assert picks.tolist() == greedy.greedy_closed(pool)[0].tolist()
+    assert margin >= 0
