@@ -121,8 +121,8 @@ class _Bounds:
 
     With U, M, D the factors of uncertainty, mean kernel and diversity, and t the log-odds of a pair, the cost
     is at least U (log 2 + |t|/2) - M m_a m_b - credits + D/4: softplus(t) >= log 2 + t/2, tight at t = 0,
-    where the cheapest pairs are, and kernels are never negative. A tile takes the greatest M m_a m_b in it.
-    Where labelled pairs and picks (or credits) weigh on the costs, all these terms have columns of their own
+    where the cheapest pairs are, and kernels are never negative. A tile takes the greatest M m_a m_b and
+    credits in it. Where labelled pairs and picks (or credits) weigh on the costs, all these terms have columns of their own
     in a second product. Each column only adds, so any selection of them is a bound, and their number is
     limited.
 
@@ -187,7 +187,7 @@ class _Bounds:
         shape, size = (len(left), len(right)), len(left) * len(right)
         memory = self._memory()
         cells = torch.mm(left, right.T, out=memory.cells[:size].view(shape)).abs_()
-        room = most - self.least(rows, columns) - self.credit
+        room = most - self.least(rows, columns)
         if self.terms is not None:
             cells.addmm_(self.terms[0][rows], self.terms[1][columns].T)
             room = most - self.floor + self.slack
