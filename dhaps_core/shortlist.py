@@ -121,10 +121,10 @@ class _Bounds:
 
     With U, M, D the factors of uncertainty, mean kernel and diversity, and t the log-odds of a pair, the cost
     is at least U (log 2 + |t|/2) - M m_a m_b - credits + D/4: softplus(t) >= log 2 + t/2, tight at t = 0,
-    where the cheapest pairs are, and kernels are never negative. A tile takes the greatest M m_a m_b and
-    credits in it. Where labelled pairs and picks (or credits) weigh on the costs, all these terms have columns of their own
-    in a second product. Each column only adds, so any selection of them is a bound, and their number is
-    limited.
+    where the cheapest pairs are, and kernels are never negative. A tile takes the greatest M m_a m_b and the
+    greatest credits. Where labelled pairs and picks (or credits) weigh on the costs, all these terms have
+    columns of their own in a second product. Each column only adds, so any selection of them is a bound, and
+    their number is limited.
 
     Args:
         pool: the round.
