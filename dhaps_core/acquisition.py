@@ -18,7 +18,7 @@ References:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -178,6 +178,9 @@ def select_pairs(
         certificate = Certificate(margin >= 0 and not note, _pairs_among(pool), scored, margin, note=note)
         return Selection(pairs, separate_terms(pool, pairs), certificate)
     form, certificate = _explicit(pool, kernel, generator)
+    if note:
+        told = "; ".join(filter(None, (note, certificate.note)))
+        certificate = replace(certificate, exact=False, note=told)
     form = _at_most_feasible(form)
     if solver == "exhaustive":
         chosen = solve_exhaustive(form)

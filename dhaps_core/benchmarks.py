@@ -33,8 +33,6 @@ __all__ = [
     "selection_of",
 ]
 
-BLOCK = 1024
-
 
 def made_features(n: int, dims: int = 256, *, clusters: int = 100) -> Float[Tensor, "n d"]:
     """Points around random centres, with mean square norm 1: for measuring time, not retrieval."""
@@ -59,6 +57,12 @@ def pool_features(path: str, n: int) -> Float[Tensor, "n d"]:
         msg = f"{path} must hold at least {n} train rows; got {len(rows)}. Give a smaller n."
         raise ValueError(msg)
     return rows
+
+
+def _product(left: Tensor, right: Tensor, *, block: int) -> None:
+    out = torch.empty(block, len(right))
+    for part in left.split(block):
+        torch.mm(part, right.T, out=out[: len(part)])
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,7 @@ class SelectionCase:
 
     def matmul(self) -> None:
         """The floor: the n x n x b product alone, a block at a time into the same memory."""
-        out = torch.empty(BLOCK, len(self.codes))
-        for block in self.codes.split(BLOCK):
-            torch.mm(block, self.codes.T, out=out[: len(block)])
+        _product(self.codes, self.codes, block=1024)
 
     def means(self, reading: Reading) -> KernelMeans:
         """Kernel means of the pool."""
@@ -208,10 +210,7 @@ class RankingCase:
 
     def matmul(self) -> None:
         """The floor: the product of all codes alone, a block at a time into the same memory."""
-        query, database = self.codes
-        out = torch.empty(64, len(database))
-        for block in query.split(64):
-            torch.mm(block, database.T, out=out[: len(block)])
+        _product(*self.codes, block=64)
 
     def histograms(self) -> float:
         """Mean average precision by histograms, tie-aware."""

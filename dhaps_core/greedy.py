@@ -36,7 +36,7 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     chosen = pool.labelled_items
     g = _kernel_sums(pool, chosen)
     free = pool.candidates.clone()
-    picks: list[Tensor] = []
+    picks = pool.labelled_pairs.new_zeros((0, 2))
     scored, margin = 0, float("inf")
     while len(picks) < pool.picks and int(free.sum()) >= 2:
         inverse = scale * weights.diversity / (len(chosen) + 2)
@@ -47,11 +47,11 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         if pair is None:
             break
         margin = min(margin, step_margin)
-        picks.append(pair)
+        picks = torch.cat([picks, pair[None]])
         free[pair] = False
         chosen = torch.cat([chosen, pair])
         g += pool.kernels(pair).sum(0)
-    return _stack(picks, pool.labelled_items), scored, margin
+    return picks, scored, margin
 
 
 def _best_pair(
@@ -157,7 +157,3 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         costs = found.costs + diverse / 2 * (first[a] * second[b] + second[a] * first[b])
         found = replace(found, costs=costs.masked_fill(~(free[a] & free[b]), float("inf")))
     return picks, scored, margin
-
-
-def _stack(picks: list[Tensor], like: Tensor) -> Int[Tensor, "q 2"]:
-    return torch.stack(picks) if picks else like.new_zeros((0, 2))

@@ -65,6 +65,8 @@ def _code_means(codes: Tensor, others: Tensor, bandwidth: float) -> Tensor:
     packed, place = torch.unique(pack(codes), dim=0, return_inverse=True)
     first = place.new_empty(len(packed)).scatter_(0, place, torch.arange(len(place), device=place.device))
     counts = distance_counts(codes[first], others)
-    distances = torch.arange(counts.shape[1], dtype=torch.float64, device=codes.device)
-    means = counts.double() @ torch.exp(-2 * distances / bandwidth**2) / len(others)
+    # Row d of the ladder differs from row 0 in d bits: the kernel at every distance.
+    ladder = 1 - 2 * codes.new_ones(counts.shape[1], codes.shape[1], dtype=torch.float64).tril(-1)
+    kernel = item_kernel(ladder[:1], ladder, bandwidth=bandwidth)[0]
+    means = counts.double() @ kernel / len(others)
     return means[place].to(codes.dtype)

@@ -178,6 +178,16 @@ def test_sampled_means_are_no_certificate(reading, monkeypatch):
     assert "kernel means over a random" in found.certificate.note
 
 
+def test_a_dense_problem_passes_on_that_means_were_sampled(monkeypatch):
+    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
+    pool = make_pool(60, 8, dtype=torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    found = select_pairs(pool.relaxed, **arguments(pool), kernel="matched", generator=generator)
+    assert not found.certificate.exact
+    assert found.certificate.note.startswith("kernel means over a random")
+    assert "; matched kernel: sums over all pairs from" in found.certificate.note
+
+
 def test_a_huge_pool_is_cut_to_the_greatest_means_and_says_so(monkeypatch):
     monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
     monkeypatch.setattr(acquisition, "MOST_CANDIDATES", 20)

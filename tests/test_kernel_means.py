@@ -49,6 +49,12 @@ def test_means_are_the_means_of_the_kernel_matrix(codes, dtype, rel, device):
 
 
 @pytest.mark.parametrize("codes", [True, False])
+def test_a_bandwidth_that_is_none_is_refused(codes):
+    with pytest.raises(ValueError, match=r"bandwidth must be a positive number; got -1"):
+        pool_kernel_means(points(10, 4, codes=codes), bandwidth=-1.0)
+
+
+@pytest.mark.parametrize("codes", [True, False])
 def test_means_of_huge_pools_are_sampled_and_say_so(codes, monkeypatch):
     monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 100)
     monkeypatch.setattr(kernel_means, "SAMPLED_ITEMS", 40)
