@@ -180,7 +180,7 @@ def test_sampled_means_are_no_certificate(reading, monkeypatch):
 
 def test_a_dense_problem_passes_on_that_means_were_sampled(monkeypatch):
     monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
-    pool = make_pool(60, 8, dtype=torch.float32)
+    pool = make_pool(80, 8, dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
     found = select_pairs(pool.relaxed, **arguments(pool), kernel="matched", generator=generator)
     assert not found.certificate.exact
