@@ -266,12 +266,20 @@ def _shared_terms(batch: Batch, references: Tensor | None, settings: TrainingSet
     labelled = len(batch.similarity)
     u = relax(batch.outputs)
     if settings.similarity and references is not None and len(references):
-        known = int((batch.similarity != 0).sum()) - labelled  # ordered pairs of two different rows
-        weight = 1 + settings.prior_items**2 / known if known > 0 else 1
+        known = _balanced_count(batch.similarity)
+        weight = 1 + settings.prior_items**2 / known if known else 1
         terms["similarity"] = settings.similarity * weight * similarity_loss(u[labelled:], references)
     if settings.mmd and labelled and len(u) > labelled:
         terms["mmd"] = settings.mmd * code_mmd(u[labelled:], u[:labelled])
     return terms
+
+
+def _balanced_count(similarity: Tensor) -> int:
+    """Known ordered pairs, as many of each kind as of the scarcer one: 100 classes have few similar pairs."""
+    below = similarity.tril(-1)  # no row with itself
+    counts = [2 * int((below == sign).sum()) for sign in (1, -1)]
+    kinds = [count for count in counts if count]
+    return min(kinds) * len(kinds) if kinds else 0
 
 
 def _endless_epochs(items: Tensor, batch: int, generator: torch.Generator) -> Iterator[Tensor]:

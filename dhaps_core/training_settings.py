@@ -23,7 +23,8 @@ class TrainingSettings:
         similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
         prior_items: number of items all of whose pairs must be known before they weigh as much as that term:
             with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
-            few answers do not undo the unsupervised start.
+            few answers do not undo the unsupervised start. Of similar and dissimilar pairs, p counts twice
+            the scarcer kind, because their means weigh alike.
         mmd: weight of MMD_S between all and labelled codes.
     """
 

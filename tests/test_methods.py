@@ -256,6 +256,16 @@ def test_dsh():
     assert squared_distances(far.outputs)[0, 1] == 5
 
 
+def test_dsh_similar_pairs_weigh_at_least_a_tenth():
+    # 4 rows, one bit, margin 2: the similar pair has d^2 = 1, the dissimilar ones 1, 1, 4, 4 and 0.
+    relation = [[1, 1, -1, -1], [1, 1, -1, -1], [-1, -1, 1, -1], [-1, -1, -1, 1]]
+    given = batch([[0.0], [1.0], [2.0], [2.0]], relation)
+    similar, others = 1, (2 - 0 + 2 - 1 + 2 - 1) / 5  # max(0, 2 - d^2): two pairs are beyond the margin
+    for least, share in ((0.1, 1 / 6), (0.5, 0.5)):
+        value = loss(DSH(least_similar=least), given)["contrastive"]
+        assert value == pytest.approx((share * similar + (1 - share) * others) / 2)
+
+
 def test_dsh_margin_follows_the_bits():
     far = batch([[1.0] * 36, [-1.0] + [1.0] * 35], [[1, -1], [-1, 1]])
     assert loss(DSH(), far)["contrastive"] == pytest.approx((72 - 4) / 2)

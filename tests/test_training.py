@@ -81,6 +81,18 @@ def test_similarity_loss_by_hand():
     assert float(similarity_loss(u, features)) == pytest.approx((2 * (0 - cosine) ** 2) / 4)
 
 
+def test_similarity_term_weighs_by_the_scarcer_kind_of_pairs():
+    points, _, relation = two_blobs()
+    # Of items 0, 2, 4, 1 there are 6 similar and 6 dissimilar ordered pairs; of 0, 2, 4, 6, 1 it is 12 and 8.
+    for supervised, known in (([0, 2, 4, 1], 12), ([0, 2, 4, 6, 1], 16), ([0, 2, 4], 6), ([0], None)):
+        given = Given(supervised, relation)
+        one = replace(FAST, least=1, most=1)
+        with_prior, without = (
+            run(points, given, settings=replace(one, prior_items=items))[1]["similarity"] for items in (40, 0)
+        )
+        assert with_prior / without == pytest.approx(1 + 40**2 / known if known else 1)
+
+
 def test_code_mmd_is_the_product_form():
     u = torch.tanh(torch.randn(9, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     chosen = torch.tensor([0, 3, 7])
