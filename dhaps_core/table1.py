@@ -7,9 +7,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from dhaps_core.paper import BITS, ROWS, Claim, claims
-
-__all__ = ["Cell", "Run", "check_claims", "gather", "markdown", "read_runs"]
+__all__ = ["Cell", "Run", "gather", "read_runs"]
 
 
 @dataclass(frozen=True)
@@ -112,29 +110,3 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
         )
         for key, values in found.items()
     }
-
-
-def check_claims(cells: Mapping[tuple[str, int], Cell], bits: int) -> list[Claim]:
-    """The paper's order, checked on the means of one code length."""
-    return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
-
-
-def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Sequence[int] = BITS) -> str:
-    """Table in Markdown: each code length measured here, then as printed in the paper; mAP in %.
-
-    Args:
-        cells: from :func:`gather`, of one data set.
-        stands_for: the paper's data set in the columns beside.
-        bits: code lengths.
-    """
-    printed = {row.name: dict(zip(BITS, row.values[stands_for], strict=True)) for row in ROWS}
-    names = [row.name for row in ROWS] + sorted({name for name, _ in cells} - set(printed))
-    head = ["row", *(f"{b} bits, here" for b in bits), *(f"{b}, paper" for b in bits)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for name in names:
-        ours = [cells[name, b].percent() if (name, b) in cells else "not measured" for b in bits]
-        theirs = [printed.get(name, {}).get(b) for b in bits]
-        lines.append(
-            "| " + " | ".join([name, *ours, *("-" if v is None else f"{v:.1f}" for v in theirs)]) + " |"
-        )
-    return "\n".join(lines)

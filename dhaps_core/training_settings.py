@@ -47,7 +47,7 @@ class TrainingSettings:
         Colours tell classes badly, so their cosines weigh a tenth: at full weight they hold the codes back.
         """
         return cls(
-            least=150, most=600, batch=128, unlabelled_batch=64,
+            least=150, most=1500, batch=128, unlabelled_batch=64,
             learning_rate=3e-3, highest_rate=3e-3, similarity=0.1,
         )  # fmt: skip
 

@@ -6,11 +6,12 @@ import pytest
 
 from dhaps_core.paper import BITS, DATASETS, ROWS, STAR_SHARES, claims, row_name
 from dhaps_core.settings import METHODS
-from dhaps_core.table1 import Cell, check_claims, gather, markdown, read_runs
+from dhaps_core.table1 import Cell, gather, read_runs
+from dhaps_core.table1_report import check_claims, markdown, order, report, seconds, selection
 from widgets.figure1 import figure1
 
 
-def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10"):
+def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", **about):
     folder.mkdir(parents=True)
     last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
     content = {
@@ -18,7 +19,7 @@ def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10"):
         "source": "made",
         "protocol": "by hand",
         "rounds": [{"mAP@all": 0.0}, last],
-        "table": {"row": row, "stands_for": stands_for},
+        "table": {"row": row, "stands_for": stands_for, "method": "dpsh", "seconds": 10.0} | about,
     }
     (folder / "metrics.json").write_text(json.dumps(content))
 
@@ -55,7 +56,7 @@ def test_the_papers_own_numbers_bear_out_most_of_its_order():
 def test_runs_become_cells(tmp_path):
     for seed, value in enumerate((0.4, 0.5, 0.6)):
         write_run(tmp_path / f"a{seed}", "DPSH", 32, seed, value)
-    write_run(tmp_path / "b", "PTS3H", 32, 0, 0.7)
+    write_run(tmp_path / "b", "PTS3H", 32, 0, 0.7, method="pts3h")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "metrics.json").write_text("{}")  # of another notebook
     runs = read_runs(tmp_path)
@@ -70,6 +71,30 @@ def test_runs_become_cells(tmp_path):
     assert [claim.holds for claim in check_claims(cells, 32)] == [None] * 5
     figure = figure1(runs, ["DPSH", "SSH"])
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
+
+
+def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_path):
+    chosen, random = {"acquisition": "dhaps"}, {"acquisition": "random"}
+    for seed, (ours, theirs) in enumerate(((0.4, 0.3), (0.6, 0.3))):
+        write_run(tmp_path / f"a{seed}", "DH-APS (1%)", 32, seed, ours, budget="1%", **chosen)
+        write_run(tmp_path / f"b{seed}", "dpsh random 1%", 32, seed, theirs, budget="1%", **random)
+    write_run(tmp_path / "c", "DH-APS (1%)", 32, 2, 0.9, budget="1%", **chosen)  # no random run of this seed
+    write_run(tmp_path / "d", "DH-APS (10%)", 32, 0, 0.5, budget="10%", seconds=30.0, **chosen)
+    write_run(tmp_path / "e", "DH-APS (10%)", 48, 0, 0.7, budget="10%", seconds=40.0, **chosen)
+    runs = read_runs(tmp_path)
+    assert selection(runs, bits=(32, 48)).splitlines()[2:] == [
+        "| 1% of the items | +20.0 ± 14.1 (2) | not measured |"
+    ]
+    claimed = order(gather(runs), bits=(32, 48)).splitlines()
+    assert "| DH-APS (1%) < DH-APS (10%) | **-13.3: does not hold** | not measured |" in claimed
+    assert seconds(runs, bits=(32, 48)).splitlines()[2:] == [
+        "| DH-APS (1%) | 10 | - |",
+        "| DH-APS (10%) | 30 | 40 |",
+        "| dpsh random 1% | 10 | - |",
+    ]
+    text = report(runs, "CIFAR-10", bits=(32, 48))
+    assert text.count("\n## ") + text.startswith("## ") == 4
+    assert all(table in text for table in (markdown(gather(runs), "CIFAR-10", bits=(32, 48)), *claimed))
 
 
 def test_doubled_and_missing_runs_are_refused(tmp_path):
