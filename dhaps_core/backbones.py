@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Backbone", "efficientnet_lite0", "pixels"]
+__all__ = ["Backbone", "FineTuned", "efficientnet_lite0", "pixels"]
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -76,6 +76,49 @@ def pixels(side: int) -> Backbone:
     if side < 1:
         raise ValueError(f"side must be at least 1 pixel; got {side}")
     return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()))
+
+
+class FineTuned(nn.Module):
+    """EfficientNet-Lite0 as the first part of a hash network, trained on from its ImageNet weights.
+
+    The stem and the first blocks stay as they are: their edges and colours serve any images, and training is
+    twice as fast. So do all batch statistics: a batch of 128 images would estimate them badly.
+
+    Args:
+        frozen: number of blocks, of 16, that stay as they are.
+
+    Attributes:
+        features: width of the output.
+
+    Raises:
+        ImportError: as :func:`efficientnet_lite0`.
+    """
+
+    features = 1280
+
+    def __init__(self, frozen: int = 5) -> None:
+        super().__init__()
+        backbone = efficientnet_lite0()
+        self.pooled = backbone.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = self.pooled.network
+        for part in (network._conv_stem, network._bn0, *network._blocks[:frozen]):
+            part.requires_grad_(False)
+        # Image rows come as (pixel - 127.5) / 64.
+        std = torch.tensor(backbone.std).view(3, 1, 1)
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", 64 / (255 * std))
+        self.register_buffer("shift", (0.5 - torch.tensor(backbone.mean).view(3, 1, 1)) / std)
+
+    def train(self, mode: bool = True) -> "FineTuned":
+        """Nothing in here behaves differently in training."""
+        return super().train(False)
+
+    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Pooled features of a batch of image rows."""
+        images = torch.addcmul(self.shift, x, self.scale).contiguous(memory_format=torch.channels_last)
+        pooled: Tensor = self.pooled(images)
+        return pooled
 
 
 class _Pooled(nn.Module):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from dhaps_core.backbones import FineTuned
 from dhaps_core.items import Items
 from dhaps_core.methods.base import WithLayers
 from dhaps_core.network import HashNetwork, Inputs, ResidualCNN, encode
@@ -51,7 +52,10 @@ class Model:
     def build(self, number: int) -> HashNetwork:
         """Network of a round with its initial weights."""
         generator = derive_generator(self.settings.seed, "weights", number)
-        backbone = ResidualCNN(generator=generator) if self.settings.side else None
+        backbone: ResidualCNN | FineTuned | None = None
+        if self.settings.side:
+            fresh = self.settings.network == "residual_cnn"
+            backbone = ResidualCNN(generator=generator) if fresh else FineTuned()
         features = backbone.features if backbone else self.references.shape[1]
         method = METHODS[self.settings.method]()
         own = method.layers(features, self.settings.bits) if isinstance(method, WithLayers) else None

@@ -48,9 +48,12 @@ class Settings:
         budget_items: items that may be labelled in all, or None; the run stops there.
         budget_answers: answers that may be given in all, or None.
         side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
+        network: what learns from images: ``residual_cnn`` from scratch, or ``efficientnet_lite0`` from its
+            ImageNet weights (:class:`dhaps_core.backbones.FineTuned`).
         hidden: width of the network's hidden layer.
         dropout: share dropped after it.
-        training: see :class:`dhaps_core.training.TrainingSettings`; with a side, start from its ``pixels()``.
+        training: see :class:`dhaps_core.training.TrainingSettings`; with a side, start from its ``pixels()``
+            or ``fine_tuning()``.
 
     Raises:
         ValueError: on a value outside its range, or a name that is not known.
@@ -73,6 +76,7 @@ class Settings:
     budget_items: int | None = None
     budget_answers: int | None = None
     side: int = 0
+    network: Literal["residual_cnn", "efficientnet_lite0"] = "residual_cnn"
     hidden: int = 1024
     dropout: float = 0.3
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -85,6 +89,7 @@ class Settings:
             "reading": ("closed", "published"),
             "kernel": ("invariant", "matched"),
             "space": ("embeddings", "codes", "relaxed"),
+            "network": ("residual_cnn", "efficientnet_lite0"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

