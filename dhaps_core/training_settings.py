@@ -55,7 +55,7 @@ class TrainingSettings:
     def fine_tuning(cls) -> "TrainingSettings":
         """Settings for a pretrained network that learns on from images: few, dear and small steps.
 
-        A step has a sixteenth of the usual number of pairs, so the similarity term has a quarter of the items.
+        A step has a sixteenth of the usual pairs, so the similarity term weighs as a quarter of the items.
         """
         return cls(
             least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10,
