@@ -99,10 +99,19 @@ class Settings:
             rule = f"{self.method} is a closed form on embeddings"
             msg = f"{rule}; got side {self.side}. Set side to 0, or train another method."
             raise ValueError(msg)
-        for name in ("bits", "picks"):
-            if getattr(self, name) < 1:
-                msg = f"{name} must be at least 1; got {getattr(self, name)}."
+        method = METHODS[self.method]
+        for name, least in {"bits": method.least_bits, "picks": 1, "side": 0, "hidden": 0}.items():
+            if getattr(self, name) < least:
+                of = f" of {self.method}" if name == "bits" and least > 1 else ""
+                msg = f"{name}{of} must be at least {least}; got {getattr(self, name)}."
                 raise ValueError(msg)
+        if not 0 <= self.dropout < 1:
+            msg = f"dropout must be in [0, 1); got {self.dropout}."
+            raise ValueError(msg)
+        if self.question == "pairs" and method.labels == "classes":
+            rule = f"{self.method} learns from class labels"
+            msg = f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h."
+            raise ValueError(msg)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

@@ -19,6 +19,7 @@ from dhaps_core.methods.base import (
     WithHead,
     WithLayers,
     WithTeacher,
+    check_relations,
 )
 from dhaps_core.network import Dropout, HashNetwork, Inputs, relax, seed_parameters
 from dhaps_core.pairs import item_kernel
@@ -197,7 +198,9 @@ def _solve(
     positions = supervised.numpy()
 
     def similarity(rows: slice) -> Tensor:
-        return torch.from_numpy(supervision.relations(positions[rows, None], positions[None])).to(device)
+        relations = torch.from_numpy(supervision.relations(positions[rows, None], positions[None]))
+        check_relations(relations)
+        return relations.to(device)
 
     weight, bias = method.solve(
         inputs[pool].to(device), inputs[supervised].to(device), similarity, bits=network.bits
@@ -246,7 +249,7 @@ def similarity_loss(u: Float[Tensor, "n b"], references: Float[Tensor, "n d"]) -
 
 
 def code_mmd(u: Float[Tensor, "n b"], labelled: Float[Tensor, "l b"]) -> Float[Tensor, ""]:
-    """MMD_S^2 between all pairs of the codes and all pairs of the labelled codes, in product form.
+    """MMD_S^2 between all pairs of some codes and all pairs of the labelled codes, in product form.
 
     Gaussian kernel on the relaxed codes with 2 sigma^2 = 2 b, the squared distance of independent codes.
 

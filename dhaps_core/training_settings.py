@@ -25,7 +25,7 @@ class TrainingSettings:
             with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
             few answers do not undo the unsupervised start. Of similar and dissimilar pairs, p counts twice
             the scarcer kind, because their means weigh alike.
-        mmd: weight of MMD_S between all and labelled codes.
+        mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items.
     """
 
     epochs: int = 50

@@ -218,6 +218,10 @@ def test_batch_of_one_trains(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("bits", [1, 5, 12])
 def test_any_number_of_bits(name, bits):
+    if bits < METHODS[name].least_bits:
+        with pytest.raises(ValueError, match=f"bits of {name} must be at least 2; got 1"):
+            Settings(method=name, bits=bits)
+        return
     outputs = encode(fit(name, bits=bits, settings=replace(FAST, least=3, most=3))[0], POINTS)
     assert outputs.shape == (96, bits)
 
@@ -281,6 +285,17 @@ def test_end_to_end_from_pixels(name):
     assert encode(network, images).isfinite().all()
 
 
+def test_the_closed_form_refuses_wrong_relations(unchecked):
+    wrong = Given(HALF)
+    wrong.relation = wrong.relation * 7
+    network = build(METHODS["ssh"]())
+    with pytest.raises(ValueError, match=r"similarity must be \+1, -1 or 0; got values in -7 .. 7"):
+        train(
+            network, METHODS["ssh"](), POINTS, wrong, pool=torch.arange(96), references=POINTS,
+            settings=FAST, generator=torch.Generator(),
+        )  # fmt: skip
+
+
 def test_the_closed_form_refuses_pixels():
     for name in set(NAMES) - set(OBJECTIVES):
         assert issubclass(METHODS[name], ClosedForm)
@@ -305,6 +320,21 @@ def test_a_session_reopens_to_the_same_codes(name, tmp_path):
     row = again.history[-1]
     assert row["bit_entropy"] > 0
     assert row["constant_bits"] == int((np.ptp(session.codes()[items.splits["train"]], axis=0) == 0).sum())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"side": -3}, "side must be at least 0; got -3"),
+        ({"hidden": -1}, "hidden must be at least 0; got -1"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
+        ({"network": "vgg"}, "network must be one of residual_cnn, efficientnet_lite0; got 'vgg'"),
+        ({"method": "ssdh", "question": "pairs"}, "ssdh learns from class labels; got the question 'pairs'"),
+    ],
+)
+def test_settings_that_no_method_can_use_are_refused_before_anybody_answers(wrong, message, unchecked):
+    with pytest.raises(ValueError, match=message):
+        Settings(**wrong)
 
 
 def test_methods_are_final_and_named_as_they_are_known():

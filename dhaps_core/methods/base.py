@@ -28,6 +28,7 @@ __all__ = [
     "WithLayers",
     "WithTeacher",
     "balanced_mean",
+    "check_relations",
 ]
 
 Labels = Literal["none", "pairs", "classes"]
@@ -69,16 +70,7 @@ class Batch:
                 f"supervised rows must be among the batch's {rows}; got {labelled}. Give their outputs first."
             )
             raise ValueError(msg)
-        if (
-            labelled
-            and (low_high := self.similarity.aminmax())
-            and not -1 <= low_high.min <= low_high.max <= 1
-        ):
-            msg = (
-                f"similarity must be +1, -1 or 0; got values in {int(low_high.min)} .. {int(low_high.max)}. "
-                "Use +1 for similar, -1 for dissimilar, 0 for unknown."
-            )
-            raise ValueError(msg)
+        check_relations(self.similarity)
         if self.classes is not None and len(self.classes) != labelled:
             got = len(self.classes)
             msg = f"classes must have one row for each of the {labelled} supervised rows; got {got}."
@@ -116,10 +108,12 @@ class Method(ABC):
     Attributes:
         name: as in :data:`dhaps_core.settings.METHODS`.
         labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
+        least_bits: shortest code that it can learn.
     """
 
     name: ClassVar[str]
     labels: ClassVar[Labels]
+    least_bits: ClassVar[int] = 1
 
 
 class Objective(Method):
@@ -193,6 +187,23 @@ class WithBinariser(ABC):
     @abstractmethod
     def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
         """Set ``network.rotation`` and ``network.shift`` (saved with the weights), in place."""
+
+
+def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
+    """Refuse relations other than +1, -1 and 0.
+
+    Raises:
+        ValueError: naming the range that was got.
+    """
+    if not similarity.numel():
+        return
+    low, high = (int(value) for value in similarity.aminmax())
+    if not -1 <= low <= high <= 1:
+        msg = (
+            f"similarity must be +1, -1 or 0; got values in {low} .. {high}. "
+            "Use +1 for similar, -1 for dissimilar, 0 for unknown."
+        )
+        raise ValueError(msg)
 
 
 def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, ""]:

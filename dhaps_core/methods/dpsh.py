@@ -32,7 +32,8 @@ class DPSH(Objective):
 
     theta = <u_i, u_j> / 2 on the relaxed codes u = tanh(z). Means replace the paper's sums: similar and
     dissimilar pairs are averaged separately, and the penalty |sign(u) - u|^2 is a mean over items and bits,
-    so eta is about 1 % of the paper's 10.
+    so eta is about 1 % of the paper's 10. The loop adds its similarity term on unlabelled rows (ours): it is
+    the start without labels, and fades as known pairs come in.
 
     Args:
         eta: weight of the quantisation penalty, at least 0.

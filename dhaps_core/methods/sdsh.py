@@ -38,7 +38,8 @@ class SDSH(Objective, WithBinariser):
     training items of CIFAR-10 was .60, and is .69 so. The paper's triplets come from class labels; relations,
     which class labels give, are all that is needed. R starts at the identity and climbs by random plane
     rotations of shrinking angle, kept when the training mAP rises: 800 of them as in the authors' code, on at
-    most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000).
+    most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000). The loop adds its
+    similarity term on unlabelled rows (ours).
 
     Args:
         hardest: share of the dissimilar rows, nearest first, that n is drawn from.
@@ -53,6 +54,7 @@ class SDSH(Objective, WithBinariser):
     name: ClassVar[str] = "sdsh"
     labels: ClassVar[Labels] = "pairs"
     prior: ClassVar[bool] = True
+    least_bits: ClassVar[int] = 2  # on a sphere of one dimension, z / |z| has no gradient
     hardest: float = 0.25
     rotations: int = 800
     sample: int = 500

@@ -69,11 +69,11 @@ class SSH(ClosedForm, WithLayers):
     """h_t(x) = sign(w_t^T (x - mean)), the sequential solution: w_1, w_2, ... one by one.
 
         w_t is the first eigenvector of  M_t = X_l S_t X_l^T + eta X_t X_t^T / m
-        S_{t+1} = S_t - alpha p p^T where p_i p_j has the wrong sign for S_ij,  p = X_l^T w_t
+        S_{t+1} = S_t - alpha |S_1| p p^T where p_i p_j has the wrong sign for S_1,  p = X_l^T w_t
         X_{t+1} = X_t - w_t w_t^T X_t
 
-    S_1 holds the known pairs as :func:`pair_weights` has them, p is scaled to mean square 1, and only what
-    is subtracted from S, once for each direction, is ever summed: S_t itself is not stored.
+    S_1 holds the known pairs as :func:`pair_weights` has them, products are by entry, p is scaled to mean
+    square 1, and only what is subtracted from S, once for each direction, is ever summed: S_t is not stored.
 
     A reading from memory. The labelled rows X_l keep what w_t took from X: c classes lie in c - 1 directions,
     after which deflated rows hold only noise. So does the orthogonal solution, all w_t at once from M_1: on
