@@ -201,6 +201,20 @@ def test_ssdh_triplets_and_classes():
     assert terms["pseudo"] == 0  # no unlabelled row
 
 
+def test_ssdh_with_one_class_or_a_batch_of_unknown_classes():
+    def given(classes):
+        head = nn.Linear(1, len(classes[0])).double()
+        nn.init.ones_(head.weight)
+        hidden = torch.ones(4, 1, dtype=torch.float64)
+        rows = [[HALF], [-HALF], [HALF], [-HALF]]
+        return batch(rows, [[1, 1], [1, 1]], classes=torch.tensor(classes), hidden=hidden, head=head)
+
+    # Of one class nothing is unlike: unlabelled rows are neither pulled nor pushed.
+    assert loss(SSDH(), given([[True], [True]]))["pseudo"] == 0
+    # Answers to pairs may fill a batch although classes are known of other items.
+    assert loss(SSDH(), given([[False, False], [False, False]]))["classes"] == 0
+
+
 def test_ssdh_contrastive():
     distances = torch.tensor([[0.0, 1, 4], [1, 0, 9], [4, 9, 0]])
     near = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])

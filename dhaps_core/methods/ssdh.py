@@ -87,10 +87,10 @@ class SSDH(Objective, WithHead):
         """The four terms.
 
         Raises:
-            ValueError: if supervised rows come without classes.
+            ValueError: if supervised rows come without any account of their classes.
         """
         labelled, classes = len(batch.similarity), batch.classes
-        if labelled and (classes is None or not classes.any()):
+        if labelled and classes is None:
             msg = "ssdh needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
             raise ValueError(msg)
         assert classes is not None
@@ -105,10 +105,10 @@ class SSDH(Objective, WithHead):
         near, far = self._graph(distances.detach(), 120 if h.shape[1] <= 12 else 114)
         top, bottom = logits.detach().argmax(1), logits.detach().argmin(1)
         alike = (top[:, None] == top).fill_diagonal_(False)
-        unlike = bottom[:, None] == top
+        unlike = (bottom[:, None] == top) & (top != bottom)  # of one class, nothing is unlike
         alike[:labelled] = False  # only unlabelled rows are anchors
         return {
-            "classes": classified.sum(1).mean(),
+            "classes": classified.sum(1).mean() if known.any() else logits.sum() * 0,
             "triplets": self._triplets(distances[:labelled, :labelled], batch),
             "graph": self.weight * contrastive(distances, near, far, margin, batch.generator),
             "pseudo": self.weight * contrastive(distances, alike, unlike, margin, batch.generator),
