@@ -49,15 +49,21 @@ class Cell:
     spread: float | None
     seeds: tuple[int, ...]
 
-    def percent(self) -> str:
-        """As text, in percent.
+    @classmethod
+    def of(cls, values: Mapping[int, float]) -> "Cell":
+        """From one value for each seed."""
+        spread = stdev(values.values()) if len(values) > 1 else None
+        return cls(mean(values.values()), spread, tuple(sorted(values)))
+
+    def percent(self, sign: str = "") -> str:
+        """As text, in percent; with ``sign="+"`` for differences.
 
         Example:
             >>> Cell(0.4321, 0.0123, (0, 1, 2)).percent(), Cell(0.4321, None, (0,)).percent()
             ('43.2 ± 1.2 (3)', '43.2 (1)')
         """
         spread = "" if self.spread is None else f" ± {100 * self.spread:.1f}"
-        return f"{100 * self.mean:.1f}{spread} ({len(self.seeds)})"
+        return f"{100 * self.mean:{sign}.1f}{spread} ({len(self.seeds)})"
 
 
 def read_runs(folder: str | Path) -> list[Run]:
@@ -104,9 +110,4 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
             msg = f"a row must have one run a seed; got {got}. Remove one."
             raise ValueError(msg)
         values[run.seed] = float(run.last[metric])
-    return {
-        key: Cell(
-            mean(values.values()), stdev(values.values()) if len(values) > 1 else None, tuple(sorted(values))
-        )
-        for key, values in found.items()
-    }
+    return {key: Cell.of(values) for key, values in found.items()}

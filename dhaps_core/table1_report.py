@@ -1,7 +1,7 @@
 """Measured rows of Table 1 as Markdown: values beside the paper's, the claimed order, selection, seconds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean, median, stdev
+from statistics import median
 
 from dhaps_core.paper import BITS, ROWS, Claim, claims
 from dhaps_core.table1 import Cell, Run, gather
@@ -60,7 +60,7 @@ def order(cells: Mapping[tuple[str, int], Cell], *, bits: Sequence[int] = BITS) 
 def selection(runs: Sequence[Run], *, bits: Sequence[int] = BITS, metric: str = "mAP@all") -> str:
     """What selection gains over random labels of the same number, seed by seed: mean ± deviation (seeds)."""
     values = {
-        (run.about["acquisition"], run.about["budget"], run.bits, run.seed): 100 * float(run.last[metric])
+        (run.about["acquisition"], run.about["budget"], run.bits, run.seed): float(run.last[metric])
         for run in runs
         if run.about["method"] == "dpsh"
     }
@@ -68,14 +68,16 @@ def selection(runs: Sequence[Run], *, bits: Sequence[int] = BITS, metric: str = 
     lines = {}
     for budget in dict.fromkeys(budget for kind, budget, *_ in values if kind == "random"):
         gains = [
-            [
-                values["dhaps", budget, b, seed] - values["random", budget, b, seed]
+            {
+                seed: values["dhaps", budget, b, seed] - values["random", budget, b, seed]
                 for seed in seeds
                 if {("dhaps", budget, b, seed), ("random", budget, b, seed)} <= values.keys()
-            ]
+            }
             for b in bits
         ]
-        lines[f"{budget} of the items"] = [_gain(found) for found in gains]
+        lines[f"{budget} of the items"] = [
+            Cell.of(found).percent("+") if found else "not measured" for found in gains
+        ]
     if not lines:
         return "No run with random labels is here to compare with."
     return _table("labelled", _lengths(bits), lines)
@@ -104,13 +106,6 @@ def _verdict(claim: Claim) -> str:
     if claim.gap is None:
         return "not measured"
     return f"{100 * claim.gap:+.1f}" if claim.holds else f"**{100 * claim.gap:+.1f}: does not hold**"
-
-
-def _gain(found: Sequence[float]) -> str:
-    if not found:
-        return "not measured"
-    spread = f" ± {stdev(found):.1f}" if len(found) > 1 else ""
-    return f"{mean(found):+.1f}{spread} ({len(found)})"
 
 
 def _lengths(bits: Sequence[int]) -> list[str]:
