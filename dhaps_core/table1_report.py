@@ -5,6 +5,7 @@ from statistics import median
 
 from dhaps_core.paper import BITS, ROWS, Claim, claims
 from dhaps_core.table1 import Cell, Run, gather
+from dhaps_core.tables import Table
 
 __all__ = ["check_claims", "markdown", "order", "report", "seconds", "selection"]
 
@@ -113,5 +114,5 @@ def _lengths(bits: Sequence[int]) -> list[str]:
 
 
 def _table(corner: str, heads: Sequence[str], lines: Mapping[str, Sequence[str]]) -> str:
-    rows = [[corner, *heads], ["---"] * (1 + len(heads)), *([name, *cells] for name, cells in lines.items())]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    rows = tuple((name, *cells) for name, cells in lines.items())
+    return Table((corner, *heads), rows).markdown()

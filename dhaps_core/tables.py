@@ -1,4 +1,4 @@
-"""Tables of results as text, CSV and LaTeX, from one list of cells."""
+"""Tables of results as text, Markdown, CSV and LaTeX, from one list of cells."""
 
 import csv
 import io
@@ -41,6 +41,11 @@ class Table:
             ).rstrip()
             for line in lines
         )
+
+    def markdown(self) -> str:
+        """Cells between bars."""
+        lines = (self.header, ("---",) * len(self.header), *self.rows)
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
     def csv(self) -> str:
         """Comma-separated values with a header."""
