@@ -55,10 +55,8 @@ class Table:
 
     def latex(self) -> str:
         """A tabular of the package booktabs."""
-        body = [
-            " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in row) + r" \\" for row in self.rows
-        ]
-        head = " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in self.header) + r" \\"
+        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
+        head = " & ".join(map(_escape, self.header)) + r" \\"
         columns = "l" + "r" * (len(self.header) - 1)
         lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
