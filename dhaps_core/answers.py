@@ -16,9 +16,11 @@ from operator import index
 from pathlib import Path
 from typing import Literal, SupportsIndex
 
-__all__ = ["PAIR_WORDS", "Answer", "StoreError", "Value", "read_csv", "write_csv"]
+__all__ = ["NO_CLASS", "PAIR_WORDS", "Answer", "StoreError", "Value", "read_csv", "write_csv"]
 
 PAIR_WORDS = ("same", "different", "unsure")
+NO_CLASS = "(none)"
+"""The answer about an item that has none of the classes, where items may have several: it shares none."""
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]
 """What a person may say: a class, several classes, or one of `PAIR_WORDS`."""
 _COLUMNS = ("kind", "a", "b", "value", "who", "seconds")

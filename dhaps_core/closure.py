@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dhaps_core.answers import Answer
+from dhaps_core.answers import NO_CLASS, Answer
 
 __all__ = ["Closure", "Components", "Contradiction", "Overlaps"]
 
@@ -277,7 +277,7 @@ class Overlaps:
         """The class answers that a pair answer conflicts with: for one shared class, or all of them."""
         if not (a and b):
             return []
-        shared = [one for one in a if one in b]
+        shared = [one for one in a if one in b and one != NO_CLASS]
         if pair.value == "different":
             return [a[shared[0]], b[shared[0]]] if shared else []
         return [] if shared else list(dict.fromkeys([*a.values(), *b.values()]))

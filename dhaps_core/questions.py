@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from dhaps_core.answers import Value, read_csv
+from dhaps_core.answers import NO_CLASS, Value, read_csv
 from dhaps_core.items import Items
 
 __all__ = ["NoAnswer", "Question", "Source", "answer_source", "csv_source", "label_oracle"]
@@ -25,7 +25,7 @@ class Question:
         id: stable name; an answer that carries it is stored once, however often it arrives.
         kind: ``class`` asks what one item is, ``pair`` whether two items are the same.
         keys: the item, or both items.
-        pick: place of the pair among the picks of its round.
+        pick: place of the pair among the picks of its round, or -1 of an item that nobody chose.
     """
 
     id: str
@@ -40,8 +40,7 @@ Source = Callable[[Question], Value]
 def label_oracle(items: Items) -> Source:
     """Source that answers from the items' own labels, as if a person knew them all.
 
-    An item of multi-label data without any class cannot be answered by naming one: the answer is the class
-    ``"(none)"``, similar to nothing else of its kind in a pair question.
+    About an item of multi-label data without any class it says :data:`dhaps_core.answers.NO_CLASS`.
 
     Args:
         items: a labelled collection.
@@ -58,7 +57,7 @@ def label_oracle(items: Items) -> Source:
         rows = [labels[position[key]] for key in question.keys]
         if question.kind == "class":
             if items.multi_label:
-                return [items.class_names[c] for c in np.flatnonzero(rows[0])] or "(none)"
+                return [items.class_names[c] for c in np.flatnonzero(rows[0])] or NO_CLASS
             return items.class_names[int(rows[0])]
         same = bool((rows[0] & rows[1]).any()) if items.multi_label else bool(rows[0] == rows[1])
         return "same" if same else "different"

@@ -13,6 +13,7 @@ A run folder holds::
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -207,10 +208,31 @@ class ActiveSession:
             dhaps_core.closure.Contradiction: if the answers contradict each other or earlier ones.
             dhaps_core.questions.NoAnswer: if the source cannot answer one of the questions.
         """
-        questions = self.questions()
-        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
-        self.store.add_all(given, who=who, check=self.closure.update)
-        return len(questions)
+        return self._answer_each(self.questions(), source, who)
+
+    def answer_items(self, keys: Sequence[str], source: Source, *, who: str = "oracle") -> int:
+        """Number of items given their class by a source, chosen or not, where they have none.
+
+        For labels that are there already, before or between the rounds.
+
+        Args:
+            keys: of items of this run.
+            source: an oracle or a CSV file.
+            who: the source.
+
+        Raises:
+            KeyError: if a key is not one of the run's items.
+            dhaps_core.closure.Contradiction: as :meth:`answer_all`.
+            dhaps_core.questions.NoAnswer: as :meth:`answer_all`.
+        """
+        known = set(self.items.keys)
+        if strange := [key for key in keys if key not in known]:
+            rule = "keys must be those of the run's items"
+            msg = f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Check the file."
+            raise KeyError(msg)
+        classed = {answer.keys[0] for answer in self.store.answers() if answer.kind == "class"}
+        questions = [Question(f"item.{key}", "class", (key,), -1) for key in keys if key not in classed]
+        return self._answer_each(questions, source, who)
 
     def train(self, *, progress: Progress | None = None, partial: bool = False) -> dict[str, Any]:
         """Metrics row of the round: trains from scratch on all answers so far, encodes, evaluates, saves.
@@ -319,6 +341,11 @@ class ActiveSession:
         }
 
     # --- inside --------------------------------------------------------------------------------------------
+
+    def _answer_each(self, questions: Sequence[Question], source: Source, who: str) -> int:
+        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
+        self.store.add_all(given, who=who, check=self.closure.update)
+        return len(questions)
 
     def _open(self, items: Items, settings: Settings | None) -> tuple[Items, Settings]:
         stored = self.folder.read_json("settings.json")

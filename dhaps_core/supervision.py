@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, Integer, UInt8
 
-from dhaps_core.answers import Answer
+from dhaps_core.answers import NO_CLASS, Answer
 from dhaps_core.closure import Closure, Components, Contradiction, Overlaps
 
 __all__ = ["Closure", "Contradiction", "Counts", "Snapshot"]
@@ -44,13 +44,13 @@ class Snapshot:
 
     With one class per item, relations are closed (see `closure`). With several, two labelled items are
     similar when they share a class and dissimilar otherwise, and a pair answer counts for its own pair only:
-    sharing a class is not transitive.
+    sharing a class is not transitive. An item that was given `NO_CLASS` is labelled, and similar to no other.
 
     Attributes:
         keys: [n] key of each item; positions below count from 0 in this order.
         answers: the answers.
         multi_label: whether an item may have several classes.
-        class_names: [c] classes in the order first answered.
+        class_names: [c] classes in the order first answered; with `multi_label`, without `NO_CLASS`.
         labelled: [l] ascending positions of the items that were given a class.
         supervised: [s] ascending positions of the items that take part in a known relation or have a class.
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
@@ -98,7 +98,7 @@ class Snapshot:
             np.array(present, dtype=np.int64).reshape(-1, 2)
         )
         given = (one for a in self.answers if a.kind == "class" for one in a.value)
-        self.class_names = tuple(dict.fromkeys(given))
+        self.class_names = tuple(one for one in dict.fromkeys(given) if not (multi_label and one == NO_CLASS))
 
         facts = closure.facts
         if isinstance(facts, Components):
@@ -186,7 +186,8 @@ class Snapshot:
             for mine, theirs in zip(block, patterns, strict=True):
                 shared |= (mine[:, None] & theirs[None, :]) != 0
             ordered += int(counts[start : start + _BLOCK] @ (shared @ counts))
-        similar = (ordered - items) // 2
+        classed = int(counts[patterns.any(axis=0)].sum())  # others are not counted with themselves
+        similar = (ordered - classed) // 2
         return similar, items * (items - 1) // 2 - similar
 
     def _at(self, keys: set[str] | tuple[str, ...]) -> list[int]:
@@ -222,9 +223,10 @@ class Snapshot:
         multi_hot: Bool[np.ndarray, "n c"] = np.zeros((n, c), dtype=bool)
         number = {name: i for i, name in enumerate(self.class_names)}
         for key, classes in facts.classes.items():
-            multi_hot[self._at((key,)), [[number[one]] for one in classes]] = True
+            multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
         self.classes = multi_hot
-        self._known = np.logical_or.reduce(multi_hot, axis=1)
+        self._known = np.zeros(n, dtype=bool)
+        self._known[self.labelled] = True
         self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
         said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
         ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)

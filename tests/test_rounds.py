@@ -55,6 +55,26 @@ def test_a_run_counts_both_budgets_and_evaluates(tmp_path, items):
     assert [row["round"] for row in summary["rounds"]] == [0, 1, 2]
 
 
+def test_labels_that_are_there_already_train_beside_the_chosen_ones(tmp_path, items):
+    session = play(tmp_path, items, QUICK, 1)
+    there = [items.keys[i] for i in items.splits["train"][:31]]
+    assert session.answer_items(there, label_oracle(items)) == 31
+    assert session.answer_items(there, label_oracle(items)) == 0
+    row = session.run_round(label_oracle(items))
+    assert 31 < row["items_labelled"] <= 31 + 8
+    with pytest.raises(KeyError, match="must be those of the run's items; got 'nobody' and 0 more"):
+        session.answer_items(["nobody"], label_oracle(items))
+
+
+def test_every_item_of_a_pool_of_odd_size_can_be_labelled(tmp_path, items):
+    pool = [items.keys[i] for i in items.splits["train"]]
+    assert len(pool) % 2 == 1
+    session = play(tmp_path, items, replace(QUICK, budget_items=len(pool), acquisition="random"), 1)
+    session.answer_items(pool, label_oracle(items))
+    assert session.train()["items_labelled"] == len(pool)
+    assert session.finished == "the budget is spent"
+
+
 def test_picks_carry_terms_and_a_certificate(tmp_path, items):
     session = play(tmp_path, items, QUICK, 1)
     proposal = session.propose()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_closure import MANY, SAID, refused, say, slow_closure
 
-from dhaps_core.answers import Answer
+from dhaps_core.answers import NO_CLASS, Answer
 from dhaps_core.closure import Closure, Contradiction
 from dhaps_core.supervision import Counts, Snapshot
 
@@ -75,6 +75,19 @@ def test_with_several_classes_sharing_one_is_similar_and_nothing_is_closed():
     assert snapshot.classes[:4].tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 0]]
     assert snapshot.counts() == Counts(answers=6, unsure=0, items_labelled=3, similar=4, dissimilar=1)
     assert snapshot.component_sizes.tolist() == [1] * 6
+
+
+def test_an_item_with_none_of_several_classes_is_known_and_similar_to_no_other():
+    said = say(("a", [NO_CLASS]), ("b", [NO_CLASS]), ("c", ["sky"]), ("ab", "different"))
+    snapshot = Snapshot("abcd", said, multi_label=True)
+    assert matrix(snapshot).tolist() == [[1, -1, -1, 0], [-1, 1, -1, 0], [-1, -1, 1, 0], [0, 0, 0, 1]]
+    assert snapshot.class_names == ("sky",)
+    assert snapshot.supervised.tolist() == [0, 1, 2]
+    assert snapshot.counts() == Counts(answers=4, unsure=0, items_labelled=3, similar=0, dissimilar=3)
+    with pytest.raises(Contradiction):
+        Closure(multi_label=True).update(say(("a", [NO_CLASS]), ("b", [NO_CLASS]), ("ab", "same")))
+    one_class = Snapshot("ab", say(("a", NO_CLASS), ("b", NO_CLASS)))  # there it is a class like others
+    assert matrix(one_class).tolist() == [[1, 1], [1, 1]]
 
 
 def test_classes_of_several_people_are_joined():
@@ -159,7 +172,7 @@ def test_relations_with_several_classes_are_the_overlaps(said):
     for i, a in enumerate(snapshot.keys):
         for j, b in enumerate(snapshot.keys):
             known = bool(classes[a] and classes[b])
-            by_class = (1 if classes[a] & classes[b] else -1) if known else 0
+            by_class = (1 if (classes[a] & classes[b]) - {NO_CLASS} else -1) if known else 0
             value = 1 if i == j else words.get((min(a, b), max(a, b)), by_class)
             assert matrix(snapshot)[i, j] == value
     assert (snapshot.counts().similar, snapshot.counts().dissimilar) == pairs_known(snapshot)
