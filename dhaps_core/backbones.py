@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dhaps_core.network import PIXEL_MEAN, PIXEL_STD
+
 __all__ = ["Backbone", "FineTuned", "efficientnet_lite0", "pixels"]
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -103,12 +105,12 @@ class FineTuned(nn.Module):
         network = self.pooled.network
         for part in (network._conv_stem, network._bn0, *network._blocks[:frozen]):
             part.requires_grad_(False)
-        # Image rows come as (pixel - 127.5) / 64.
-        std = torch.tensor(backbone.std).view(3, 1, 1)
+        # The weights expect (pixel / 255 - mean) / std; image rows come standardised for any network.
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
         self.scale: Tensor
         self.shift: Tensor
-        self.register_buffer("scale", 64 / (255 * std))
-        self.register_buffer("shift", (0.5 - torch.tensor(backbone.mean).view(3, 1, 1)) / std)
+        self.register_buffer("scale", PIXEL_STD / 255 / std)
+        self.register_buffer("shift", (PIXEL_MEAN / 255 - mean) / std)
 
     def train(self, mode: bool = True) -> "FineTuned":
         """Nothing in here behaves differently in training."""

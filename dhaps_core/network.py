@@ -10,7 +10,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Dropout", "HashNetwork", "Inputs", "ResidualCNN", "encode", "relax", "seed_parameters"]
+__all__ = [
+    "PIXEL_MEAN",
+    "PIXEL_STD",
+    "Dropout",
+    "HashNetwork",
+    "Inputs",
+    "ResidualCNN",
+    "encode",
+    "relax",
+    "seed_parameters",
+]
+
+PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
+"""Networks read images as (pixel - mean) / std: about -2 to 2."""
 
 
 @runtime_checkable

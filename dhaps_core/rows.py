@@ -9,12 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from dhaps_core.items import Items
+from dhaps_core.network import PIXEL_MEAN, PIXEL_STD
 
 __all__ = ["ImageRows", "augment", "feature_rows", "image_rows", "pixel_references"]
 
 
 class ImageRows:
-    """Images as float rows, standardised to about [-2, 2], augmented when asked.
+    """Images as float rows, standardised as :data:`dhaps_core.network.PIXEL_MEAN` says, augmented when asked.
 
     Args:
         pixels: 8-bit RGB of every item.
@@ -33,7 +34,7 @@ class ImageRows:
         return len(self.pixels)
 
     def __getitem__(self, positions: Tensor) -> Float[Tensor, "n 3 side side"]:
-        batch = (self.pixels[positions].float() - 127.5) / 64
+        batch = (self.pixels[positions].float() - PIXEL_MEAN) / PIXEL_STD
         return batch if self.augmentation is None else self.augmentation(batch)
 
 

@@ -186,8 +186,8 @@ class Snapshot:
             for mine, theirs in zip(block, patterns, strict=True):
                 shared |= (mine[:, None] & theirs[None, :]) != 0
             ordered += int(counts[start : start + _BLOCK] @ (shared @ counts))
-        classed = int(counts[patterns.any(axis=0)].sum())  # others are not counted with themselves
-        similar = (ordered - classed) // 2
+        themselves = int(counts[patterns.any(axis=0)].sum())
+        similar = (ordered - themselves) // 2  # an item without a class does not share one with itself
         return similar, items * (items - 1) // 2 - similar
 
     def _at(self, keys: set[str] | tuple[str, ...]) -> list[int]:

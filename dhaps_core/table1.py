@@ -16,6 +16,7 @@ class Run:
 
     Attributes:
         row: name of its row.
+        variant: what learned: ``embeddings``, or a network end to end from images of some size.
         stands_for: the paper's data set that it is compared with.
         bits: code length.
         seed: of the run.
@@ -26,6 +27,7 @@ class Run:
     """
 
     row: str
+    variant: str
     stands_for: str
     bits: int
     seed: int
@@ -81,6 +83,7 @@ def read_runs(folder: str | Path) -> list[Run]:
         runs.append(
             Run(
                 row=about["row"],
+                variant=about["variant"],
                 stands_for=about["stands_for"],
                 bits=settings["bits"],
                 seed=settings["seed"],
@@ -100,8 +103,14 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
     """Cells by row and bits.
 
     Raises:
-        ValueError: if two runs have the same row, bits and seed.
+        ValueError: if the runs are not of one data set and variant, or two of them have the same row, bits
+            and seed.
     """
+    kinds = sorted({f"{run.source}, {run.variant}" for run in runs})
+    if len(kinds) > 1:
+        rule = "the runs of one table must be of one data set, all on embeddings or all from the same images"
+        msg = f"{rule}; got {'; '.join(kinds)}. Give each its own folder."
+        raise ValueError(msg)
     found: dict[tuple[str, int], dict[int, float]] = {}
     for run in runs:
         values = found.setdefault((run.row, run.bits), {})

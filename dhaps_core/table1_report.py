@@ -19,7 +19,7 @@ def report(runs: Sequence[Run], stands_for: str, *, bits: Sequence[int] = BITS) 
     """All that follows, one below the other; mAP@all in %.
 
     Args:
-        runs: of one data set.
+        runs: of one data set and variant.
         stands_for: the paper's data set in the columns beside.
         bits: code lengths.
     """
@@ -30,7 +30,11 @@ def report(runs: Sequence[Run], stands_for: str, *, bits: Sequence[int] = BITS) 
         "Selected minus random labels, in points": selection(runs, bits=bits),
         "Seconds per run": seconds(runs, bits=bits),
     }
-    return "\n\n".join(f"## {title}\n\n{table}" for title, table in parts.items()) + "\n"
+    kind = " and ".join(sorted({f"{run.source}, {run.variant}" for run in runs}))
+    return (
+        "\n\n".join([f"Runs of {kind}.", *(f"## {title}\n\n{table}" for title, table in parts.items())])
+        + "\n"
+    )
 
 
 def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Sequence[int] = BITS) -> str:

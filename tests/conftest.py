@@ -7,10 +7,12 @@ import jaxtyping
 import pytest
 import torch
 
+DEVICE = torch.device(os.environ.get("DHAPS_DEVICE", "cpu"))
+
 
 @pytest.fixture
 def device():
-    return torch.device(os.environ.get("DHAPS_DEVICE", "cpu"))
+    return DEVICE
 
 
 @pytest.fixture

@@ -3,7 +3,9 @@
 import math
 from dataclasses import replace
 from math import log, log1p, pi, sqrt
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from dhaps_core.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.methods.ssdh import SSDH, contrastive, draw
 from dhaps_core.methods.ssh import SSH, pair_sum, pair_weights
 from dhaps_core.network import HashNetwork
+from dhaps_core.training_set import training_set
 
 HALF = math.atanh(0.5)  # relaxes to 1/2
 
@@ -27,6 +30,15 @@ def batch(outputs, similarity=(), **more):
     outputs = torch.tensor(outputs, dtype=torch.float64)
     relation = torch.tensor(similarity, dtype=torch.int8).view(len(similarity), len(similarity))
     return Batch(outputs=outputs, similarity=relation, generator=torch.Generator().manual_seed(0), **more)
+
+
+def training_on(network, rows, relation=None):
+    """The training set of rows that are all labelled, or none of them."""
+    positions = torch.arange(len(rows))
+    known = SimpleNamespace(similarity_matrix=lambda at: relation.numpy()[np.ix_(at, at)])
+    supervised = positions[: 0 if relation is None else None]
+    generator = torch.Generator().manual_seed(0)
+    return training_set(network, rows, known, pool=positions, supervised=supervised, generator=generator)
 
 
 def loss(method, given):
@@ -39,6 +51,18 @@ def test_dh():
     assert terms == pytest.approx({"quantisation": 1 / 8, "balance": -2 / 2 * (1 / 4 + 0) / 2})
     assert float(orthogonality(torch.eye(3)[:2])) == 0
     assert float(orthogonality(torch.tensor([[2.0], [0.0]]))) == 9  # more rows than columns: W^T W = 4
+
+
+def test_dh_keeps_weights_orthogonal_and_small():
+    network = HashNetwork(2, 1, hidden=nn.Sequential(nn.Linear(2, 1)), generator=torch.Generator())
+    with torch.no_grad():
+        network.hidden[0].weight.copy_(torch.tensor([[1.0, 1.0]]))  # |w|^2 - 1 = 1
+        network.hidden[0].bias.fill_(2)
+        network.hash.weight.fill_(3)  # 9 - 1 = 8
+        network.hash.bias.fill_(1)
+    terms = loss(DH(orthogonal=0.5, decay=0.1), batch([[0.0]], network=network))
+    assert terms["orthogonal"] == pytest.approx(0.5 / 2 * (1 + 64))
+    assert terms["decay"] == pytest.approx(0.1 / 2 * (2 + 4 + 9 + 1))
 
 
 def test_dh_starts_at_the_principal_components():
@@ -113,6 +137,21 @@ def test_graphbit_starts_centred():
     outputs = network(sample).detach()
     assert float(outputs.mean(0).abs().max()) < 1e-4
     assert float(outputs.square().mean()) == pytest.approx(1, rel=1e-4)
+
+
+def test_graphbit_folds_what_is_told_into_the_hash_layer_and_splits_the_training_set():
+    generator = torch.Generator().manual_seed(0)
+    network = HashNetwork(3, 3, hidden=nn.Sequential(), generator=generator)
+    head = Instructions(3, 3)
+    head.edges[0, 1] = head.edges[2, 1] = head.edges[0, 2] = True
+    rows = torch.randn(50, 3, generator=generator)
+    with torch.no_grad():
+        network.hash.bias.copy_(torch.tensor([0.5, -1.0, 2.0]))
+        instructed = head(rows, network(rows))
+        GraphBit().binarise(network, head, training_on(network, rows))
+        thresholds = instructed.sigmoid().mean(0)
+        torch.testing.assert_close(network(rows) - network.shift, instructed)
+        torch.testing.assert_close((network(rows) > 0), instructed.sigmoid() > thresholds)
 
 
 def test_ssh_weighs_similar_and_dissimilar_pairs_equally():
@@ -213,6 +252,22 @@ def test_ssdh_with_one_class_or_a_batch_of_unknown_classes():
     assert loss(SSDH(), given([[True], [True]]))["pseudo"] == 0
     # Answers to pairs may fill a batch although classes are known of other items.
     assert loss(SSDH(), given([[False, False], [False, False]]))["classes"] == 0
+
+
+def test_ssdh_draws_unlabelled_rows_to_their_likely_class_and_from_their_unlikely_one():
+    # Rows 1 to 3 are unlabelled; likeliest classes 0, 0, 0, 1 and least likely ones 1, 1, 1, 0.
+    head = nn.Linear(1, 2).double()
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        head.bias.zero_()
+    hidden = torch.tensor([[1.0], [1], [1], [-1]], dtype=torch.float64)
+    far = math.atanh(0.8)
+    rows, classes = [[far], [HALF], [HALF], [-far]], torch.tensor([[True, False]])
+    given = batch(rows, [[1]], classes=classes, hidden=hidden, head=head)
+    # h = .9, .75, .75, .1. Anchors 1 and 2: p is 0 or the other, n is 3; anchor 3 has nobody like itself.
+    near, away = (0.15**2, 0.0), (0.72 - 0.65) ** 2  # the margin is 0.72 on one bit
+    possible = [0.1 * (x + y + 2 * away) / 2 / 2 for x in near for y in near]
+    assert any(loss(SSDH(), given)["pseudo"] == pytest.approx(value) for value in possible)
 
 
 def test_ssdh_contrastive():
@@ -333,6 +388,22 @@ def test_sdsh_rotation_is_a_rotation_and_raises_the_score():
     rotation = climb_rotation(points, score, rotations=100, generator=generator)
     torch.testing.assert_close(rotation @ rotation.T, torch.eye(2))
     assert score(points @ rotation) > score(points) + 0.3
+
+
+def test_sdsh_turns_the_codes_of_labelled_training_items():
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.tensor([[1.0, 1.0], [1, -1], [-1, 1], [-1, -1]]).repeat(10, 1)
+    angle = torch.tensor(pi / 4)
+    turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    network = HashNetwork(2, 2, hidden=nn.Sequential(), generator=generator)
+    with torch.no_grad():
+        network.hash.weight.copy_(turn)
+    relation = torch.where((corners[:, None] == corners).all(2), 1, -1).to(torch.int8)
+    known = training_on(network, corners + 0.3 * torch.randn(40, 2, generator=generator), relation)
+    before = known.score(known.encode(known.pool), known.pool)
+    SDSH(rotations=100).binarise(network, None, known)
+    torch.testing.assert_close(network.rotation @ network.rotation.T, torch.eye(2))
+    assert known.score(known.encode(known.pool), known.pool) > before + 0.3
 
 
 def test_bit_entropy_is_reported_and_a_constant_bit_warned_about():

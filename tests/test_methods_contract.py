@@ -1,15 +1,19 @@
 """What every method must do; each test runs for all of them."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_methods
 import torch
+from conftest import DEVICE
 
-from dhaps_core.bit_entropy import bit_entropy
+from dhaps_core.bit_entropy import ConstantBits, bit_entropy
 from dhaps_core.codes import sign
 from dhaps_core.data import arrays, digits
 from dhaps_core.methods.base import Batch, ClosedForm, Objective, WithHead, WithLayers
+from dhaps_core.methods.graphbit import Instructions
 from dhaps_core.network import HashNetwork, ResidualCNN, encode, seed_parameters
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
@@ -63,7 +67,7 @@ HALF = torch.where(torch.arange(96) < 48, LABELS, -1).numpy()  # the first half 
 def build(method, features=12, bits=8, seed=0, backbone=None):
     hidden = method.layers(features, bits) if isinstance(method, WithLayers) else 24
     generator = torch.Generator().manual_seed(seed)
-    return HashNetwork(features, bits, hidden=hidden, backbone=backbone, generator=generator)
+    return HashNetwork(features, bits, hidden=hidden, backbone=backbone, generator=generator).to(DEVICE)
 
 
 def fit(name, classes=HALF, *, inputs=POINTS, seed=0, settings=FAST, network=None, pairs_only=False, bits=8):
@@ -82,25 +86,29 @@ def fit(name, classes=HALF, *, inputs=POINTS, seed=0, settings=FAST, network=Non
     return network, losses
 
 
-def one_batch(method, network, rows, labelled, *, relation=None, classes="given"):
-    head = None
+def one_batch(method, network, rows, labelled, *, relation=None, classes="given", progress=0.9):
+    head, weight = None, network.hash.weight
     if isinstance(method, WithHead):
-        head = method.head(network.hash.in_features, network.bits, 3)
+        head = method.head(network.hash.in_features, network.bits, 3).to(weight)
         seed_parameters(head, generator=torch.Generator().manual_seed(3))
-    hidden = network.embed(POINTS[rows])
-    mine = LABELS[rows[:labelled]]
+        if isinstance(head, Instructions):
+            head.edges.copy_(torch.ones_like(head.edges).triu(1))  # bits that nobody listens to learn nothing
+    hidden = network.embed(POINTS[rows].to(weight))
+    mine = LABELS[rows[:labelled]].to(DEVICE)
     if relation is None:
         relation = torch.where(mine[:, None] == mine, 1, -1)
+    if isinstance(classes, str):
+        classes = mine[:, None] == torch.arange(3, device=DEVICE)
     return Batch(
         outputs=network.hash(hidden),
-        similarity=relation.to(torch.int8),
+        similarity=relation.to(DEVICE, torch.int8),
         generator=torch.Generator().manual_seed(5),
-        classes=mine[:, None] == torch.arange(3) if isinstance(classes, str) else classes,
+        classes=classes,
         hidden=hidden,
         head=head,
         teacher=network.hash(hidden).detach() * 0.9,
         network=network,
-        progress=0.9,
+        progress=progress,
     )
 
 
@@ -108,34 +116,23 @@ def one_batch(method, network, rows, labelled, *, relation=None, classes="given"
 def test_gradients_are_finite_and_not_zero(name):
     method = make(name)
     network = build(method).eval()
-    terms = method.loss(one_batch(method, network, torch.arange(48, 96), 24))
-    torch.stack(list(terms.values())).sum().backward()
-    gradients = [weight.grad for weight in network.parameters()]
-    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
-    assert float(network.hash.weight.grad.abs().max()) > 0
+    given = one_batch(method, network, torch.arange(48, 96), 24)
+    torch.stack(list(method.loss(given).values())).sum().backward()
+    modules = [network] if given.head is None else [network, given.head]
+    gradients = {name: weight.grad for module in modules for name, weight in module.named_parameters()}
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
+    for module in (network.hash, given.head):
+        assert module is None or any(float(weight.grad.abs().max()) > 0 for weight in module.parameters())
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in SAMPLING])
 def test_loss_does_not_depend_on_the_order_of_the_batch(name):
     method = make(name)
     network = build(method).double().eval()
-    points, rows = POINTS.double(), torch.arange(40)
+    rows = torch.arange(40)
     moved = torch.cat([rows[:24].flip(0), rows[24:].flip(0)])
-    values = []
-    for order in (rows, moved):
-        mine = LABELS[order[:24]]
-        hidden = network.embed(points[order])
-        head = None
-        if isinstance(method, WithHead):
-            head = method.head(12, 8, 3).double()
-            seed_parameters(head, generator=torch.Generator().manual_seed(3))
-        given = Batch(
-            outputs=network.hash(hidden), hidden=hidden, head=head, network=network, progress=0.1,
-            similarity=torch.where(mine[:, None] == mine, 1, -1).to(torch.int8),
-            classes=mine[:, None] == torch.arange(3), teacher=0.9 * network.hash(hidden),
-            generator=torch.Generator().manual_seed(5),
-        )  # fmt: skip
-        values.append({term: float(value.detach()) for term, value in method.loss(given).items()})
+    terms = [method.loss(one_batch(method, network, order, 24, progress=0.1)) for order in (rows, moved)]
+    values = [{name: float(value.detach()) for name, value in one.items()} for one in terms]
     assert values[0] == pytest.approx(values[1])
 
 
@@ -271,18 +268,22 @@ def test_answers_to_pairs_train_or_are_refused(name):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_end_to_end_from_pixels(name):
-    images = torch.randn(96, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(3, 3, 8, 8, generator=generator)[LABELS]
+    images = images + 0.5 * torch.randn(96, 3, 8, 8, generator=generator)
     backbone = ResidualCNN(8, generator=torch.Generator().manual_seed(0))
     network = build(make(name), backbone.features, backbone=backbone)
     before = [weight.clone() for weight in backbone.parameters()]
-    fit(
-        name,
-        inputs=images,
-        network=network,
-        settings=replace(FAST, least=2, most=2, batch=8, unlabelled_batch=8),
-    )
-    assert any(not torch.equal(a, b) for a, b in zip(before, backbone.parameters(), strict=True))
-    assert encode(network, images).isfinite().all()
+    fit(name, inputs=images, network=network)
+    assert all(not torch.equal(a, b) for a, b in zip(before, backbone.parameters(), strict=True))
+    outputs = encode(network, images)
+    single = torch.cat([encode(network, images, torch.tensor([i])) for i in range(5)])
+    torch.testing.assert_close(single, outputs[:5], rtol=1e-4, atol=1e-5)
+    assert float(bit_entropy(sign(outputs)).mean()) > 0.3
+    assert len(sign(outputs).unique(dim=0)) >= 3
+    again = build(make(name), backbone.features, seed=1, backbone=ResidualCNN(8, generator=torch.Generator()))
+    again.load_state_dict(network.state_dict())
+    assert torch.equal(encode(again, images), outputs)
 
 
 def test_the_closed_form_refuses_wrong_relations(unchecked):
@@ -305,21 +306,44 @@ def test_the_closed_form_refuses_pixels():
             Settings(method=name, side=32)
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")  # eight bits for three classes
-@pytest.mark.parametrize("name", NAMES)
-def test_a_session_reopens_to_the_same_codes(name, tmp_path):
-    points, labels = blobs(120)
-    items = arrays(points.numpy(), labels.numpy(), queries=30, seed=0)
+def play(folder, items, name):
+    """Two rounds of a method."""
     settings = Settings(method=name, bits=8, hidden=16, picks=6, training=FAST)
-    session = ActiveSession(tmp_path, items, settings)
+    session = ActiveSession(folder, items, settings, device=str(DEVICE))
     while session.round < 2:
         session.run_round(label_oracle(items))
-    again = ActiveSession(tmp_path, items)
-    assert np.array_equal(again.codes(), session.codes())
-    assert np.array_equal(sign(again.outputs()).numpy(), session.codes())
-    row = again.history[-1]
+    return session
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def played(request, tmp_path_factory):
+    points, labels = blobs(120)
+    items = arrays(points.numpy(), labels.numpy(), queries=30, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantBits)  # eight bits for three classes
+        return play(tmp_path_factory.mktemp("run"), items, request.param)
+
+
+def test_a_session_reopens_to_the_same_codes(played):
+    again = ActiveSession(played.folder.path, played.items)
+    assert np.array_equal(again.codes(), played.codes())
+    assert np.array_equal(sign(again.outputs()).numpy(), played.codes())
+    row, train_rows = again.history[-1], played.items.splits["train"]
     assert row["bit_entropy"] > 0
-    assert row["constant_bits"] == int((np.ptp(session.codes()[items.splits["train"]], axis=0) == 0).sum())
+    assert row["constant_bits"] == int((np.ptp(played.codes()[train_rows], axis=0) == 0).sum())
+
+
+@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")
+def test_queries_play_no_part_in_training_and_selection(played, tmp_path):
+    items, queries = played.items, played.items.splits["query"]
+    features, labels = items.features.copy(), items.labels.copy()
+    features[queries] = 1e3
+    labels[queries] = (labels[queries] + 1) % 3
+    other = play(tmp_path, replace(items, features=features, labels=labels), played.settings.method)
+    mine, theirs = (session.folder.read_weights(1) for session in (played, other))
+    assert all(torch.equal(mine[weight], theirs[weight]) for weight in mine)
+    assert np.array_equal(*(session.codes()[items.splits["database"]] for session in (played, other)))
+    assert played.history[-1]["mAP@all"] != other.history[-1]["mAP@all"]
 
 
 @pytest.mark.parametrize(
@@ -335,6 +359,11 @@ def test_a_session_reopens_to_the_same_codes(name, tmp_path):
 def test_settings_that_no_method_can_use_are_refused_before_anybody_answers(wrong, message, unchecked):
     with pytest.raises(ValueError, match=message):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_of_every_method_is_worked_by_hand(name):
+    assert [test for test in vars(test_methods) if test.startswith(f"test_{name}")], "see test_methods.py"
 
 
 def test_methods_are_final_and_named_as_they_are_known():

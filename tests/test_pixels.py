@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import DEVICE
 
 from dhaps_core.backbones import FineTuned, efficientnet_lite0
 from dhaps_core.data import digits
@@ -26,7 +27,7 @@ def session(folder, items, method, acquisition):
         method=method, acquisition=acquisition, bits=16, picks=200, side=8, hidden=64,
         training=replace(TrainingSettings.pixels(), least=160, most=160),
     )  # fmt: skip
-    return ActiveSession(folder, items, settings)
+    return ActiveSession(folder, items, settings, device=str(DEVICE))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import DEVICE
 
 from dhaps_core.closure import Contradiction
 from dhaps_core.data import arrays, digits
@@ -33,7 +34,7 @@ def numbers(row):
 
 
 def play(folder, items, settings, rounds, source=None):
-    session = ActiveSession(folder, items, settings)
+    session = ActiveSession(folder, items, settings, device=str(DEVICE))
     while session.round < rounds:
         session.run_round(source or label_oracle(items))
     return session

@@ -19,7 +19,14 @@ def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", **about):
         "source": "made",
         "protocol": "by hand",
         "rounds": [{"mAP@all": 0.0}, last],
-        "table": {"row": row, "stands_for": stands_for, "method": "dpsh", "seconds": 10.0} | about,
+        "table": {
+            "row": row,
+            "variant": "embeddings",
+            "stands_for": stands_for,
+            "method": "dpsh",
+            "seconds": 10.0,
+        }
+        | about,
     }
     (folder / "metrics.json").write_text(json.dumps(content))
 
@@ -93,7 +100,8 @@ def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_p
         "| dpsh random 1% | 10 | - |",
     ]
     text = report(runs, "CIFAR-10", bits=(32, 48))
-    assert text.count("\n## ") + text.startswith("## ") == 4
+    assert text.startswith("Runs of made, embeddings.\n\n## mAP@all")
+    assert text.count("\n## ") == 4
     assert all(table in text for table in (markdown(gather(runs), "CIFAR-10", bits=(32, 48)), *claimed))
 
 
@@ -104,3 +112,26 @@ def test_doubled_and_missing_runs_are_refused(tmp_path):
     write_run(tmp_path / "b", "DPSH", 32, 0, 0.5)
     with pytest.raises(ValueError, match="one run a seed; got two of DPSH, 32 bits, seed 0"):
         gather(read_runs(tmp_path))
+
+
+def test_rows_from_pixels_stand_beside_the_papers_and_not_among_rows_on_embeddings(tmp_path):
+    about = {"variant": "from 32 px", "acquisition": "dhaps", "budget": "1%"}
+    write_run(tmp_path / "a", "DH-APS (1%)", 32, 0, 0.2, **about)
+    runs = read_runs(tmp_path)
+    assert "| DH-APS (1%) | 20.0 (1) | 32.6 |" in report(runs, "CIFAR-10", bits=(32,)).splitlines()
+    assert report(runs, "CIFAR-10").startswith("Runs of made, from 32 px.")
+    write_run(tmp_path / "b", "DH-APS (10%)", 32, 0, 0.4)
+    with pytest.raises(ValueError, match="all from the same images; got made, embeddings; made, from 32 px"):
+        gather(read_runs(tmp_path))
+
+
+def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2(tmp_path):
+    write_run(tmp_path / "a", "DPSH", 12, 0, 0.4)
+    write_run(tmp_path / "b", "DPSH", 1, 0, 0.3)
+    path = tmp_path / "b" / "metrics.json"
+    content = json.loads(path.read_text())
+    del content["rounds"][-1]["P@r2"]
+    path.write_text(json.dumps(content))
+    left, right = figure1(read_runs(tmp_path), ["DPSH"], bits=1).axes
+    assert left.lines[0].get_xdata().tolist() == [12]
+    assert len(right.lines) == 1

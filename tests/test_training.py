@@ -12,7 +12,7 @@ from dhaps_core.methods.base import balanced_mean
 from dhaps_core.methods.dpsh import DPSH, pairwise_likelihood
 from dhaps_core.network import Dropout, HashNetwork, ResidualCNN, encode
 from dhaps_core.pairs import closed_mmd_squared
-from dhaps_core.training import Cancelled, TrainingSettings, code_mmd, similarity_loss, train
+from dhaps_core.training import Cancelled, TrainingSettings, _follow, code_mmd, similarity_loss, train
 
 FAST = TrainingSettings(least=30, most=30, batch=32, unlabelled_batch=32)
 
@@ -213,3 +213,14 @@ def test_nothing_to_learn_from_and_diverging_losses_are_errors():
         run(points * float("nan"), Given(range(4), relation))
     with pytest.raises(ValueError, match="features and bits must be at least 1; got 6 and 0"):
         HashNetwork(6, 0, generator=torch.Generator())
+
+
+def test_a_teacher_is_the_moving_average_of_the_student():
+    teacher, student = (
+        HashNetwork(2, 1, hidden=0, generator=torch.Generator().manual_seed(s)) for s in (0, 1)
+    )
+    expected = 0.75 * teacher.hash.weight.detach() + 0.25 * student.hash.weight.detach()
+    student.shift.fill_(3)
+    _follow(teacher, student, 0.75)
+    torch.testing.assert_close(teacher.hash.weight.detach(), expected)
+    assert teacher.shift.tolist() == [3]  # buffers are taken over

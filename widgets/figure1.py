@@ -22,7 +22,7 @@ def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figu
     """
     figure = Figure(figsize=(9.6, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    cells = gather(runs, "P@r2")
+    cells = gather([run for run in runs if "P@r2" in run.last], "P@r2")  # one bit has P@r1
     present = [row for row in rows if any(run.row == row for run in runs)]
     for i, row in enumerate(present):
         colour = f"C{i % 10}"
