@@ -32,6 +32,11 @@ class Backbone:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def to(self, device: str) -> "Backbone":
+        """The same backbone, its module moved to a device."""
+        self.module.to(device)
+        return self
+
     def weights_hash(self) -> str:
         """Hex sha256 of all parameters and buffers."""
         digest = hashlib.sha256()

@@ -18,6 +18,7 @@ __all__ = [
     "Inputs",
     "ResidualCNN",
     "encode",
+    "find_device",
     "relax",
     "seed_parameters",
 ]
@@ -191,6 +192,24 @@ def seed_parameters(module: nn.Module, *, generator: torch.Generator) -> None:
 def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
     """Relaxed codes u = tanh(z), in [-1, 1]."""
     return outputs.tanh()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name such as ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
+        reason = str(error).splitlines()[0]
+        msg = (
+            f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
+        )
+        raise ValueError(msg) from error
+    return device
 
 
 @torch.no_grad()

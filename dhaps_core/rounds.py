@@ -34,7 +34,7 @@ from dhaps_core.evaluation import evaluate_codes
 from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
 from dhaps_core.model import Model
-from dhaps_core.network import relax
+from dhaps_core.network import find_device, relax
 from dhaps_core.picking import Picker
 from dhaps_core.questions import Question, Source
 from dhaps_core.run_folder import RunFolder
@@ -74,7 +74,7 @@ class ActiveSession:
         device: where networks and selection run.
 
     Raises:
-        ValueError: if the folder belongs to other items or other settings.
+        ValueError: if the folder belongs to other items or other settings, or there is no such device.
 
     Example:
         >>> import tempfile
@@ -91,9 +91,9 @@ class ActiveSession:
     def __init__(
         self, folder: str | Path, items: Items, settings: Settings | None = None, *, device: str = "cpu"
     ) -> None:
+        self.device = find_device(device)
         self.folder = RunFolder(folder)
         self.items, self.settings = self._open(items, settings)
-        self.device = torch.device(device)
         self.store = LabelStore(self.folder.file("labels.sqlite"))
         self.closure = Closure(multi_label=self.items.multi_label)
         self.model = Model(self.items, self.settings, self.device)

@@ -76,6 +76,13 @@ def test_every_item_of_a_pool_of_odd_size_can_be_labelled(tmp_path, items):
     assert session.finished == "the budget is spent"
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "cpu:no"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path, items, device):
+    with pytest.raises(ValueError, match=f"device must be one that torch can use here; got '{device}'"):
+        ActiveSession(tmp_path / "run", items, QUICK, device=device)
+    assert not (tmp_path / "run").exists()
+
+
 def test_picks_carry_terms_and_a_certificate(tmp_path, items):
     session = play(tmp_path, items, QUICK, 1)
     proposal = session.propose()
