@@ -6,7 +6,7 @@ DEMO := runs/quickstart
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
-.PHONY: demo lab test check lint types contracts notebooks browser gpu clean
+.PHONY: demo lab table1 test check lint types contracts gpu clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,6 +22,13 @@ demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 
 lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-ups
 	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
+
+table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_DATA; it goes on where it stopped
+	for name in cifar imagenet scenes; do \
+	  $(BIN)/python -m dhaps_core.sweep notebooks/grids/table1_$$name.yaml --out runs/table1_$$name && \
+	  $(BIN)/papermill notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
+	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || exit 1; \
+	done
 
 test: $(VENV)/.ready  ## all tests, fast ones first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"

@@ -205,9 +205,7 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
         reason = str(error).splitlines()[0]
-        msg = (
-            f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
-        )
+        msg = f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
         raise ValueError(msg) from error
     return device
 

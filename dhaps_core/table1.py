@@ -24,6 +24,7 @@ class Run:
         about: what the notebook wrote about it: method, acquisition, budget, items labelled, seconds.
         source: of the data.
         protocol: how it was split.
+        kind: data and variant in words, and the paper's data set: the same for all runs of a table.
     """
 
     row: str
@@ -35,6 +36,10 @@ class Run:
     about: Mapping[str, Any]
     source: str
     protocol: str
+
+    @property
+    def kind(self) -> str:  # noqa: D102 - see the class
+        return f"{self.source}, {self.variant}, beside {self.stands_for}"
 
 
 @dataclass(frozen=True)
@@ -103,10 +108,9 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
     """Cells by row and bits.
 
     Raises:
-        ValueError: if the runs are not of one data set and variant, or two of them have the same row, bits
-            and seed.
+        ValueError: if the runs are not of one kind, or two of them have the same row, bits and seed.
     """
-    kinds = sorted({f"{run.source}, {run.variant}" for run in runs})
+    kinds = sorted({run.kind for run in runs})
     if len(kinds) > 1:
         rule = "the runs of one table must be of one data set, all on embeddings or all from the same images"
         msg = f"{rule}; got {'; '.join(kinds)}. Give each its own folder."

@@ -15,24 +15,24 @@ def check_claims(cells: Mapping[tuple[str, int], Cell], bits: int) -> list[Claim
     return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
 
 
-def report(runs: Sequence[Run], stands_for: str, *, bits: Sequence[int] = BITS) -> str:
+def report(runs: Sequence[Run], *, bits: Sequence[int] = BITS) -> str:
     """All that follows, one below the other; mAP@all in %.
 
     Args:
-        runs: of one data set and variant.
-        stands_for: the paper's data set in the columns beside.
+        runs: of one kind, at least one.
         bits: code lengths.
     """
     cells = gather(runs)
     parts = {
-        "mAP@all in %: mean ± standard deviation (seeds)": markdown(cells, stands_for, bits=bits),
+        "mAP@all in %: mean ± standard deviation (seeds)": markdown(cells, runs[0].stands_for, bits=bits),
         "The paper's order, in points": order(cells, bits=bits),
         "Selected minus random labels, in points": selection(runs, bits=bits),
         "Seconds per run": seconds(runs, bits=bits),
     }
-    kind = " and ".join(sorted({f"{run.source}, {run.variant}" for run in runs}))
     return (
-        "\n\n".join([f"Runs of {kind}.", *(f"## {title}\n\n{table}" for title, table in parts.items())])
+        "\n\n".join(
+            [f"Runs of {runs[0].kind}.", *(f"## {title}\n\n{table}" for title, table in parts.items())]
+        )
         + "\n"
     )
 

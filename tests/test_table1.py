@@ -99,8 +99,8 @@ def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_p
         "| DH-APS (10%) | 30 | 40 |",
         "| dpsh random 1% | 10 | - |",
     ]
-    text = report(runs, "CIFAR-10", bits=(32, 48))
-    assert text.startswith("Runs of made, embeddings.\n\n## mAP@all")
+    text = report(runs, bits=(32, 48))
+    assert text.startswith("Runs of made, embeddings, beside CIFAR-10.\n\n## mAP@all")
     assert text.count("\n## ") == 4
     assert all(table in text for table in (markdown(gather(runs), "CIFAR-10", bits=(32, 48)), *claimed))
 
@@ -118,10 +118,12 @@ def test_rows_from_pixels_stand_beside_the_papers_and_not_among_rows_on_embeddin
     about = {"variant": "from 32 px", "acquisition": "dhaps", "budget": "1%"}
     write_run(tmp_path / "a", "DH-APS (1%)", 32, 0, 0.2, **about)
     runs = read_runs(tmp_path)
-    assert "| DH-APS (1%) | 20.0 (1) | 32.6 |" in report(runs, "CIFAR-10", bits=(32,)).splitlines()
-    assert report(runs, "CIFAR-10").startswith("Runs of made, from 32 px.")
+    assert "| DH-APS (1%) | 20.0 (1) | 32.6 |" in report(runs, bits=(32,)).splitlines()
+    assert report(runs).startswith("Runs of made, from 32 px, beside CIFAR-10.")
     write_run(tmp_path / "b", "DH-APS (10%)", 32, 0, 0.4)
-    with pytest.raises(ValueError, match="all from the same images; got made, embeddings; made, from 32 px"):
+    with pytest.raises(
+        ValueError, match=r"all from the same images; got made, embeddings, beside .*; made, from 32"
+    ):
         gather(read_runs(tmp_path))
 
 
