@@ -126,7 +126,8 @@ def train(
     rate = settings.rate(len(supervised))
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    use_prior = needs_prior or method.prior
+    anchor = settings.anchor if method.labels == "none" else 0.0
+    prior = settings.similarity if needs_prior or method.prior else anchor
     order = _endless_epochs(supervised, settings.batch, generator)
     unlabelled = pool[~torch.isin(pool, supervised)]
     free_size = settings.unlabelled_batch if len(unlabelled) else 0
@@ -155,11 +156,8 @@ def train(
         )
         terms = {} if needs_prior else method.loss(batch)
         free = rows[len(labelled) :]
-        terms |= _shared_terms(
-            batch,
-            references[free].to(device) if use_prior and references is not None else None,
-            settings,
-        )
+        known = references[free].to(device) if prior and references is not None else None
+        terms |= _shared_terms(batch, known, prior, settings)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(loss.isfinite()):
             msg = f"the loss must be finite; got {loss.item()} at step {step}. Lower the learning rate."
@@ -263,15 +261,17 @@ def code_mmd(u: Float[Tensor, "n b"], labelled: Float[Tensor, "l b"]) -> Float[T
     return within.square() - 2 * across.square() + chosen.square()
 
 
-def _shared_terms(batch: Batch, references: Tensor | None, settings: TrainingSettings) -> dict[str, Tensor]:
+def _shared_terms(
+    batch: Batch, references: Tensor | None, prior: float, settings: TrainingSettings
+) -> dict[str, Tensor]:
     """Terms of no method: similarity to the references on unlabelled rows, and MMD_S."""
     terms = {}
     labelled = len(batch.similarity)
     u = relax(batch.outputs)
-    if settings.similarity and references is not None and len(references):
+    if references is not None and len(references):
         known = _balanced_count(batch.similarity)
         weight = 1 + settings.prior_items**2 / known if known else 1
-        terms["similarity"] = settings.similarity * weight * similarity_loss(u[labelled:], references)
+        terms["similarity"] = prior * weight * similarity_loss(u[labelled:], references)
     if settings.mmd and labelled and len(u) > labelled:
         terms["mmd"] = settings.mmd * code_mmd(u[labelled:], u[:labelled])
     return terms

@@ -121,7 +121,8 @@ class Objective(Method):
 
     Attributes:
         prior: whether the loop adds its similarity term on rows without labels. In a round without any answer
-            a method that reads labels is trained by that term alone.
+            a method that reads labels is trained by that term alone. One that reads none gets it from images
+            only (``anchor`` of the settings).
     """
 
     prior: ClassVar[bool]
