@@ -121,6 +121,11 @@ class HashNetwork(nn.Module):
         rotated: Tensor = outputs @ self.rotation + self.shift
         return rotated
 
+    def reset_binarisation(self) -> None:
+        """Back to the identity, as before any training."""
+        self.rotation.copy_(torch.eye(self.bits))
+        self.shift.zero_()
+
     def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
         """Activations below the hash layer, for heads that sit beside it."""
         activations: Tensor = self.hidden(self.backbone(x))

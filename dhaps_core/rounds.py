@@ -216,19 +216,19 @@ class ActiveSession:
         For labels that are there already, before or between the rounds.
 
         Args:
-            keys: of items of this run.
+            keys: of items that the run trains on: queries teach nothing, and must not.
             source: an oracle or a CSV file.
             who: the source.
 
         Raises:
-            KeyError: if a key is not one of the run's items.
+            KeyError: if a key is not one of a training item.
             dhaps_core.closure.Contradiction: as :meth:`answer_all`.
             dhaps_core.questions.NoAnswer: as :meth:`answer_all`.
         """
-        known = set(self.items.keys)
+        known = {self.items.keys[i] for i in self.items.splits["train"]}
         if strange := [key for key in keys if key not in known]:
-            rule = "keys must be those of the run's items"
-            msg = f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Check the file."
+            rule = "keys must be those of training items, never of queries"
+            msg = f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out."
             raise KeyError(msg)
         classed = {answer.keys[0] for answer in self.store.answers() if answer.kind == "class"}
         questions = [Question(f"item.{key}", "class", (key,), -1) for key in keys if key not in classed]
@@ -269,8 +269,8 @@ class ActiveSession:
             "encode": encoded - trained,
             "evaluate": time.perf_counter() - encoded,
         }
-        if number:
-            row["seconds"]["select"] = (self.folder.read_json("picks.json", number) or {})["seconds"]
+        if (picks := self.folder.read_json("picks.json", number)) is not None:
+            row["seconds"]["select"] = picks["seconds"]
         self.folder.write_weights(network.state_dict(), number)
         self.folder.write_array("codes.npy", pack(sign(outputs)).numpy(), number)
         self.folder.write_json("metrics.json", row, number)

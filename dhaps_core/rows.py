@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from dhaps_core.items import Items
 from dhaps_core.network import PIXEL_MEAN, PIXEL_STD
@@ -116,11 +117,13 @@ def pixel_references(
 
     Args:
         pixels: 8-bit RGB images.
-        train: positions that mean and directions are taken from.
+        train: positions that mean and directions are taken from; all if there are none.
         dims: most directions kept.
         grid: cells along each side.
     """
-    cells = torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, grid).flatten(1)
+    parts = [adaptive_avg_pool2d(part.float() / 255, grid).flatten(1) for part in pixels.split(1024)]
+    cells = torch.cat(parts)
+    train = train if len(train) else torch.arange(len(cells))
     centred = cells - cells[train].mean(0)
     covariance = centred[train].T @ centred[train] / len(train)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]

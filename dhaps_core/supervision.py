@@ -55,6 +55,7 @@ class Snapshot:
         supervised: [s] ascending positions of the items that take part in a known relation or have a class.
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
             `multi_label`, [n c] whether the item has the class.
+        classed: [n] whether the class or classes of each item are known.
         unsure_pairs: [u 2] positions of the pairs answered "unsure": no supervision, not to be asked again.
         component_sizes: [n] items known to be the same as each item, itself included.
         absent: keys that were answered but are not among the items. They still connect items that are.
@@ -107,10 +108,10 @@ class Snapshot:
             self._from_overlaps(facts)
         sizes = np.bincount(self._group, minlength=self._groups)
         self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
-        related = self._known | (self.component_sizes > 1) | self._linked[self._group]
+        related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
         self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
-        for array in (self.labelled, self.supervised, self.unsure_pairs, self.classes, self.component_sizes):
-            array.setflags(write=False)
+        for name in ("labelled", "classes", "classed", "supervised", "unsure_pairs", "component_sizes"):
+            getattr(self, name).setflags(write=False)
 
     def relations(
         self, a: Integer[np.ndarray, "*#p"], b: Integer[np.ndarray, "*#p"]
@@ -134,12 +135,12 @@ class Snapshot:
         equal: Bool[np.ndarray, "*p"] = x == y
         differ: Bool[np.ndarray, "*p"]
         if self.multi_label:
-            differ = self._known[a] & self._known[b]
+            differ = self.classed[a] & self.classed[b]
             for byte in self._bytes:
                 equal |= (byte[a] & byte[b]) != 0
             differ &= ~equal
         else:
-            differ = (self.classes[a] != self.classes[b]) & self._known[a] & self._known[b]
+            differ = (self.classes[a] != self.classes[b]) & self.classed[a] & self.classed[b]
         result: Int8[np.ndarray, "*p"] = equal.view(np.int8) - differ.view(np.int8)
         if len(self._links):
             at = np.nonzero(self._linked[x] & self._linked[y])
@@ -175,9 +176,9 @@ class Snapshot:
     def _by_classes(self, sizes: Int64[np.ndarray, " g"]) -> tuple[int, int]:
         """Pairs known to be similar and dissimilar, but for the links."""
         if not self.multi_label:
-            classed = np.bincount(self.classes[self._known])
+            classed = np.bincount(self.classes[self.classed])
             return int((sizes * (sizes - 1) // 2).sum()), int(classed.sum() ** 2 - (classed**2).sum()) // 2
-        patterns, counts = np.unique(self._bytes[:, self._known], axis=1, return_counts=True)
+        patterns, counts = np.unique(self._bytes[:, self.classed], axis=1, return_counts=True)
         items = int(counts.sum())
         ordered = 0
         for start in range(0, len(counts), _BLOCK):
@@ -210,7 +211,7 @@ class Snapshot:
             len(self.class_names)
         )
         self.classes: Int64[np.ndarray, " n"] | Bool[np.ndarray, "n c"] = class_of[self._group]
-        self._known: Bool[np.ndarray, " n"] = self.classes >= 0
+        self.classed: Bool[np.ndarray, " n"] = self.classes >= 0
         apart = [(x, y) for x, enemies in enumerate(facts.enemies) for y in enemies if x < y]
         ends = of_node[np.array(apart, dtype=np.int64).reshape(-1, 2)]
         told = np.logical_and.reduce(class_of[ends] >= 0, axis=1)
@@ -225,13 +226,13 @@ class Snapshot:
         for key, classes in facts.classes.items():
             multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
         self.classes = multi_hot
-        self._known = np.zeros(n, dtype=bool)
-        self._known[self.labelled] = True
+        self.classed = np.zeros(n, dtype=bool)
+        self.classed[self.labelled] = True
         self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
         said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
         ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)
         values = np.array([1 if same else -1 for _, same in said], dtype=np.int8)
-        told = np.logical_and.reduce(self._known[ends], axis=1)
+        told = np.logical_and.reduce(self.classed[ends], axis=1)
         self._link(ends[~told], values[~told])
 
     def _link(self, ends: Int64[np.ndarray, "k 2"], values: Int8[np.ndarray, " k"]) -> None:

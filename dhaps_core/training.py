@@ -48,6 +48,10 @@ class Supervision(Protocol):
         """Class of each item, -1 where unknown; or which classes each item has."""
 
     @property
+    def classed(self) -> np.ndarray:
+        """Whether the class or classes of each item are known; it may be known to have none."""
+
+    @property
     def class_names(self) -> Sequence[str | int]:
         """Classes answered so far."""
 
@@ -82,7 +86,7 @@ def train(
         method: the loss, or the closed form.
         inputs: rows that the network reads, by item position; augmented, if they are.
         supervision: frozen snapshot of the answers.
-        pool: positions that unlabelled items are drawn from; never the queries.
+        pool: positions of the training items, never the queries; what is known of others plays no part.
         references: features of every item whose cosines the similarity term follows; None switches it off.
         settings: see :class:`TrainingSettings`.
         generator: CPU generator; the only source of randomness.
@@ -98,6 +102,7 @@ def train(
     device = next(network.parameters()).device
     plain = inputs if plain is None else plain
     supervised = torch.tensor(supervision.supervised, dtype=torch.long)
+    supervised = supervised[torch.isin(supervised, pool)]  # answers about queries teach nothing
     if method.labels == "none":
         supervised = supervised[:0]
     if isinstance(method, ClosedForm):
@@ -107,7 +112,7 @@ def train(
     if needs_prior and (references is None or settings.similarity == 0):
         msg = "training needs answers or reference features; got neither. Answer a pair or give references."
         raise ValueError(msg)
-    if method.labels == "classes" and len(supervised) and not supervision.class_names:
+    if method.labels == "classes" and len(supervised) and not supervision.classed[supervised.numpy()].any():
         msg = f"{method.name} needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
         raise ValueError(msg)
     head: nn.Module | None = None
@@ -118,21 +123,22 @@ def train(
     if isinstance(method, WithLayers):
         sample = pool[torch.randperm(len(pool), generator=generator)[:2048]]
         method.initialise(network, _first_features(network, plain, sample, device))
+    network.reset_binarisation()
+    network.train()
     teacher = copy.deepcopy(network) if isinstance(method, WithTeacher) else None
     for module in (network, head, teacher):
         _give_generator(module, generator)
-    steps = settings.steps(len(supervised))
+    alone = method.labels == "none"
+    steps = settings.steps_without_labels(len(pool)) if alone else settings.steps(len(supervised))
     parameters = [p for module in (network, head) if module is not None for p in module.parameters()]
     rate = settings.rate(len(supervised))
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    anchor = settings.anchor if method.labels == "none" else 0.0
-    prior = settings.similarity if needs_prior or method.prior else anchor
+    prior = settings.similarity if needs_prior or method.prior else settings.anchor if alone else 0.0
     order = _endless_epochs(supervised, settings.batch, generator)
     unlabelled = pool[~torch.isin(pool, supervised)]
     free_size = settings.unlabelled_batch if len(unlabelled) else 0
     tail: list[dict[str, float]] = []
-    network.train()
     for step in range(steps):
         labelled = next(order)
         rows = torch.cat(
@@ -148,6 +154,7 @@ def train(
             similarity=torch.from_numpy(supervision.similarity_matrix(labelled.numpy())).to(device),
             generator=generator,
             classes=_class_matrix(supervision, labelled).to(device),
+            classed=torch.from_numpy(supervision.classed[labelled.numpy()]).to(device),
             hidden=hidden,
             head=head,
             teacher=second,
@@ -156,8 +163,8 @@ def train(
         )
         terms = {} if needs_prior else method.loss(batch)
         free = rows[len(labelled) :]
-        known = references[free].to(device) if prior and references is not None else None
-        terms |= _shared_terms(batch, known, prior, settings)
+        cosines_of = references[free].to(device) if prior and references is not None else None
+        terms |= _shared_terms(batch, cosines_of, prior, settings)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(loss.isfinite()):
             msg = f"the loss must be finite; got {loss.item()} at step {step}. Lower the learning rate."
@@ -220,9 +227,10 @@ def _first_features(network: HashNetwork, inputs: Inputs, sample: Tensor, device
 def _class_matrix(supervision: Supervision, positions: Tensor) -> Tensor:
     """Classes of some items, bool [l c]; a row without any where the class is not known."""
     classes = torch.from_numpy(np.ascontiguousarray(supervision.classes[positions.numpy()]))
-    if classes.ndim == 2:
-        return classes
-    return classes[:, None] == torch.arange(len(supervision.class_names))
+    if classes.ndim == 1:
+        return classes[:, None] == torch.arange(len(supervision.class_names))
+    # Where all items so far have none of the classes, one class stands for those to come.
+    return classes if classes.shape[1] else torch.zeros(len(classes), 1, dtype=torch.bool)
 
 
 def _give_generator(module: nn.Module | None, generator: torch.Generator) -> None:

@@ -1,7 +1,7 @@
 """How long and how fast to train: settings that are no part of any method."""
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 __all__ = ["TrainingSettings"]
 
@@ -16,6 +16,7 @@ class TrainingSettings:
         most: most steps.
         batch: supervised items of a step.
         unlabelled_batch: items of a step for the terms that need no label.
+        passes: passes over the pool of a method without labels, within ``least`` and ``most`` steps too.
         learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
             raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
         highest_rate: bound of that.
@@ -28,6 +29,9 @@ class TrainingSettings:
             few answers do not undo the unsupervised start. Of similar and dissimilar pairs, p counts twice
             the scarcer kind, because their means weigh alike.
         mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items.
+
+    Raises:
+        ValueError: on numbers that no training can use.
     """
 
     epochs: int = 50
@@ -35,6 +39,7 @@ class TrainingSettings:
     most: int = 3000
     batch: int = 256
     unlabelled_batch: int = 256
+    passes: int = 5
     learning_rate: float = 1e-3
     highest_rate: float = 6e-3
     decay: float = 1e-2
@@ -42,6 +47,30 @@ class TrainingSettings:
     anchor: float = 0.0
     prior_items: int = 40
     mmd: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("least", "batch", "unlabelled_batch"):
+            if getattr(self, name) < 1:
+                msg = f"{name} must be at least 1; got {getattr(self, name)}. Set it to 1 or more."
+                raise ValueError(msg)
+        for name in (
+            "epochs",
+            "passes",
+            "learning_rate",
+            "decay",
+            "similarity",
+            "anchor",
+            "prior_items",
+            "mmd",
+        ):
+            if not 0 <= getattr(self, name) < inf:
+                msg = f"{name} must be a number from 0; got {getattr(self, name)}. Set it to 0 or more."
+                raise ValueError(msg)
+        for low, high in (("least", "most"), ("learning_rate", "highest_rate")):
+            if getattr(self, low) > getattr(self, high):
+                got = f"{getattr(self, low)} and {getattr(self, high)}"
+                msg = f"{low} must be at most {high}; got {got}. Raise {high} or lower {low}."
+                raise ValueError(msg)
 
     @classmethod
     def pixels(cls) -> "TrainingSettings":
@@ -70,6 +99,10 @@ class TrainingSettings:
     def steps(self, supervised: int) -> int:
         """Number of steps for that many supervised items."""
         return min(self.most, self._wanted(supervised))
+
+    def steps_without_labels(self, pool: int) -> int:
+        """Number of steps of a method without labels for that many items."""
+        return min(self.most, max(self.least, ceil(self.passes * pool / self.unlabelled_batch)))
 
     def rate(self, supervised: int) -> float:
         """Peak learning rate for that many supervised items."""

@@ -21,6 +21,8 @@ from dhaps_core.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.methods.ssdh import SSDH, contrastive, draw
 from dhaps_core.methods.ssh import SSH, pair_sum, pair_weights
 from dhaps_core.network import HashNetwork
+from dhaps_core.supervision import Snapshot
+from dhaps_core.training import TrainingSettings, train
 from dhaps_core.training_set import training_set
 
 HALF = math.atanh(0.5)  # relaxes to 1/2
@@ -114,6 +116,35 @@ def test_graphbit_never_adds_a_loop_or_a_reversed_edge():
     assert head.edges.any()
     assert not head.edges.diagonal().any()
     assert not (head.edges & head.edges.T).any()
+
+
+def test_graphbit_trains_with_a_graph(monkeypatch):
+    points = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    found = []
+    monkeypatch.setattr(GraphBit, "binarise", lambda self, network, head, known: found.append(head))
+    network = HashNetwork(6, 8, hidden=nn.Sequential(), generator=torch.Generator().manual_seed(0))
+    losses = train(
+        network, GraphBit(), points, Snapshot([str(i) for i in range(300)], []), pool=torch.arange(300),
+        references=None, settings=TrainingSettings(), generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert found[0].edges.sum() > 5
+    assert found[0].policy.abs().max() > 0
+    assert losses["agreement"] > 0
+
+
+def test_graphbit_learns_which_edges_to_draw():
+    generator = torch.Generator().manual_seed(0)
+    alone = 0.1 * torch.randn(50, 2, generator=generator)
+    head = Instructions(2, 2)
+    nn.init.zeros_(head.tell.bias)
+    # Bit 0 tells bit 1 what it thinks, but surer; bit 1 tells bit 0 the opposite of what it thinks.
+    head.tell.weight.data = torch.tensor([[0.0, 0], [0, 30], [-1, 0], [0, 0]])
+    for _ in range(60):
+        GraphBit(policy_rate=1.0)._search(head, alone, alone, generator)
+        head.edges.zero_()
+    assert head.policy.argmax() == 1  # [0, 1]
+    assert head.policy[0, 1] > 1
+    assert head.policy[1, 0] == head.policy.min()
 
 
 def test_itq_finds_the_corners():
@@ -252,6 +283,18 @@ def test_ssdh_with_one_class_or_a_batch_of_unknown_classes():
     assert loss(SSDH(), given([[True], [True]]))["pseudo"] == 0
     # Answers to pairs may fill a batch although classes are known of other items.
     assert loss(SSDH(), given([[False, False], [False, False]]))["classes"] == 0
+
+
+def test_ssdh_learns_that_an_item_has_none_of_the_classes():
+    head = nn.Linear(1, 2).double()
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    classes, known = torch.tensor([[False, False], [True, False]]), torch.tensor([True, True])
+    hidden = torch.ones(2, 1, dtype=torch.float64)
+    given = batch([[HALF], [HALF]], [[1, -1], [-1, 1]], classes=classes, hidden=hidden, head=head)
+    assert loss(SSDH(), given)["classes"] == pytest.approx(2 * log(2))  # the first row is left out
+    SSDH().loss(replace(given, classed=known))["classes"].backward()
+    assert head.bias.grad.tolist() == pytest.approx([0, 0.5])  # once up and once down; twice down
 
 
 def test_ssdh_draws_unlabelled_rows_to_their_likely_class_and_from_their_unlikely_one():

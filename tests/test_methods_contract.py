@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import test_methods
 import torch
 from conftest import DEVICE
 
+from dhaps_core.answers import NO_CLASS, Answer
 from dhaps_core.bit_entropy import ConstantBits, bit_entropy
 from dhaps_core.codes import sign
 from dhaps_core.data import arrays, digits
@@ -18,6 +20,7 @@ from dhaps_core.network import HashNetwork, ResidualCNN, encode, seed_parameters
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
 from dhaps_core.settings import METHODS, Settings
+from dhaps_core.supervision import Snapshot
 from dhaps_core.training import TrainingSettings, train
 
 FAST = TrainingSettings(least=40, most=40, batch=32, unlabelled_batch=32)
@@ -34,6 +37,8 @@ class Given:
         several = self.classes.ndim == 2
         self.supervised = np.flatnonzero(self.classes.any(1) if several else self.classes >= 0)
         self.class_names = () if pairs_only else tuple(range(3))
+        self.classed = np.zeros(len(self.classes), dtype=bool)
+        self.classed[self.supervised] = not pairs_only
         sets = self.classes if several else self.classes[:, None] == np.arange(3)
         known = sets.any(1)
         self.relation = np.where(sets.astype(int) @ sets.T.astype(int) > 0, 1, -1)
@@ -206,6 +211,20 @@ def test_several_classes_an_item(name):
     assert encode(fit(name, sets, settings=replace(FAST, least=3, most=3))[0], POINTS).isfinite().all()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if METHODS[name].labels == "classes"])
+def test_only_items_without_any_class_train(name):
+    keys = [f"{i:02}" for i in range(96)]
+    give = partial(Answer.given, "class", value=NO_CLASS, who="anna", seconds=1.0)
+    answers = [give(shown=(key,), id=i) for i, key in enumerate(keys[:4])]
+    snapshot = Snapshot(keys, answers, multi_label=True)
+    network, method = build(make(name)), make(name)
+    train(
+        network, method, POINTS, snapshot, pool=torch.arange(96), references=POINTS, settings=FAST,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert encode(network, POINTS).isfinite().all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_of_one_trains(name):
     tiny = replace(FAST, batch=1, unlabelled_batch=1, least=3, most=3)
@@ -363,7 +382,8 @@ def test_settings_that_no_method_can_use_are_refused_before_anybody_answers(wron
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loss_of_every_method_is_worked_by_hand(name):
-    assert [test for test in vars(test_methods) if test.startswith(f"test_{name}")], "see test_methods.py"
+    mine = [test for test in vars(test_methods) if test.startswith(f"test_{name}")]
+    assert mine, f"tests/test_methods.py must have a test_{name} with a loss value that is worked by hand"
 
 
 def test_methods_are_final_and_named_as_they_are_known():

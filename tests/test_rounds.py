@@ -63,8 +63,18 @@ def test_labels_that_are_there_already_train_beside_the_chosen_ones(tmp_path, it
     assert session.answer_items(there, label_oracle(items)) == 0
     row = session.run_round(label_oracle(items))
     assert 31 < row["items_labelled"] <= 31 + 8
-    with pytest.raises(KeyError, match="must be those of the run's items; got 'nobody' and 0 more"):
-        session.answer_items(["nobody"], label_oracle(items))
+    query = items.keys[items.splits["query"][0]]
+    for strange in (query, "nobody"):
+        with pytest.raises(KeyError, match=f"training items, never of queries; got '{strange}' and 0 more"):
+            session.answer_items([strange], label_oracle(items))
+
+
+def test_labels_that_are_there_train_without_any_pair_chosen(tmp_path, items):
+    session = play(tmp_path, items, QUICK, 1)
+    session.answer_items([items.keys[i] for i in items.splits["train"][:20]], label_oracle(items))
+    row = session.train(partial=True)
+    assert row["items_labelled"] == 20
+    assert "select" not in row["seconds"]
 
 
 def test_every_item_of_a_pool_of_odd_size_can_be_labelled(tmp_path, items):

@@ -6,10 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import DEVICE
 from torch import nn
 
+from dhaps_core import training
 from dhaps_core.methods.base import balanced_mean
 from dhaps_core.methods.dpsh import DPSH, pairwise_likelihood
+from dhaps_core.methods.graphbit import GraphBit
+from dhaps_core.methods.pts3h import PTS3H
+from dhaps_core.methods.sdsh import SDSH
 from dhaps_core.network import Dropout, HashNetwork, ResidualCNN, encode
 from dhaps_core.pairs import closed_mmd_squared
 from dhaps_core.training import Cancelled, TrainingSettings, _follow, code_mmd, similarity_loss, train
@@ -25,6 +30,7 @@ class Given:
         self.relation = np.asarray(relation, dtype=np.int8)
         self.classes = np.full(len(self.relation), -1)
         self.class_names = ()
+        self.classed = self.classes >= 0
 
     def similarity_matrix(self, positions):
         return self.relation[np.ix_(positions, positions)]
@@ -44,7 +50,9 @@ def two_blobs(n=40):
 def run(
     points, supervision, *, seed=0, network=None, method=None, settings=FAST, references="points", **more
 ):
-    network = network or HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(seed))
+    network = network or HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(seed)).to(
+        DEVICE
+    )
     losses = train(
         network,
         method or DPSH(),
@@ -224,3 +232,93 @@ def test_a_teacher_is_the_moving_average_of_the_student():
     _follow(teacher, student, 0.75)
     torch.testing.assert_close(teacher.hash.weight.detach(), expected)
     assert teacher.shift.tolist() == [3]  # buffers are taken over
+
+
+def batches_of(monkeypatch, method):
+    """The batches that a method's loss gets, collected while it trains."""
+    seen, loss = [], type(method).loss
+    monkeypatch.setattr(type(method), "loss", lambda self, batch: (seen.append(batch), loss(self, batch))[1])
+    return seen
+
+
+def test_the_teacher_follows_the_student_and_sees_another_view(monkeypatch):
+    points, _, relation = two_blobs()
+    seen = batches_of(monkeypatch, method := PTS3H())
+    network = HashNetwork(6, 8, hidden=16, dropout=0.3, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    network.eval()  # as a training leaves it
+    teachers = []
+    monkeypatch.setattr(training, "_follow", lambda *given: (_follow(*given), teachers.append(given[0]))[0])
+    run(points, Given(np.arange(20), relation), method=method, network=network)
+    first = seen[0]
+    assert not torch.equal(first.outputs, first.teacher)  # equal weights, other dropout
+    mine, theirs = network.hash.weight, teachers[-1].hash.weight
+    start = HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(0)).to(DEVICE).hash.weight
+    assert not torch.equal(theirs, mine)
+    assert (theirs - start).abs().max() > 0
+    assert len(teachers) == len(seen) == FAST.least
+
+
+def test_unlabelled_rows_are_rows_that_nobody_answered_about(monkeypatch):
+    points, _, relation = two_blobs()
+    seen = batches_of(monkeypatch, method := DPSH())
+    marked = points.clone()
+    marked[:20, 0] = 100.0  # labelled
+    network = HashNetwork(6, 8, hidden=0, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    with torch.no_grad():
+        network.hash.weight[0] = torch.tensor([1e3, 0, 0, 0, 0, 0])
+    settings = replace(FAST, least=1, most=1)
+    run(marked, Given(np.arange(20), relation), method=method, network=network, settings=settings)
+    far = seen[0].outputs[:, 0] > 1e4
+    assert far[:20].all()
+    assert not far[20:].any()
+
+
+def test_answers_about_queries_teach_nothing():
+    points, _, relation = two_blobs()
+    pool = torch.arange(30)
+    networks = []
+    for supervised in (np.arange(20), np.concatenate([np.arange(20), np.arange(30, 40)])):
+        network = HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+        train(
+            network, DPSH(), points, Given(supervised, relation), pool=pool, references=points,
+            settings=FAST, generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        networks.append(network)
+    assert torch.equal(networks[0].hash.weight, networks[1].hash.weight)
+
+
+@pytest.mark.parametrize("method", [SDSH(rotations=20), GraphBit(), PTS3H()], ids=lambda method: method.name)
+def test_training_begins_anew_whatever_was_found_before(method):
+    points, _, relation = two_blobs()
+    codes = []
+    for used in (False, True):
+        hidden = 16 if not isinstance(method, GraphBit) else nn.Sequential()
+        network = HashNetwork(6, 8, hidden=hidden, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+        if used:
+            network.rotation.copy_(torch.eye(8).flip(0))
+            network.shift.fill_(2)
+            network.eval()
+        run(points, Given(np.arange(20), relation), method=method, network=network)
+        codes.append(encode(network, points))
+    assert torch.equal(*codes)
+
+
+def test_methods_without_labels_pass_over_the_pool():
+    settings = TrainingSettings(passes=3, least=10, most=100, unlabelled_batch=64)
+    assert [settings.steps_without_labels(pool) for pool in (64, 640, 64_000)] == [10, 30, 100]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"batch": 0}, "batch must be at least 1; got 0. Set"),
+        ({"unlabelled_batch": 0}, "unlabelled_batch must be at least 1; got 0"),
+        ({"least": 0}, "least must be at least 1; got 0"),
+        ({"least": 9, "most": 5}, "least must be at most most; got 9 and 5. Raise most or lower least"),
+        ({"similarity": -1.0}, "similarity must be a number from 0; got -1.0"),
+        ({"decay": math.nan}, "decay must be a number from 0; got nan"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSettings(**wrong)

@@ -29,6 +29,7 @@ __all__ = [
     "WithTeacher",
     "balanced_mean",
     "check_relations",
+    "quantisation",
 ]
 
 Labels = Literal["none", "pairs", "classes"]
@@ -42,7 +43,8 @@ class Batch:
         outputs: the network's real-valued outputs z.
         similarity: of the supervised rows: +1 similar, -1 dissimilar, 0 unknown; its size is l.
         generator: CPU generator for losses that sample.
-        classes: classes of the supervised rows; a row without any is one whose class is not known.
+        classes: classes of the supervised rows.
+        classed: which of them have known classes (none at all, possibly); by default those with a class.
         hidden: activations below the hash layer, for methods with a head.
         head: the method's head, or None.
         teacher: outputs of the teacher on a second view of the same rows, or None.
@@ -57,6 +59,7 @@ class Batch:
     similarity: Int8[Tensor, "l l"]
     generator: torch.Generator
     classes: Bool[Tensor, "l c"] | None = None
+    classed: Bool[Tensor, " l"] | None = None
     hidden: Float[Tensor, "n h"] | None = None
     head: nn.Module | None = None
     teacher: Float[Tensor, "n b"] | None = None
@@ -218,3 +221,8 @@ def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"])
     # A masked sum is several times as fast as gathering the values.
     means = [(values * kind).sum() / kind.sum() for kind in kinds if kind.any()]
     return torch.stack(means).mean() if means else values.sum() * 0
+
+
+def quantisation(u: Float[Tensor, "n b"]) -> Float[Tensor, ""]:
+    """Mean of (|u| - 1)^2 = (u - sign(u))^2 over items and bits; 0 without items."""
+    return (u.abs() - 1).square().mean() if len(u) else u.sum()

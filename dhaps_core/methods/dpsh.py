@@ -7,7 +7,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.methods.base import Batch, Labels, Objective, balanced_mean
+from dhaps_core.methods.base import Batch, Labels, Objective, balanced_mean, quantisation
 from dhaps_core.network import relax
 
 __all__ = ["DPSH", "pairwise_likelihood"]
@@ -30,10 +30,11 @@ def pairwise_likelihood(theta: Float[Tensor, "l l"], similarity: Int8[Tensor, "l
 class DPSH(Objective):
     """J = mean over pairs of log(1 + exp(theta)) - y theta, plus eta times the quantisation penalty.
 
-    theta = <u_i, u_j> / 2 on the relaxed codes u = tanh(z). Means replace the paper's sums: similar and
-    dissimilar pairs are averaged separately, and the penalty |sign(u) - u|^2 is a mean over items and bits,
-    so eta is about 1 % of the paper's 10. The loop adds its similarity term on unlabelled rows (ours): it is
-    the start without labels, and fades as known pairs come in.
+    theta = <u_i, u_j> / 2. Two readings: u = tanh(z), where the paper's u is linear and unbounded, and means
+    replace its sums. Similar and dissimilar pairs are averaged separately, and the penalty |sign(u) - u|^2 is
+    a mean over items and bits, so eta is about 1 % of the paper's 10. The loop adds its similarity term on
+    unlabelled rows (ours): it is the start without labels; with many known pairs it weighs about as much as
+    the likelihood, until no unlabelled item is left.
 
     Args:
         eta: weight of the quantisation penalty, at least 0.
@@ -53,5 +54,5 @@ class DPSH(Objective):
         likelihood = pairwise_likelihood(u @ u.T / 2, batch.similarity)
         return {
             "likelihood": balanced_mean(likelihood, batch.similarity),
-            "quantisation": self.eta * (u.abs() - 1).square().mean() if len(u) else u.sum(),
+            "quantisation": self.eta * quantisation(u),
         }

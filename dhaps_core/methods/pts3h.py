@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from dhaps_core.methods.base import Batch, Labels, Objective, WithTeacher, balanced_mean
+from dhaps_core.methods.base import Batch, Labels, Objective, WithTeacher, balanced_mean, quantisation
 from dhaps_core.methods.dpsh import pairwise_likelihood
 from dhaps_core.network import relax
 
@@ -48,8 +48,9 @@ class PTS3H(Objective, WithTeacher):
 
     No code is public. The teacher's weights are a moving average of the student's, and the student gives the
     codes; which of the two the authors evaluate was not found, nor their thresholds. Weights and thresholds
-    were chosen on held-out training items of CIFAR-10; ramp and momentum follow mean teacher. The loop's
-    similarity term is added on unlabelled rows (ours): with 490 labels the teacher alone knows too little.
+    were chosen on held-out training items of CIFAR-10. Ramp and moving average are those of mean teacher, but
+    for its smaller momentum in the beginning. The loop's similarity term is added on unlabelled rows (ours):
+    with 490 labels the teacher alone knows too little.
 
     Args:
         consistency: weight of L_1.
@@ -96,5 +97,5 @@ class PTS3H(Objective, WithTeacher):
             "likelihood": balanced_mean(supervised, batch.similarity),
             "consistency": weight * self.consistency * (2 * theta / bits - target).square().mean(),
             "quantised": weight * self.quantised * balanced_mean(pairwise_likelihood(theta, told), told),
-            "quantisation": self.eta * (u.abs() - 1).square().mean(),
+            "quantisation": self.eta * quantisation(u),
         }

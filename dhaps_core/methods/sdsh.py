@@ -61,7 +61,7 @@ class SDSH(Objective, WithBinariser):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Spring loss of the drawn triplets of the supervised rows."""
-        z = normalize(batch.supervised, dim=1)
+        z = normalize(batch.supervised, dim=1, eps=1e-6)  # at 0 the gradient is 1 / eps
         distances = 2 - 2 * z @ z.T
         negative = batch.similarity < 0
         pairs = ((batch.similarity > 0).fill_diagonal_(False) & negative.any(1)[:, None]).nonzero()

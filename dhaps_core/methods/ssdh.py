@@ -61,9 +61,9 @@ class SSDH(Objective, WithHead):
       123 for 12 bits), taken as shares of the batch.
     - L_pseudo: contrastive, unlabelled anchors; p has the anchor's likeliest class, n its least likely one.
 
-    Weights, margins and ranks are those of the authors' code, with two readings: the anchor is not its own
-    neighbour (there it is), and the margin of 2.5 for 12 bits, 3 for more, is kept below 0.72 of the cube's
-    diameter.
+    Weights, margins and ranks are those of the authors' code, with three readings: the anchor is not its own
+    neighbour (there it is); the margin, there 2.5 for 12 bits and 3 for more, is 3 but at most 0.72 of the
+    cube's diameter, which is 2.49 for 12 bits; and a batch has other numbers of labelled and unlabelled rows.
 
     Args:
         weight: lambda of the two unsupervised terms, 0.1 in the paper.
@@ -97,18 +97,18 @@ class SSDH(Objective, WithHead):
         assert batch.head is not None
         h = (1 + relax(batch.outputs)) / 2
         distances, logits = squared_distances(h), batch.head(batch.hidden)
-        known = classes.any(1)
+        known = classes.any(1) if batch.classed is None else batch.classed
         classified = binary_cross_entropy_with_logits(
             logits[:labelled][known], classes[known].to(h), reduction="none"
         )
         margin = min(3.0, 0.72 * h.shape[1] ** 0.5)
-        near, far = self._graph(distances.detach(), 120 if h.shape[1] <= 12 else 114)
+        near, far = self._graph(distances.detach().clone(), 120 if h.shape[1] <= 12 else 114)
         top, bottom = logits.detach().argmax(1), logits.detach().argmin(1)
         alike = (top[:, None] == top).fill_diagonal_(False)
         unlike = (bottom[:, None] == top) & (top != bottom)  # of one class, nothing is unlike
         alike[:labelled] = False  # only unlabelled rows are anchors
         return {
-            "classes": classified.sum(1).mean() if known.any() else logits.sum() * 0,
+            "classes": classified.sum(1).mean() if len(classified) else logits.sum() * 0,
             "triplets": self._triplets(distances[:labelled, :labelled], batch),
             "graph": self.weight * contrastive(distances, near, far, margin, batch.generator),
             "pseudo": self.weight * contrastive(distances, alike, unlike, margin, batch.generator),

@@ -121,6 +121,11 @@ class SSH(ClosedForm, WithLayers):
         centred, labelled = features - mean, supervised - mean
         weights = pair_weights(similarity, len(labelled), labelled)
         variance = centred.T @ centred / len(centred)
+        rank = int(torch.linalg.matrix_rank(variance, hermitian=True))
+        if bits > rank:
+            rule = f"bits of ssh must be at most the {rank} directions in which the training items differ"
+            msg = f"{rule}; got {bits}. Use fewer bits, or another method."
+            raise ValueError(msg)
         told, free = pair_sum(labelled, weights), torch.eye(len(variance)).to(variance)
         found: list[Tensor] = []
         for _ in range(bits):
