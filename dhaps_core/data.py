@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dhaps_core.cifar import cifar10
+from dhaps_core.cifar import Protocol, cifar10
 from dhaps_core.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.items import SPLITS, Items
 from dhaps_core.lists import list_files
 from dhaps_core.splits import draw_per_class, draw_uniform, hold_out, stratified_counts
 
-__all__ = ["SPLITS", "Items", "arrays", "cifar10", "digits", "image_folder", "list_files"]
+__all__ = ["SPLITS", "Items", "arrays", "cifar10", "digits", "image_folder", "list_files", "open_items"]
 
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
@@ -48,6 +48,36 @@ def digits(*, queries: int = 200, seed: int) -> Items:
         protocol=protocol,
         source="scikit-learn digits",
     )
+
+
+def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
+    """Items of a data set whose kind is seen from what is there.
+
+    Args:
+        name: ``digits``; or the path of an .npy or .npz file, of the official CIFAR-10 archive or the folder
+            that it unpacks to, of a folder with list files, or of a folder of images.
+        protocol: of CIFAR-10.
+        queries: items to hold out where the data set has no split of its own; of the digits 200 at most.
+        seed: seed of the draw.
+
+    Raises:
+        ValueError: if there is nothing of that name, or the seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0; got {seed}. Choose another.")
+    if name == "digits":
+        return digits(queries=min(queries, 200), seed=seed)
+    path = Path(name)
+    if not path.exists():
+        raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
+    inside = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if path.suffix in {".npy", ".npz"}:
+        return arrays(path, queries=queries, seed=seed)
+    if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
+        return cifar10(path, protocol=protocol, seed=seed)
+    if "database.txt" in inside:
+        return list_files(path)
+    return image_folder(path, queries=queries, seed=seed)
 
 
 def arrays(

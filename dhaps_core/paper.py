@@ -1,10 +1,22 @@
 """Table 1 of the DH-APS paper as data, and the order that the paper claims."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BITS", "DATASETS", "ROWS", "SOURCE", "STAR_SHARES", "Claim", "Row", "claims", "row_name"]
+__all__ = [
+    "BITS",
+    "DATASETS",
+    "ROWS",
+    "SOURCE",
+    "STAR_SHARES",
+    "Claim",
+    "Row",
+    "claims",
+    "normal_budget",
+    "row_name",
+]
 
 SOURCE = "Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020, Table 1 (mAP, %)"
 BITS = (12, 24, 32, 48)
@@ -78,18 +90,45 @@ ROWS: tuple[Row, ...] = (
 # fmt: on
 
 
+def normal_budget(budget: str) -> str:
+    """A budget as the table writes it.
+
+    Raises:
+        ValueError: if it is neither ``*`` nor a percentage above 0 and up to 100.
+
+    Example:
+        >>> normal_budget("10.0 %"), normal_budget("*")
+        ('10%', '*')
+    """
+    text = budget.replace(" ", "")
+    if text == "*":
+        return text
+    number = float(text[:-1]) if re.fullmatch(r"\d+(\.\d+)?%", text) else 0.0
+    if not 0 < number <= 100:
+        rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
+        msg = f"{rule}; got {budget!r}. Write it as in 10%."
+        raise ValueError(msg)
+    return f"{number:g}%"
+
+
 def row_name(method: str, acquisition: str, budget: str) -> str:
     """Name of the row that a run belongs to; runs that Table 1 does not have are named by what they are.
+
+    Args:
+        method: name of the objective.
+        acquisition: as in :class:`Row`.
+        budget: not read where all or nothing is labelled.
 
     Example:
         >>> row_name("dpsh", "dhaps", "10%"), row_name("dpsh", "random", "10%")
         ('DH-APS (10%)', 'dpsh random 10%')
     """
+    fixed = acquisition in {"none", "all"}
+    budget = "" if fixed else normal_budget(budget)
     for row in ROWS:
-        same = (row.method, row.acquisition) == (method, acquisition)
-        if same and (acquisition in {"none", "all"} or row.budget == budget):
+        if (row.method, row.acquisition) == (method, acquisition) and (fixed or row.budget == budget):
             return row.name
-    return f"{method} {acquisition} {budget}"
+    return f"{method} {acquisition} {budget}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -100,11 +139,13 @@ class Claim:
         text: the statement.
         holds: True or False; None if a value is missing.
         gap: the better side minus the other, where it is least; None likewise.
+        rows: the worse and the better row between which it is least; None likewise.
     """
 
     text: str
     holds: bool | None
     gap: float | None
+    rows: tuple[str, str] | None
 
 
 _UNSUPERVISED = ("DH", "GraphBit")
@@ -132,8 +173,9 @@ def claims(values: Mapping[str, float]) -> list[Claim]:
     for worse, sign, better in _ORDER:
         text = f"{', '.join(worse)} {sign} {', '.join(better)}"
         if all(name in values for name in (*worse, *better)):
-            gap = min(values[name] for name in better) - max(values[name] for name in worse)
-            checked.append(Claim(text, gap > 0 or (sign == "<=" and gap == 0), gap))
+            rows = max(worse, key=values.__getitem__), min(better, key=values.__getitem__)
+            gap = values[rows[1]] - values[rows[0]]
+            checked.append(Claim(text, gap > 0 or (sign == "<=" and gap == 0), gap, rows))
         else:
-            checked.append(Claim(text, None, None))
+            checked.append(Claim(text, None, None, None))
     return checked

@@ -93,10 +93,13 @@ class ActiveSession:
     ) -> None:
         self.device = find_device(device)
         self.folder = RunFolder(folder)
-        self.items, self.settings = self._open(items, settings)
+        stored = self.folder.read_json("settings.json")
+        self.items, self.settings = self._open(stored, items, settings)
+        self.model = Model(self.items, self.settings, self.device)
+        if stored is None:  # the items are of the kind that the settings need
+            self._describe()
         self.store = LabelStore(self.folder.file("labels.sqlite"))
         self.closure = Closure(multi_label=self.items.multi_label)
-        self.model = Model(self.items, self.settings, self.device)
         self.picker = Picker(
             self.items,
             self.settings,
@@ -347,32 +350,35 @@ class ActiveSession:
         self.store.add_all(given, who=who, check=self.closure.update)
         return len(questions)
 
-    def _open(self, items: Items, settings: Settings | None) -> tuple[Items, Settings]:
-        stored = self.folder.read_json("settings.json")
-        splits = self.folder.file("splits.npz")
+    def _describe(self) -> None:
+        items = self.items
+        items.save_splits(self.folder.file("splits.npz"))
+        self.folder.write_json(
+            "settings.json",
+            {
+                "settings": self.settings.to_json(),
+                "source": items.source,
+                "protocol": items.protocol,
+                "fingerprint": items.fingerprint(),
+                "versions": {name: version(name) for name in ("dhaps", "torch", "numpy", "scikit-learn")},
+            },
+        )
+
+    def _open(
+        self, stored: dict[str, Any] | None, items: Items, settings: Settings | None
+    ) -> tuple[Items, Settings]:
         if stored is None:
-            settings = settings or Settings()
-            items.save_splits(splits)
-            self.folder.write_json(
-                "settings.json",
-                {
-                    "settings": settings.to_json(),
-                    "source": items.source,
-                    "protocol": items.protocol,
-                    "fingerprint": items.fingerprint(),
-                    "versions": {name: version(name) for name in ("dhaps", "torch", "numpy", "scikit-learn")},
-                },
-            )
-            return items, settings
+            return items, settings or Settings()
         before = Settings.from_json(stored["settings"])
         if settings is not None and settings != before:
-            now, was = settings.to_json(), before.to_json()
+            now, was = (one.to_json() | one.to_json()["training"] for one in (settings, before))
             changed = {name: (was[name], now[name]) for name in now if now[name] != was[name]}
+            changed.pop("training", None)  # its own values are there
             msg = (
                 f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
             )
             raise ValueError(msg)
-        return items.with_splits(splits), before
+        return items.with_splits(self.folder.file("splits.npz")), before
 
     def _stored_proposal(self, number: int) -> Proposal | None:
         stored = self.folder.read_json("picks.json", number)

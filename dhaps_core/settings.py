@@ -1,5 +1,6 @@
 """Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
@@ -93,17 +94,20 @@ class Settings:
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                msg = f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}."
+                got = getattr(self, name)
+                close = difflib.get_close_matches(str(got), allowed, n=1)
+                advice = f"Did you mean {close[0]}?" if close else "Write one of these."
+                msg = f"{name} must be one of {', '.join(allowed)}; got {got!r}. {advice}"
                 raise ValueError(msg)
         if self.side and issubclass(METHODS[self.method], ClosedForm):
             rule = f"{self.method} is a closed form on embeddings"
             msg = f"{rule}; got side {self.side}. Set side to 0, or train another method."
             raise ValueError(msg)
         method = METHODS[self.method]
-        for name, least in {"bits": method.least_bits, "picks": 1, "side": 0, "hidden": 0}.items():
+        for name, least in {"seed": 0, "bits": method.least_bits, "picks": 1, "side": 0, "hidden": 0}.items():
             if getattr(self, name) < least:
                 of = f" of {self.method}" if name == "bits" and least > 1 else ""
-                msg = f"{name}{of} must be at least {least}; got {getattr(self, name)}."
+                msg = f"{name}{of} must be at least {least}; got {getattr(self, name)}. Raise it."
                 raise ValueError(msg)
         if not 0 <= self.dropout < 1:
             msg = f"dropout must be in [0, 1); got {self.dropout}."

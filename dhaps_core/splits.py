@@ -75,7 +75,8 @@ def draw_per_class(
 def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Generator) -> Positions:
     """Sorted positions of a uniform draw of ``total`` candidates without replacement."""
     if not 0 <= total <= len(candidates):
-        raise ValueError(f"queries must be between 0 and {len(candidates)}, the items at hand; got {total}")
+        rule = f"queries must be between 0 and {len(candidates)}, the items at hand"
+        raise ValueError(f"{rule}; got {total}. Set queries to {len(candidates)} or fewer.")
     return np.sort(generator.permutation(candidates)[:total])
 
 

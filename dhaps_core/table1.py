@@ -1,11 +1,15 @@
 """Finished runs as the rows of Table 1: mean, spread and seeds of each, beside the paper's numbers."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+from dhaps_core.settings import Settings
+from dhaps_core.training_settings import TrainingSettings
 
 __all__ = ["Cell", "Run", "gather", "read_runs"]
 
@@ -24,7 +28,8 @@ class Run:
         about: what the notebook wrote about it: method, acquisition, budget, items labelled, seconds.
         source: of the data.
         protocol: how it was split.
-        kind: data and variant in words, and the paper's data set: the same for all runs of a table.
+        training: its settings of training.
+        kind: data, protocol and rounds in words: the same for all runs of a table.
     """
 
     row: str
@@ -36,10 +41,14 @@ class Run:
     about: Mapping[str, Any]
     source: str
     protocol: str
+    training: TrainingSettings
 
     @property
     def kind(self) -> str:  # noqa: D102 - see the class
-        return f"{self.source}, {self.variant}, beside {self.stands_for}"
+        protocol = re.sub(r", seed \d+", "", self.protocol)
+        beside = f"; beside {self.stands_for}" if self.stands_for else ""
+        rounds = "one round" if self.about["rounds"] < 2 else f"{self.about['rounds']} rounds"
+        return f"{self.source}, {self.variant}; {protocol}; {rounds}{beside}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,9 @@ class Cell:
 def read_runs(folder: str | Path) -> list[Run]:
     """Every run below a folder that the training notebook has finished.
 
+    Args:
+        folder: what lies below it and is not finished, or of another notebook, is left out.
+
     Raises:
         FileNotFoundError: if there is none.
     """
@@ -84,18 +96,19 @@ def read_runs(folder: str | Path) -> list[Run]:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if "table" not in stored:
             continue
-        about, settings = stored["table"], stored["settings"]
+        about, settings = stored["table"], Settings.from_json(stored["settings"])
         runs.append(
             Run(
                 row=about["row"],
                 variant=about["variant"],
                 stands_for=about["stands_for"],
-                bits=settings["bits"],
-                seed=settings["seed"],
+                bits=settings.bits,
+                seed=settings.seed,
                 last=stored["rounds"][-1],
                 about=about,
                 source=stored["source"],
                 protocol=stored["protocol"],
+                training=settings.training,
             )
         )
     if not runs:
@@ -110,11 +123,12 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
     Raises:
         ValueError: if the runs are not of one kind, or two of them have the same row, bits and seed.
     """
-    kinds = sorted({run.kind for run in runs})
-    if len(kinds) > 1:
-        rule = "the runs of one table must be of one data set, all on embeddings or all from the same images"
-        msg = f"{rule}; got {'; '.join(kinds)}. Give each its own folder."
-        raise ValueError(msg)
+    for same in ({run.kind for run in runs}, {str(run.training) for run in runs}):
+        if len(same) > 1:
+            rule = "the runs of one table must be alike in data, protocol, rounds and training"
+            got = " | ".join(sorted(same))
+            msg = f"{rule}; got {got}. Give each its own folder."
+            raise ValueError(msg)
     found: dict[tuple[str, int], dict[int, float]] = {}
     for run in runs:
         values = found.setdefault((run.row, run.bits), {})

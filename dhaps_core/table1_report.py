@@ -1,13 +1,14 @@
 """Measured rows of Table 1 as Markdown: values beside the paper's, the claimed order, selection, seconds."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import hypot
 from statistics import median
 
 from dhaps_core.paper import BITS, ROWS, Claim, claims
 from dhaps_core.table1 import Cell, Run, gather
 from dhaps_core.tables import Table
 
-__all__ = ["check_claims", "markdown", "order", "report", "seconds", "selection"]
+__all__ = ["check_claims", "lengths", "markdown", "order", "report", "seconds", "selection", "verdict"]
 
 
 def check_claims(cells: Mapping[tuple[str, int], Cell], bits: int) -> list[Claim]:
@@ -15,14 +16,18 @@ def check_claims(cells: Mapping[tuple[str, int], Cell], bits: int) -> list[Claim
     return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
 
 
-def report(runs: Sequence[Run], *, bits: Sequence[int] = BITS) -> str:
+def lengths(runs: Sequence[Run]) -> list[int]:
+    """Code lengths of some runs, ascending."""
+    return sorted({run.bits for run in runs})
+
+
+def report(runs: Sequence[Run]) -> str:
     """All that follows, one below the other; mAP@all in %.
 
     Args:
         runs: of one kind, at least one.
-        bits: code lengths.
     """
-    cells = gather(runs)
+    cells, bits = gather(runs), lengths(runs)
     parts = {
         "mAP@all in %: mean ± standard deviation (seeds)": markdown(cells, runs[0].stands_for, bits=bits),
         "The paper's order, in points": order(cells, bits=bits),
@@ -42,50 +47,72 @@ def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Se
 
     Args:
         cells: from :func:`dhaps_core.table1.gather`, of one data set.
-        stands_for: the paper's data set in the columns beside.
+        stands_for: the paper's data set in the columns beside, where it has that length; or nothing.
         bits: code lengths.
     """
-    printed = {row.name: dict(zip(BITS, row.values[stands_for], strict=True)) for row in ROWS}
+    beside = [b for b in bits if stands_for and b in BITS]
+    printed = {row.name: dict(zip(BITS, row.values[stands_for], strict=True)) for row in ROWS if stands_for}
     lines = {}
     for name in _all_rows(row for row, _ in cells):
         ours = [cells[name, b].percent() if (name, b) in cells else "not measured" for b in bits]
-        theirs = [printed.get(name, {}).get(b) for b in bits]
+        theirs = [printed.get(name, {}).get(b) for b in beside]
         lines[name] = [*ours, *("-" if value is None else f"{value:.1f}" for value in theirs)]
-    return _table("row", [*(f"{b} bits, here" for b in bits), *(f"{b}, paper" for b in bits)], lines)
+    return _table("row", [*(f"{b} bits, here" for b in bits), *(f"{b}, paper" for b in beside)], lines)
 
 
 def order(cells: Mapping[tuple[str, int], Cell], *, bits: Sequence[int] = BITS) -> str:
-    """By how many points each claim of the paper holds or fails, for each code length."""
-    checked = zip(*(check_claims(cells, b) for b in bits), strict=True)
-    return _table(
-        "claim", _lengths(bits), {row[0].text: [_verdict(claim) for claim in row] for row in checked}
-    )
+    """By how many points each claim of the paper holds or fails, for each code length.
+
+    A gap is that of the two rows between which it is least, with the standard deviation of their difference,
+    or with (1 seed) where one of them has no other.
+    """
+    lines: dict[str, list[str]] = {}
+    for b in bits:
+        for claim in check_claims(cells, b):
+            lines.setdefault(claim.text, []).append(verdict(claim, cells, b))
+    return _table("claim", _lengths(bits), lines)
+
+
+def verdict(claim: Claim, cells: Mapping[tuple[str, int], Cell], bits: int) -> str:
+    """A claim in words, at one code length.
+
+    Example:
+        >>> cells = {("PTS3H", 32): Cell(0.63, 0.01, (0, 1)), ("DH-APS+PTS3H", 32): Cell(0.64, 0.02, (0, 1))}
+        >>> verdict(check_claims(cells, 32)[-1], cells, 32)
+        '+1.0 ± 2.2: within the spread'
+    """
+    if claim.gap is None or claim.rows is None:
+        return "not measured"
+    spreads = [cells[row, bits].spread for row in claim.rows]
+    gap = f"{100 * claim.gap:+.1f}"
+    if None in spreads:
+        return f"{gap} (1 seed)" if claim.holds else f"**{gap} (1 seed): does not hold**"
+    spread = hypot(*(spread or 0.0 for spread in spreads))
+    gap += f" ± {100 * spread:.1f}"
+    if abs(claim.gap) < spread:
+        return f"{gap}: within the spread"
+    return gap if claim.holds else f"**{gap}: does not hold**"
 
 
 def selection(runs: Sequence[Run], *, bits: Sequence[int] = BITS, metric: str = "mAP@all") -> str:
     """What selection gains over random labels of the same number, seed by seed: mean ± deviation (seeds)."""
-    values = {
-        (run.about["acquisition"], run.about["budget"], run.bits, run.seed): float(run.last[metric])
-        for run in runs
-        if run.about["method"] == "dpsh"
-    }
-    seeds = sorted({seed for *_, seed in values})
+    values: dict[tuple[str, float, str], dict[str, dict[tuple[int, int], float]]] = {}
+    for run in runs:
+        about = run.about
+        key = about["method"], float(about["share"]), about["budget"]
+        values.setdefault(key, {}).setdefault(about["acquisition"], {})[run.bits, run.seed] = float(
+            run.last[metric]
+        )
     lines = {}
-    for budget in dict.fromkeys(budget for kind, budget, *_ in values if kind == "random"):
-        gains = [
-            {
-                seed: values["dhaps", budget, b, seed] - values["random", budget, b, seed]
-                for seed in seeds
-                if {("dhaps", budget, b, seed), ("random", budget, b, seed)} <= values.keys()
-            }
-            for b in bits
-        ]
-        lines[f"{budget} of the items"] = [
-            Cell.of(found).percent("+") if found else "not measured" for found in gains
-        ]
+    for (method, _, budget), found in sorted(values.items()):
+        ours, theirs = (found.get(acquisition, {}) for acquisition in ("dhaps", "random"))
+        both = sorted(ours.keys() & theirs.keys())
+        gains = [{s: ours[b, s] - theirs[b, s] for length, s in both if length == b} for b in bits]
+        if any(gains):
+            lines[f"{method}, {budget}"] = [Cell.of(g).percent("+") if g else "not measured" for g in gains]
     if not lines:
-        return "No run with random labels is here to compare with."
-    return _table("labelled", _lengths(bits), lines)
+        return "No two runs are here that differ in nothing but who chose the labels."
+    return _table("method and budget", _lengths(bits), lines)
 
 
 def seconds(runs: Sequence[Run], *, bits: Sequence[int] = BITS) -> str:
@@ -105,12 +132,6 @@ def _all_rows(measured: Iterable[str]) -> list[str]:
     """The paper's rows in its order, then others."""
     names = [row.name for row in ROWS]
     return names + sorted(set(measured) - set(names))
-
-
-def _verdict(claim: Claim) -> str:
-    if claim.gap is None:
-        return "not measured"
-    return f"{100 * claim.gap:+.1f}" if claim.holds else f"**{100 * claim.gap:+.1f}: does not hold**"
 
 
 def _lengths(bits: Sequence[int]) -> list[str]:

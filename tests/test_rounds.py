@@ -69,6 +69,13 @@ def test_labels_that_are_there_already_train_beside_the_chosen_ones(tmp_path, it
             session.answer_items([strange], label_oracle(items))
 
 
+def test_a_run_that_cannot_be_leaves_its_folder_to_another(tmp_path):
+    embeddings = arrays(np.eye(12), np.arange(12) % 2, queries=2, seed=0)
+    with pytest.raises(ValueError, match="items must have images; got features only"):
+        ActiveSession(tmp_path, embeddings, replace(QUICK, side=8))
+    assert ActiveSession(tmp_path, embeddings, QUICK).round == 0
+
+
 def test_labels_that_are_there_train_without_any_pair_chosen(tmp_path, items):
     session = play(tmp_path, items, QUICK, 1)
     session.answer_items([items.keys[i] for i in items.splits["train"][:20]], label_oracle(items))
