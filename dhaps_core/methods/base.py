@@ -126,6 +126,21 @@ class Objective(Method):
         prior: whether the loop adds its similarity term on rows without labels. In a round without any answer
             a method that reads labels is trained by that term alone. One that reads none gets it from images
             only (``anchor`` of the settings).
+
+    Example:
+        A whole method; its name in :data:`dhaps_core.settings.METHODS` makes it one that any run can use.
+
+        >>> class Squared(Objective):
+        ...     name, labels, prior = "squared", "pairs", True
+        ...
+        ...     def loss(self, batch):
+        ...         u = batch.supervised.tanh()
+        ...         off = (u @ u.T / u.shape[1] - batch.similarity).square()
+        ...         return {"squared": balanced_mean(off, batch.similarity)}
+        >>> same = torch.ones(2, 2, dtype=torch.int8)
+        >>> given = Batch(torch.tensor([[9.0, 0.0], [9.0, 0.0]]), same, torch.Generator())
+        >>> Squared().loss(given)  # cosine 1/2 instead of 1
+        {'squared': tensor(0.2500)}
     """
 
     prior: ClassVar[bool]
