@@ -24,11 +24,11 @@ lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-
 	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
 
 table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_DATA; it goes on where it stopped
-	for name in cifar imagenet scenes; do \
+	failed=0; for name in cifar imagenet scenes; do \
 	  $(BIN)/python -m dhaps_core.sweep notebooks/grids/table1_$$name.yaml --out runs/table1_$$name && \
 	  $(BIN)/papermill notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
-	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || exit 1; \
-	done
+	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || failed=1; \
+	done; exit $$failed
 
 test: $(VENV)/.ready  ## all tests, fast ones first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"

@@ -297,6 +297,19 @@ def test_ssdh_learns_that_an_item_has_none_of_the_classes():
     assert head.bias.grad.tolist() == pytest.approx([0, 0.5])  # once up and once down; twice down
 
 
+def test_ssdh_weighs_what_needs_no_label():
+    points = torch.randn(12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    classes, head = torch.tensor([[True, False, False]]), nn.Linear(4, 3).double()
+
+    def terms(method):
+        return loss(method, batch(points.tolist(), [[1]], classes=classes, hidden=points, head=head))
+
+    tenth, whole = terms(SSDH(weight=0.1)), terms(SSDH(weight=1.0))
+    for name in ("graph", "pseudo"):
+        assert 0 < tenth[name] == pytest.approx(0.1 * whole[name])
+    assert terms(SSDH()) == tenth  # as published
+
+
 def test_ssdh_draws_unlabelled_rows_to_their_likely_class_and_from_their_unlikely_one():
     # Rows 1 to 3 are unlabelled; likeliest classes 0, 0, 0, 1 and least likely ones 1, 1, 1, 0.
     head = nn.Linear(1, 2).double()
