@@ -129,7 +129,7 @@ def train(
     for module in (network, head, teacher):
         _give_generator(module, generator)
     alone = method.labels == "none"
-    steps = settings.steps_without_labels(len(pool)) if alone else settings.steps(len(supervised))
+    steps = min(settings.most, settings.steps_without_labels) if alone else settings.steps(len(supervised))
     parameters = [p for module in (network, head) if module is not None for p in module.parameters()]
     rate = settings.rate(len(supervised))
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=settings.decay)

@@ -16,7 +16,7 @@ class TrainingSettings:
         most: most steps.
         batch: supervised items of a step.
         unlabelled_batch: items of a step for the terms that need no label.
-        passes: passes over the pool of a method without labels, within ``least`` and ``most`` steps too.
+        steps_without_labels: steps of a method without labels, but not more than ``most``.
         learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
             raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
         highest_rate: bound of that.
@@ -39,7 +39,7 @@ class TrainingSettings:
     most: int = 3000
     batch: int = 256
     unlabelled_batch: int = 256
-    passes: int = 5
+    steps_without_labels: int = 1000
     learning_rate: float = 1e-3
     highest_rate: float = 6e-3
     decay: float = 1e-2
@@ -49,13 +49,12 @@ class TrainingSettings:
     mmd: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("least", "batch", "unlabelled_batch"):
+        for name in ("least", "batch", "unlabelled_batch", "steps_without_labels"):
             if getattr(self, name) < 1:
                 msg = f"{name} must be at least 1; got {getattr(self, name)}. Set it to 1 or more."
                 raise ValueError(msg)
         for name in (
             "epochs",
-            "passes",
             "learning_rate",
             "decay",
             "similarity",
@@ -99,10 +98,6 @@ class TrainingSettings:
     def steps(self, supervised: int) -> int:
         """Number of steps for that many supervised items."""
         return min(self.most, self._wanted(supervised))
-
-    def steps_without_labels(self, pool: int) -> int:
-        """Number of steps of a method without labels for that many items."""
-        return min(self.most, max(self.least, ceil(self.passes * pool / self.unlabelled_batch)))
 
     def rate(self, supervised: int) -> float:
         """Peak learning rate for that many supervised items."""

@@ -303,9 +303,15 @@ def test_training_begins_anew_whatever_was_found_before(method):
     assert torch.equal(*codes)
 
 
-def test_methods_without_labels_pass_over_the_pool():
-    settings = TrainingSettings(passes=3, least=10, most=100, unlabelled_batch=64)
-    assert [settings.steps_without_labels(pool) for pool in (64, 640, 64_000)] == [10, 30, 100]
+def test_methods_without_labels_have_steps_of_their_own(monkeypatch):
+    points, _, relation = two_blobs()
+    seen = batches_of(monkeypatch, method := GraphBit())
+    for most, expected in ((50, 7), (5, 5)):
+        seen.clear()
+        settings = TrainingSettings(steps_without_labels=7, least=3, most=most, unlabelled_batch=16)
+        network = HashNetwork(6, 8, hidden=nn.Sequential(), generator=torch.Generator().manual_seed(0))
+        run(points, Given(np.arange(20), relation), method=method, network=network, settings=settings)
+        assert len(seen) == expected
 
 
 @pytest.mark.parametrize(
