@@ -185,6 +185,15 @@ def test_graphbit_folds_what_is_told_into_the_hash_layer_and_splits_the_training
         torch.testing.assert_close((network(rows) > 0), instructed.sigmoid() > thresholds)
 
 
+def test_graphbit_thresholds_are_finite_where_a_bit_is_constant():
+    network = HashNetwork(2, 2, hidden=nn.Sequential(), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.hash.bias.fill_(40)
+    rows = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    GraphBit().binarise(network, Instructions(2, 2), training_on(network, rows))
+    assert network(rows).isfinite().all()
+
+
 def test_ssh_weighs_similar_and_dissimilar_pairs_equally():
     rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-2.0, -1.0]])
     relation = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
@@ -240,6 +249,17 @@ def test_ssh_without_labels_is_pca():
     cosines = nn.functional.normalize(weight, dim=1) @ components
     torch.testing.assert_close(cosines.abs(), torch.eye(5).double(), rtol=0, atol=1e-6)
     torch.testing.assert_close((rows @ weight.T + bias).mean(0), torch.zeros(5).double())
+
+
+def test_ssh_has_no_more_directions_than_the_training_items():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(50, 3, generator=generator) @ torch.randn(3, 8, generator=generator)
+    nothing = rows[:0]
+    assert SSH().solve(rows, nothing, lambda part: torch.zeros(0, 0), bits=3)[0].shape == (3, 8)
+    with pytest.raises(
+        ValueError, match="at most the 3 directions in which the training items differ; got 4"
+    ):
+        SSH().solve(rows, nothing, lambda part: torch.zeros(0, 0), bits=4)
 
 
 def test_ssh_finds_the_direction_that_the_labels_tell():
@@ -406,6 +426,13 @@ def test_sdsh():
     given = batch([[3.0, 0.0], [0.0, 2.0], [-5.0, 0.0]], [[1, 1, -1], [1, 1, 0], [-1, 0, 1]])
     # On the sphere |a - p|^2 = 2, |a - n|^2 = 4; the other similar row has no dissimilar one.
     assert loss(SDSH(), given)["spring"] == pytest.approx((2 * sqrt(2) - sqrt(6)) ** 2)
+
+
+def test_sdsh_has_a_small_gradient_at_the_centre_of_the_sphere():
+    given = batch([[0.0, 0.0], [0.0, 2.0], [-5.0, 0.0]], [[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
+    given.outputs.requires_grad_()
+    SDSH().loss(given)["spring"].backward()
+    assert 0 < given.outputs.grad.abs().max() < 1e7
 
 
 def test_sdsh_draws_from_the_nearest_dissimilar_rows():

@@ -51,3 +51,16 @@ def test_pixel_references_know_digits_apart():
     assert features.shape == (items.n, 32)
     near = torch.cdist(features[:300], features).topk(2, largest=False).indices[:, 1]
     assert (items.labels[near.numpy()] == items.labels[:300]).mean() > 0.9
+
+
+def test_pixel_references_of_many_images_and_of_none_to_train_on():
+    pixels = torch.randint(
+        256, (1500, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
+    )
+    everything = pixel_references(pixels, torch.arange(0))
+    torch.testing.assert_close(everything, pixel_references(pixels, torch.arange(1500)))
+    assert everything.isfinite().all()
+    cells = torch.nn.functional.adaptive_avg_pool2d(pixels.float() / 255, 8).flatten(1)
+    inner = (cells - cells.mean(0)) @ (cells - cells.mean(0)).T
+    whole = pixel_references(pixels, torch.arange(1500), dims=192)
+    torch.testing.assert_close(whole @ whole.T, inner, atol=1e-3, rtol=1e-3)
