@@ -46,7 +46,7 @@ def test_without_labels_codes_from_pixels_split_every_bit_and_say_what_images_sh
     row = session(tmp_path, items, method, "random").train()
     assert row["constant_bits"] == 0
     assert row["bit_entropy"] > 0.5
-    assert row["mAP@all"] > 0.3  # chance is .1; without the similarity term it is .14 and .15
+    assert row["mAP@all"] > 0.3  # chance is .1; without the similarity term both have .14
     assert row["losses"]["similarity"] > 0
 
 
