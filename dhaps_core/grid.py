@@ -20,7 +20,6 @@ in, and it must exist. Only ``notebook`` and one of ``every`` and ``blocks`` are
 defaults 1, 86400 and none.
 """
 
-import difflib
 import importlib
 import itertools
 import math
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.notebook_parameters import Notebook, digest
+from dhaps_core.spelling import hint
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 
@@ -164,7 +164,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _form_faults(content: Mapping[Any, Any]) -> list[str]:
     """Faults of the file's own keys and their types."""
     faults = [
-        f"keys must be among {', '.join(_KEYS)}; got {key!r}.{_hint(key, _KEYS)}"
+        f"keys must be among {', '.join(_KEYS)}; got {key!r}.{hint(key, _KEYS)}"
         for key in content
         if key not in _KEYS
     ]
@@ -203,7 +203,7 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
         elif parameter is None:
             known = [known for known in notebook.parameters if known not in _OWN]
             rule = f"must be a parameter of {notebook.path.name}, which has {', '.join(known)}"
-            yield f"{where}: {name!r} {rule}.{_hint(name, known)}"
+            yield f"{where}: {name!r} {rule}.{hint(name, known)}"
         elif value == []:
             yield f"{where}: {name} must have at least one value; got []."
         else:
@@ -220,7 +220,7 @@ def _value_fault(name: str, value: Any, base: Path) -> str | None:
         from dhaps_core.settings import METHODS  # here: it loads torch, which a grid without methods need not
 
         if value not in METHODS:
-            return f"method must be one of {', '.join(METHODS)}.{_hint(value, METHODS)}"
+            return f"method must be one of {', '.join(METHODS)}.{hint(value, METHODS)}"
     if not _is_path(value):
         return None
     unset = re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value))
@@ -272,8 +272,3 @@ def _is_path(value: Any) -> bool:
 
 def _resolve(value: str, base: Path) -> Path:
     return Path(os.path.abspath(base / Path(os.path.expandvars(value)).expanduser()))  # links stay links
-
-
-def _hint(name: Any, known: Any) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" Did you mean {close[0]}?" if close else ""

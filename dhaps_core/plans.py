@@ -71,17 +71,19 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         rule = f"{method} reads no labels: its acquisition must be none"
         msg = f"{rule}; got {acquisition!r}. Set it to none, or train another method."
         raise ValueError(msg)
-    told = f"{labels}, from the classes of %d of {pool} items"
+    share, labelled = 1.0, pool
     if acquisition == "all":
-        return Plan(row_name(method, acquisition, budget), 1.0, pool, 1, ceil(pool / 2), told % pool)
-    share = _share(normal_budget(budget), stands_for)
-    labelled = 2 * round(share * pool / 2)
+        rounds = 1
+    else:
+        share = _share(normal_budget(budget), stands_for)
+        labelled = 2 * round(share * pool / 2)
     if not labelled:
         rule = f"budget must be at least one pair of the pool's {pool} items"
         msg = f"{rule}; got {budget}. Label more, or set acquisition to none."
         raise ValueError(msg)
     picks = ceil(labelled / 2 / rounds)
-    return Plan(row_name(method, acquisition, budget), share, labelled, rounds, picks, told % labelled)
+    told = f"{labels}, from the classes of {labelled} of {pool} items"
+    return Plan(row_name(method, acquisition, budget), share, labelled, rounds, picks, told)
 
 
 def _share(budget: str, stands_for: str) -> float:

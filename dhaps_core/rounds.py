@@ -371,9 +371,8 @@ class ActiveSession:
             return items, settings or Settings()
         before = Settings.from_json(stored["settings"])
         if settings is not None and settings != before:
-            now, was = (one.to_json() | one.to_json()["training"] for one in (settings, before))
+            now, was = ({**one.pop("training"), **one} for one in (settings.to_json(), before.to_json()))
             changed = {name: (was[name], now[name]) for name in now if now[name] != was[name]}
-            changed.pop("training", None)  # its own values are there
             msg = (
                 f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
             )

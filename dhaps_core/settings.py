@@ -1,6 +1,5 @@
 """Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from dhaps_core.methods.sdsh import SDSH
 from dhaps_core.methods.ssdh import SSDH
 from dhaps_core.methods.ssh import SSH
 from dhaps_core.pool import Reading, Weights
+from dhaps_core.spelling import hint
 from dhaps_core.training import TrainingSettings
 
 __all__ = ["METHODS", "Settings"]
@@ -95,9 +95,8 @@ class Settings:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 got = getattr(self, name)
-                close = difflib.get_close_matches(str(got), allowed, n=1)
-                advice = f"Did you mean {close[0]}?" if close else "Write one of these."
-                msg = f"{name} must be one of {', '.join(allowed)}; got {got!r}. {advice}"
+                advice = hint(got, allowed) or " Write one of these."
+                msg = f"{name} must be one of {', '.join(allowed)}; got {got!r}.{advice}"
                 raise ValueError(msg)
         if self.side and issubclass(METHODS[self.method], ClosedForm):
             rule = f"{self.method} is a closed form on embeddings"

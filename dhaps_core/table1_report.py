@@ -34,12 +34,8 @@ def report(runs: Sequence[Run]) -> str:
         "Selected minus random labels, in points": selection(runs, bits=bits),
         "Seconds per run": seconds(runs, bits=bits),
     }
-    return (
-        "\n\n".join(
-            [f"Runs of {runs[0].kind}.", *(f"## {title}\n\n{table}" for title, table in parts.items())]
-        )
-        + "\n"
-    )
+    sections = [f"## {title}\n\n{table}" for title, table in parts.items()]
+    return "\n\n".join([f"Runs of {runs[0].kind}.", *sections]) + "\n"
 
 
 def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Sequence[int] = BITS) -> str:
@@ -70,7 +66,7 @@ def order(cells: Mapping[tuple[str, int], Cell], *, bits: Sequence[int] = BITS) 
     for b in bits:
         for claim in check_claims(cells, b):
             lines.setdefault(claim.text, []).append(verdict(claim, cells, b))
-    return _table("claim", _lengths(bits), lines)
+    return _table("claim", _heads(bits), lines)
 
 
 def verdict(claim: Claim, cells: Mapping[tuple[str, int], Cell], bits: int) -> str:
@@ -83,11 +79,11 @@ def verdict(claim: Claim, cells: Mapping[tuple[str, int], Cell], bits: int) -> s
     """
     if claim.gap is None or claim.rows is None:
         return "not measured"
-    spreads = [cells[row, bits].spread for row in claim.rows]
+    spreads = [spread for row in claim.rows if (spread := cells[row, bits].spread) is not None]
     gap = f"{100 * claim.gap:+.1f}"
-    if None in spreads:
+    if len(spreads) < 2:
         return f"{gap} (1 seed)" if claim.holds else f"**{gap} (1 seed): does not hold**"
-    spread = hypot(*(spread or 0.0 for spread in spreads))
+    spread = hypot(*spreads)
     gap += f" ± {100 * spread:.1f}"
     if abs(claim.gap) < spread:
         return f"{gap}: within the spread"
@@ -112,7 +108,7 @@ def selection(runs: Sequence[Run], *, bits: Sequence[int] = BITS, metric: str = 
             lines[f"{method}, {budget}"] = [Cell.of(g).percent("+") if g else "not measured" for g in gains]
     if not lines:
         return "No two runs are here that differ in nothing but who chose the labels."
-    return _table("method and budget", _lengths(bits), lines)
+    return _table("method and budget", _heads(bits), lines)
 
 
 def seconds(runs: Sequence[Run], *, bits: Sequence[int] = BITS) -> str:
@@ -125,7 +121,7 @@ def seconds(runs: Sequence[Run], *, bits: Sequence[int] = BITS) -> str:
         for row in _all_rows(times)
         if row in times
     }
-    return _table("row", _lengths(bits), lines)
+    return _table("row", _heads(bits), lines)
 
 
 def _all_rows(measured: Iterable[str]) -> list[str]:
@@ -134,7 +130,7 @@ def _all_rows(measured: Iterable[str]) -> list[str]:
     return names + sorted(set(measured) - set(names))
 
 
-def _lengths(bits: Sequence[int]) -> list[str]:
+def _heads(bits: Sequence[int]) -> list[str]:
     return [f"{b} bits" for b in bits]
 
 

@@ -115,6 +115,8 @@ def train(
     if method.labels == "classes" and len(supervised) and not supervision.classed[supervised.numpy()].any():
         msg = f"{method.name} needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
         raise ValueError(msg)
+    network.reset_binarisation()
+    network.train()
     head: nn.Module | None = None
     if isinstance(method, WithHead):
         head = method.head(network.hash.in_features, network.bits, max(1, len(supervision.class_names)))
@@ -123,8 +125,6 @@ def train(
     if isinstance(method, WithLayers):
         sample = pool[torch.randperm(len(pool), generator=generator)[:2048]]
         method.initialise(network, _first_features(network, plain, sample, device))
-    network.reset_binarisation()
-    network.train()
     teacher = copy.deepcopy(network) if isinstance(method, WithTeacher) else None
     for module in (network, head, teacher):
         _give_generator(module, generator)
@@ -220,7 +220,6 @@ def _solve(
 @torch.no_grad()
 def _first_features(network: HashNetwork, inputs: Inputs, sample: Tensor, device: torch.device) -> Tensor:
     """Backbone features in training mode: a fresh batch normalisation has no statistics of its own yet."""
-    network.train()
     return torch.cat([network.backbone(inputs[part].to(device)) for part in sample.split(256)])
 
 

@@ -53,15 +53,8 @@ class TrainingSettings:
             if getattr(self, name) < 1:
                 msg = f"{name} must be at least 1; got {getattr(self, name)}. Set it to 1 or more."
                 raise ValueError(msg)
-        for name in (
-            "epochs",
-            "learning_rate",
-            "decay",
-            "similarity",
-            "anchor",
-            "prior_items",
-            "mmd",
-        ):
+        weights = ("similarity", "anchor", "prior_items", "mmd")
+        for name in ("epochs", "learning_rate", "decay", *weights):
             if not 0 <= getattr(self, name) < inf:
                 msg = f"{name} must be a number from 0; got {getattr(self, name)}. Set it to 0 or more."
                 raise ValueError(msg)
