@@ -1,0 +1,49 @@
+"""A file is replaced as a whole or not at all."""
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from dhaps_core.files import remove_leftovers, replace_text, replacing
+
+
+def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.json"
+    replace_text(path, "old")
+
+    def fill_the_disk():
+        with replacing(path) as file:
+            file.write(b"half of the ne")
+            raise OSError(errno.ENOSPC, "disk full")
+
+    with pytest.raises(OSError, match="full"):
+        fill_the_disk()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_killed_writer_leaves_the_old_file_and_what_it_leaves_can_be_removed(tmp_path):
+    path = tmp_path / "a.json"
+    replace_text(path, "old")
+    code = (
+        "import os, signal, sys; from dhaps_core.files import replacing\n"
+        "with replacing(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -9
+    assert path.read_text() == "old"
+    (tmp_path / "mine.new").write_text("a file of somebody's own")
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_leftovers(tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.json", "mine.new"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "a.bin"
+    with replacing(path) as first, replacing(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert path.read_bytes() == b"first"  # the outer block ends last
