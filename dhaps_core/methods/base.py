@@ -112,11 +112,13 @@ class Method(ABC):
         name: as in :data:`dhaps_core.settings.METHODS`.
         labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
         least_bits: shortest code that it can learn.
+        most_bits: longest code that it can learn in a few GB of memory.
     """
 
     name: ClassVar[str]
     labels: ClassVar[Labels]
     least_bits: ClassVar[int] = 1
+    most_bits: ClassVar[int] = 4096
 
 
 class Objective(Method):
@@ -152,6 +154,18 @@ class Objective(Method):
 
 class ClosedForm(Method):
     """A linear hash function found by linear algebra."""
+
+    @abstractmethod
+    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
+        """Refuse what cannot be solved, before anybody answers a question.
+
+        Args:
+            features: rows of all training items.
+            bits: b.
+
+        Raises:
+            ValueError: saying what the features lack.
+        """
 
     @abstractmethod
     def solve(
