@@ -60,7 +60,7 @@ def test_people_keep_their_build_of_torch():
 
 def test_every_declared_package_is_imported_or_run():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    run = {"ipykernel", "jupyterlab"}  # by papermill, by make lab
+    run = {"ipykernel", "jupyterlab", "jupyter-server"}  # by papermill, by make lab
     called = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
     sources = [p for folder in ("dhaps_core", "widgets", "notebooks") for p in (ROOT / folder).rglob("*")]
     text = "\n".join(p.read_text() for p in sources if p.suffix in {".py", ".ipynb"})
