@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Annotated
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dhaps_core.checks import Range, check_fields, one_of
-from dhaps_core.data import arrays
+from dhaps_core.data import arrays, digits
 from dhaps_core.methods.base import ClosedForm
 from dhaps_core.pool import Weights
 from dhaps_core.rounds import ActiveSession
@@ -188,6 +189,13 @@ def test_what_the_items_do_not_allow_is_refused_before_the_folder_is_bound(tmp_p
     assert session.train()["round"] == 0
 
 
+def test_a_network_that_is_not_installed_is_refused_before_the_folder_is_bound(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(ImportError, match="pretrained"):
+        ActiveSession(tmp_path / "run", digits(seed=0), Settings(side=32, network="efficientnet_lite0"))
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file() and path.stat().st_size]
+
+
 def test_the_matched_kernel_runs_with_its_reading(tmp_path):
     points = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     quick = TrainingSettings(least=2, most=2, batch=8, unlabelled_batch=8)
@@ -202,6 +210,14 @@ def test_every_method_says_how_long_its_codes_may_be():
         for bits in (method.least_bits, method.most_bits):
             assert Settings(method=name, bits=bits).bits == bits
         assert issubclass(method, ClosedForm) or Settings(method=name, bits=8, side=32).side == 32
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("wrong", [math.nan, "1", None, True])
+def test_weights_of_a_method_are_finite_numbers(name, wrong):
+    for field in fields(METHODS[name]):
+        with pytest.raises(ValueError, match=f"{field.name} must be a"):
+            METHODS[name](**{field.name: wrong})
 
 
 def test_a_new_field_is_checked_by_its_annotation_alone():

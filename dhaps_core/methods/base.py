@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor, nn
 
+from dhaps_core.checks import check_fields
 from dhaps_core.network import HashNetwork
 
 __all__ = [
@@ -119,6 +120,10 @@ class Method(ABC):
     labels: ClassVar[Labels]
     least_bits: ClassVar[int] = 1
     most_bits: ClassVar[int] = 4096
+
+    def __post_init__(self) -> None:
+        """Refuse weights and shares that are no finite numbers."""
+        check_fields(self)
 
 
 class Objective(Method):
