@@ -18,12 +18,23 @@ pytestmark = pytest.mark.slow
 SECRET = "print('what was labelled')"
 
 
-@pytest.fixture(
-    scope="module", params=["lab", "a-home-directory-so-long-that-no-socket-has-room-for-its-path-"]
-)
+LONG = "a home directory so long that a socket's path has no room"
+OPEN = """\
+c.ServerApp.ip = "0.0.0.0"
+c.ServerApp.allow_remote_access = True
+c.ServerApp.allow_origin = "*"
+c.ServerApp.disable_check_xsrf = True
+c.IdentityProvider.token = ""
+c.KernelManager.transport_encryption = "disabled"
+c.KernelManager.ip = "0.0.0.0"
+"""
+
+
+@pytest.fixture(scope="module", params=[("lab", ""), (LONG, OPEN)], ids=["usual", "long and open"])
 def lab(request):
-    folder = Path(tempfile.mkdtemp(prefix=request.param))
-    lab = Lab(folder)
+    prefix, config = request.param
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    lab = Lab(folder, config)
     try:
         yield lab
     finally:
@@ -120,4 +131,5 @@ def test_pages_may_load_nothing_from_elsewhere_and_there_is_no_terminal(lab):
     disabled = config["disabledExtensions"]
     assert "@jupyterlab/apputils-extension:announcements" in disabled
     assert "@jupyterlab/extensionmanager-extension" in disabled
+    assert "@jupyterlab/debugger-extension" in disabled  # it would listen on a port that asks nobody
     assert config.get("news", {}).get("disabled", True)
