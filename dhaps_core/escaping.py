@@ -11,7 +11,8 @@ __all__ = ["csv_cell", "latex", "markdown", "one_line"]
 
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NOT_SHOWN = ("Cc", "Cs", "Co", "Cn")  # control characters, halves of surrogates, no characters at all
-_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # the wide forms too: Excel reads them
+_FORMULA = re.compile(r"(?:^|(?<=[,;\t\r\n]))(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")  # some read the wide forms too
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _LATEX = {
     **{character: f"\\{character}" for character in "&%_#{}$"},
     "\\": r"\textbackslash{}",
@@ -59,17 +60,18 @@ def markdown(text: str) -> str:
 
 
 def csv_cell(text: str) -> str:
-    r"""Text for a cell of a CSV file that no spreadsheet takes for a formula: one more apostrophe in front.
+    r"""Text for a cell of a CSV file, with an apostrophe where a spreadsheet would take it for a formula.
 
+    One stands behind each separator too: some spreadsheets expect another one and take the cell apart there.
     Numbers stay numbers, and a dash for what is missing a dash.
 
     Example:
-        >>> csv_cell("=HYPERLINK(1)"), csv_cell("-1.5"), csv_cell("-")
-        ("'=HYPERLINK(1)", '-1.5', '-')
+        >>> csv_cell("=HYPERLINK(1)"), csv_cell("a;=1"), csv_cell("-1.5"), csv_cell("-")
+        ("'=HYPERLINK(1)", "a;'=1", '-1.5', '-')
     """
-    if text.lstrip().startswith(_FORMULA) and text.strip("-") and not _is_number(text):
-        return f"'{text}"
-    return f"'{text}" if text.startswith(("\t", "\r", "\n")) else text
+    if _NUMBER.fullmatch(text) or not text.strip("-"):
+        return text
+    return _FORMULA.sub("'", text)
 
 
 def latex(text: str) -> str:
@@ -81,7 +83,3 @@ def latex(text: str) -> str:
     """
     escaped = "".join(_LATEX.get(character, character) for character in one_line(text))
     return re.sub("-(?=-)", "-{}", escaped)  # two of them would be one long dash
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text, re.ASCII) is not None
