@@ -30,8 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dhaps_core.checks import hint
 from dhaps_core.notebook_parameters import Notebook, digest
-from dhaps_core.spelling import hint
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 

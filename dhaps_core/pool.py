@@ -14,12 +14,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from dhaps_core.checks import check_fields
 from dhaps_core.pairs import Kernel, kernel_factors, pair_kernel
 
 __all__ = ["Calibration", "Pool", "Reading", "Weights", "uncertainty"]
 
 Reading = Literal["closed", "published"]
 Known = Callable[[Tensor, Tensor], Tensor]
+MOST_WEIGHT = 1e6
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Weights:
     factor of the last two. For ``closed`` the uncertainty is small beside the others: 0.03 by default.
 
     Raises:
-        ValueError: on a weight below 0 (the solvers' bounds need costs that only rise).
+        ValueError: on what is no number, or below 0 (the solvers' bounds need costs that only rise), or so
+            large (over a million) that float32 keeps nothing of the other terms.
     """
 
     uncertainty: float = 0.03
@@ -38,9 +41,13 @@ class Weights:
     diversity: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, value in vars(self).items():
-            if not 0 <= value < float("inf"):
+            if value < 0:
                 msg = f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
+                raise ValueError(msg)
+            if value > MOST_WEIGHT:
+                msg = f"weight {name!r} must be at most {MOST_WEIGHT:g}; got {value:g}. Lower it."
                 raise ValueError(msg)
 
 
