@@ -58,13 +58,17 @@ def replace_text(path: str | Path, text: str) -> None:
         file.write(text.encode())
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes left of :func:`replacing`, in a folder and all below it.
+def remove_leftovers(folder: str | Path, *, below: bool = True) -> None:
+    """Remove what killed processes left of :func:`replacing` in a folder.
 
-    Only for who keeps every other writer out of the folder: a file being written looks the same.
+    Only for who keeps every other writer out of it: a file being written looks the same.
+
+    Args:
+        folder: to clean.
+        below: whether the folders below it are cleaned too.
     """
-    for path in Path(folder).rglob("*.new"):
-        if _NEW.fullmatch(path.name):
+    for path in Path(folder).glob("**/*.new" if below else "*.new"):
+        if _NEW.fullmatch(path.name) and not path.is_dir():
             path.unlink(missing_ok=True)
 
 

@@ -11,10 +11,12 @@ A run's folder holds what the notebook writes there (``metrics.json`` at least),
 A worker that is killed leaves its kernel behind for about a second, and the run may be started again
 elsewhere meanwhile. The kernel inherits the lock, so the new start waits until nothing of the old one can
 write any more, and then does nothing if that one had finished.
+
+What runs is the copy of the notebook that the sweep made when it started, in the notebook's own folder: an
+edit while the sweep is at work is for the next sweep.
 """
 
 import fcntl
-import json
 import logging
 import os
 import platform
@@ -26,6 +28,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dhaps_core.files import remove_leftovers
+from dhaps_core.notebook_parameters import code_cells
 from dhaps_core.run_marker import finish, last_cell, prepare, read_marker
 
 __all__ = ["Job", "run_cell"]
@@ -46,11 +50,12 @@ class Job:
 
     Attributes:
         run: name of the run's folder.
-        notebook: to execute.
+        notebook: to execute; its folder is where it runs.
         folder: of the run.
         given: parameters that the notebook is given.
         threads: compute threads of the notebook.
         timeout: seconds one cell may take.
+        copy: of the notebook, which is executed in its place; empty if the notebook itself is.
         devices: ids of the GPUs of a local cluster; the worker takes the one of its own number.
         record: goes into the marker as it is.
     """
@@ -61,6 +66,7 @@ class Job:
     given: dict[str, Any]
     threads: int
     timeout: int
+    copy: str = ""
     devices: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -80,6 +86,7 @@ def run_cell(job: Job) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            remove_leftovers(folder)
             return read_marker(folder) or _execute(job, folder, lock.fileno())
     except Exception as error:  # whatever it is, it belongs to this run
         return {"run": job.run, "state": "failed", "error": _summary(error)}
@@ -123,15 +130,15 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryI
 
         @default("transport_encryption")  # type: ignore[untyped-decorator]
         def _encrypt(self) -> str:
-            return "auto"  # other users of the machine can connect to its loopback address
+            return "required"  # other users of the machine can connect to its loopback address
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous, as its base
             options |= {"env": dict(environment), "cwd": str(Path(job.notebook).parent), "pass_fds": (lock,)}
             await super().start_kernel(stdout=log, stderr=log, **options)
 
     papermill.execute_notebook(
-        job.notebook,
-        job.output,
+        _plain(job.copy or job.notebook),
+        _plain(str(job.output)),
         parameters=job.given,
         progress_bar=False,
         execution_timeout=job.timeout,
@@ -142,12 +149,20 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryI
     )
 
 
+def _plain(path: str) -> str:
+    """A path as papermill's templates write it: braces would be places for parameters."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 def _watch(job: Job) -> str:
-    """The line that has the kernel write the marker; it leaves no name in the notebook's variables."""
-    cells = json.loads(Path(job.notebook).read_text(encoding="utf-8"))["cells"]
-    last, times = last_cell(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"])
+    """The line that has the kernel write the marker; it leaves no name in the notebook's variables.
+
+    The folder goes as hex digits: braces, quotes and backslashes mean something to those who pass it on.
+    """
+    last, times = last_cell(code_cells(Path(job.copy or job.notebook).read_text(encoding="utf-8")))
     module = f"__import__({last_cell.__module__!r}, fromlist=['watch'])"
-    return f"{module}.watch(get_ipython().events, {job.folder!r}, {last!r}, {times})"
+    folder = f"bytes.fromhex({os.fsencode(job.folder).hex()!r})"
+    return f"{module}.watch(get_ipython().events, {folder}, {last!r}, {times})"
 
 
 def _environment(job: Job) -> dict[str, str]:
