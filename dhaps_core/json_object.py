@@ -6,10 +6,13 @@ Loaded in every kernel of a sweep: the standard library only.
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["DamagedFileError", "DamagedRunWarning", "is_text", "read_object"]
+__all__ = ["DamagedFileError", "DamagedRunWarning", "is_text", "member", "read_object"]
+
+T = TypeVar("T")
 
 _MOST = 16 << 20  # bytes; a run's own files have some thousands
 
@@ -52,6 +55,25 @@ def read_object(path: str | Path, *, advice: str) -> dict[str, Any]:
     if isinstance(got, dict):
         return got
     raise DamagedFileError(f"{path} must hold one JSON object; got {got}. {advice}")
+
+
+def member(content: Mapping[str, Any], name: str, kind: type[T], *, path: Path, advice: str) -> T:
+    """A value of an object from a file.
+
+    Args:
+        content: the object.
+        name: of the value.
+        kind: what it must be.
+        path: of the file.
+        advice: the end of the message.
+
+    Raises:
+        DamagedFileError: if it is not there, or something else.
+    """
+    value = content.get(name)
+    if isinstance(value, kind):
+        return value
+    raise DamagedFileError(f"{path} must have {name} of type {kind.__name__}; got {value!r:.80}. {advice}")
 
 
 def is_text(text: str) -> bool:

@@ -54,14 +54,11 @@ def _metrics(folder: Path) -> dict[str, Any]:
         DamagedFileError: if they are gone, or not what a notebook writes.
     """
     try:
-        metrics = read_metrics(folder)
+        return read_metrics(folder)
     except FileNotFoundError:
-        metrics = {"rounds": None}
-    rounds = metrics.get("rounds", [])
-    if isinstance(rounds, list) and all(isinstance(one, dict) for one in rounds):
-        return metrics
-    rule = f"{folder / 'metrics.json'} must be there and hold a list of rounds, or none"
-    raise DamagedFileError(f"{rule}. Put it back from a copy, or delete the folder {folder} to run it anew.")
+        rule = f"{folder / 'metrics.json'} must be there, for the run is finished"
+        way = f"Put it back from a copy, or delete the folder {folder} to run it anew."
+        raise DamagedFileError(f"{rule}; got none. {way}") from None
 
 
 def final_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | bool]:

@@ -44,9 +44,14 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if it wrote none.
-        DamagedFileError: if that holds no JSON object.
+        DamagedFileError: if that holds no JSON object, or rounds that are none.
     """
-    return read_object(folder / "metrics.json", advice=_anew(folder))
+    path, advice = folder / "metrics.json", _anew(folder)
+    metrics = read_object(path, advice=advice)
+    rounds = metrics.get("rounds") or []
+    if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
+        raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
+    return metrics
 
 
 def _anew(folder: Path) -> str:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dhaps_core.compare import Difference, Interval, Run, named_groups
+from dhaps_core.compare import Difference, Interval, Run, last_by_seed, named_groups
 
 __all__ = ["Table", "curve_table", "difference_table", "length_table"]
 
@@ -73,7 +73,7 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     many seeds; a length that was not run is a dash.
 
     Raises:
-        ValueError: if a run does not say its code length, or lacks the metric.
+        ValueError: if a run does not say its code length, or lacks the metric; or two have one seed.
     """
     runs = list(runs)
     for run in runs:
@@ -85,7 +85,8 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     for name, group in named_groups(runs, without=("bits",)).items():
         cells, counts = [], set()
         for bits in lengths:
-            values = [100 * run.rounds[-1][metric] for run in group if run.facts["bits"] == bits]
+            some = [run for run in group if run.facts["bits"] == bits]
+            values = [100 * value for value in last_by_seed(some, metric).values()]
             cells.append(_spread(values))
             counts |= {len(values)} - {0}
         rows.append((name, *cells, "-".join(map(str, sorted({min(counts), max(counts)})))))

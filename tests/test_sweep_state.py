@@ -31,7 +31,8 @@ def test_a_bad_grid_is_refused_at_once(tmp_path):
 def test_the_panel_shows_where_it_stands(process):
     process.out.mkdir()
     (process.out / process.grid.cells[0].run).mkdir()
-    (process.out / process.grid.cells[0].run / "run.json").write_text("{}")
+    (process.out / process.grid.cells[0].run / "run.json").write_text('{"state": "finished"}')
+    (process.out / process.grid.cells[0].run / "metrics.json").write_text("{}")
     process.log.write_text(
         "[2/2 (1 failed)] 0:00:01 gone, done | FAILED seed=1: ValueError: <b>\n    see x.ipynb\n"
     )
