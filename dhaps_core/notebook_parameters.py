@@ -278,14 +278,16 @@ def _text(path: Path) -> str:
 
 
 def _parameters(source: str) -> dict[str, Parameter]:
-    found = {}
+    found: dict[str, Parameter] = {}
     for line in ast.parse(source).body:
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-            name, annotation, default = line.target.id, ast.unparse(line.annotation), _literal(line.value)
-            found[name] = Parameter(name, annotation, default)
+            name = line.target.id
+            found[name] = Parameter(name, ast.unparse(line.annotation), _literal(line.value))
         elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-            name = line.targets[0].id
-            found[name] = Parameter(name, None, _literal(line.value))
+            name = line.targets[0].id  # written below its declaration, as people do, it keeps the type
+            found[name] = Parameter(
+                name, found[name].annotation if name in found else None, _literal(line.value)
+            )
     return found
 
 

@@ -96,6 +96,12 @@ def test_a_check_before_the_parameters_cell_says_so():
         check_parameters({"In": ["", "import os"]})
 
 
+def test_a_value_written_below_its_declaration_has_its_type():
+    check(declared=DECLARED + "bits = 16\n")
+    with pytest.raises(ValueError, match=r"bits must be int; got '16' \(str\)"):
+        check(declared=DECLARED + "bits = '16'\n")
+
+
 def test_a_parameter_without_a_type_is_refused():
     with pytest.raises(ValueError, match="bits must have a type in its notebook"):
         check(declared="smoke: bool = False\nbits = 3\n")

@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
-from urllib.request import urlopen
 
 import dask
 import pandas as pd
@@ -338,17 +337,3 @@ def test_progress_lines(tmp_path):
         "[2/3] 0:00:00 gone, about 0:00:15 left | a: 30 s",
         f"[3/3 (1 failed)] 0:00:00 gone, done | FAILED b: E: no\n    see {tmp_path}/n.ipynb",
     ]
-
-
-@pytest.mark.slow
-def test_the_dashboard_is_on_the_loopback_address_when_asked(tmp_path):
-    process = start(write_grid(tmp_path, SLOW), tmp_path / "out", "--workers", "1", "--dashboard")
-    address = next(line for line in process.stdout if line.startswith("dashboard: ")).split()[1]
-    assert address.startswith("http://127.0.0.1:")
-    with urlopen(address, timeout=30) as page:
-        assert page.status == 200
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    listening = {c.laddr.ip for one in family for c in one.net_connections() if c.status == "LISTEN"}
-    assert listening == {"127.0.0.1"}
-    status, output = end(process)
-    assert status == 0, output
