@@ -26,9 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-from dhaps_core.files import remove_leftovers
+from dhaps_core.files import open_own, refuse_link, remove_leftovers
 from dhaps_core.notebook_parameters import code_cells
 from dhaps_core.run_marker import finish, last_cell, prepare, read_marker
 
@@ -83,8 +83,9 @@ def run_cell(job: Job) -> dict[str, Any]:
     """
     folder = Path(job.folder)
     try:
+        refuse_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a") as lock:
+        with open_own(folder / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             remove_leftovers(folder)
             return read_marker(folder) or _execute(job, folder, lock.fileno())
@@ -95,26 +96,27 @@ def run_cell(job: Job) -> dict[str, Any]:
 def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
     import papermill  # noqa: F401  (takes seconds, once for each worker, and is no part of the run)
 
-    with (folder / "starts.log").open("a", encoding="utf-8") as log:
+    with open_own(folder / "starts.log", "a") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {socket.gethostname()} {os.getpid()}\n")
     environment = _environment(job)
     marker = {
         "run": job.run,
         **job.record,
         "threads": job.threads,
-        "starts": len((folder / "starts.log").read_text(encoding="utf-8").splitlines()),
+        "starts": len((folder / "starts.log").read_bytes().splitlines()),
         "host": socket.gethostname(),
         "machine": platform.machine(),
         "gpu": environment.get("CUDA_VISIBLE_DEVICES"),
         "versions": {"python": platform.python_version(), **_versions()},
     }
     prepare(folder, marker)
-    with (folder / "kernel.log").open("ab") as log:
+    job.output.unlink(missing_ok=True)  # of an earlier start, or a link to anywhere
+    with open_own(folder / "kernel.log", "ab") as log:
         _papermill(job, environment, lock, log)
     return finish(folder)
 
 
-def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryIO) -> None:
+def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[bytes]) -> None:
     import papermill
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import default

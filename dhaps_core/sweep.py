@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.cluster import ClusterError, connect, gpu_ids, local_client, patience, slots
-from dhaps_core.files import remove_leftovers, replace_text
+from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.grid import Grid, GridError, read_grid, require
 from dhaps_core.json_object import is_text
 from dhaps_core.manifest import git_state, run_state, write_manifest, write_table
@@ -113,7 +113,7 @@ def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Keep a second sweep out of the folder for as long as this process lives."""
-    with (out / "sweep.lock").open("a+") as lock:
+    with open_own(out / "sweep.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -162,6 +162,7 @@ def _keep(grid: Grid, out: Path) -> Path:
     """The notebook as it was read, in the sweep's folder: all runs of this start execute it."""
     content = grid.notebook.content
     folder = out / "notebooks"
+    refuse_link(folder)
     folder.mkdir(exist_ok=True)
     copy = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.ipynb"
     replace_text(copy, content)

@@ -228,6 +228,8 @@ def test_a_run_is_done_once(tmp_path):
     folder = tmp_path / "out" / cell.run
     given = {**cell.given, "folder": str(folder), "interactive": False}
     job = Job(cell.run, str(grid.notebook.path), str(folder), given, threads=3, timeout=60)
+    folder.mkdir(parents=True)
+    (folder / "run.json.77-0123abcd.new").write_text("of a killed start")
     first = run_cell(job)
     assert first["state"] == "finished", first
     assert json.loads((folder / "metrics.json").read_text())["threads"] == 3
@@ -236,6 +238,7 @@ def test_a_run_is_done_once(tmp_path):
     assert len(lines(tmp_path, "start")) == 1
     executed = json.loads((folder / "tiny.ipynb").read_text())
     assert "widgets" not in executed["metadata"]
+    assert not list(folder.glob("*.new"))
     assert [cell["metadata"]["papermill"]["status"] for cell in executed["cells"]] == ["completed"] * 3
     # It was the kernel that wrote the marker: the worker saved the notebook only then.
     assert (folder / "run.json").stat().st_mtime_ns < (folder / "tiny.ipynb").stat().st_mtime_ns
@@ -247,6 +250,37 @@ def test_a_notebook_without_metrics_has_failed(tmp_path):
     job = Job("x", str(grid.parent / "tiny.ipynb"), str(tmp_path / "x"), {"seed": 1}, 1, 60)
     assert run_cell(job)["error"].startswith("FileNotFoundError: the notebook must write metrics.json")
     assert not (tmp_path / "x" / "run.json").exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "starts.log", "kernel.log", "tiny.ipynb", "run.json.new", ""])
+def test_a_strangers_links_lead_a_run_nowhere(tmp_path, name):
+    grid, outside, folder = write_grid(tmp_path, FINE), tmp_path / "outside", tmp_path / "out" / "x"
+    outside.mkdir() if not name else outside.write_text("mine")
+    (folder if name else folder.parent).mkdir(parents=True)
+    (folder / name).symlink_to(outside)
+    outcome = run_cell(Job("x", str(grid.parent / "tiny.ipynb"), str(folder), {"seed": "no such"}, 1, 60))
+    assert outcome["state"] == "failed"
+    assert outside.read_text() == "mine" if name else not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("name", ["sweep.lock", "notebooks", "table.csv", "manifest.json"])
+def test_a_strangers_links_lead_a_sweep_nowhere(tmp_path, name):
+    grid, outside, out = (
+        read_grid(write_grid(tmp_path, "every: {seed: 0}\n")),
+        tmp_path / "outside",
+        tmp_path / "out",
+    )
+    done = out / grid.cells[0].run
+    done.mkdir(parents=True)
+    (done / "run.json").write_text('{"state": "finished"}')
+    (done / "metrics.json").write_text("{}")
+    outside.mkdir() if name == "notebooks" else outside.write_text("mine")
+    (out / name).symlink_to(outside)
+    try:
+        sweep(grid, out, report=lambda _: None)
+    except OSError as error:
+        assert str(out / name) in str(error)  # noqa: PT017
+    assert not list(outside.iterdir()) if name == "notebooks" else outside.read_text() == "mine"
 
 
 def test_what_goes_wrong_around_a_notebook_is_its_outcome(tmp_path):

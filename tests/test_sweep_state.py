@@ -52,6 +52,26 @@ def test_a_sweep_at_work_is_followed_whoever_started_it(process):
     assert not process.running
 
 
+def test_a_grid_edited_since_is_read_anew_before_a_start_and_a_bad_one_is_shown(process, tmp_path):
+    panel = SweepPanel(process)
+    process.command = [sys.executable, "-c", "pass"]
+    write_grid(tmp_path, "every: {seed: [0, 1, 2], log: ./log}\n")
+    panel.start.click()
+    assert process.wait(60) == 0
+    panel.refresh()
+    assert (panel.bar.max, process.snapshot().total) == (3, 3)
+    write_grid(tmp_path, "every: {sed: 0}\n")
+    panel.start.click()
+    assert "Did you mean seed?" in panel.log.value
+
+
+def test_a_damaged_run_does_not_count_as_finished(process):
+    for cell, content in zip(process.grid.cells, ("", '{"state": "finished"}'), strict=True):
+        (process.out / cell.run).mkdir(parents=True)
+        (process.out / cell.run / "run.json").write_text(content)
+    assert process.snapshot().done == 1
+
+
 @pytest.mark.slow
 def test_start_stop_and_go_on(process, tmp_path):
     process.command = [sys.executable, "-m", "dhaps_core.sweep", str(process.grid.path)]

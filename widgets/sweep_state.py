@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dhaps_core.files import open_own
 from dhaps_core.grid import read_grid
 from dhaps_core.json_object import DamagedFileError
 from dhaps_core.run_marker import read_marker
@@ -83,7 +84,7 @@ class SweepProcess:
             return False
         self.grid = read_grid(self.grid.path)  # the process reads it anew
         self.out.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        with open_own(self.log, "wb") as log:
             # A session of its own: neither the kernel's interrupt nor its end may stop it.
             self._process = subprocess.Popen(  # noqa: S603
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
