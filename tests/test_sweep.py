@@ -336,6 +336,12 @@ def test_no_scheduler_at_the_address():
         pass
 
 
+def test_a_scheduler_that_asks_for_a_certificate_needs_dasks_configuration():
+    message = r"must name the certificates that tls://127\.0\.0\.1:9 asks for; got none"
+    with pytest.raises(ClusterError, match=message), connect("tls://127.0.0.1:9"):
+        pass
+
+
 def test_gpus_are_shared_out_one_for_each_worker(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert gpu_ids(2) == ("2", "3")
