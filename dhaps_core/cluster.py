@@ -38,11 +38,12 @@ def connect(address: str) -> Iterator[Any]:
     Raises:
         ClusterError: if there is none, or it takes nobody without a certificate.
     """
-    if address.startswith("tls://") and not require("dask").config.get("distributed.comm.tls.ca-file"):
+    distributed, dask = require("distributed"), require("dask")
+    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file", None):
         rule = f"Dask's configuration must name the certificates that {address} asks for"
         raise ClusterError(f"{rule}; got none. Set distributed.comm.tls, as Dask's documentation says.")
     try:
-        client = require("distributed").Client(address, timeout=patience(), set_as_default=False)
+        client = distributed.Client(address, timeout=patience(), set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two where TLS is not set up
         msg = f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
         raise ClusterError(msg) from error
