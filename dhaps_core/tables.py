@@ -77,7 +77,7 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     """
     runs = list(runs)
     for run in runs:
-        if "bits" not in run.facts or metric not in run.rounds[-1]:
+        if type(run.facts.get("bits")) is not int or metric not in run.rounds[-1]:
             msg = f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
             raise ValueError(msg)
     lengths = sorted({run.facts["bits"] for run in runs})

@@ -271,3 +271,8 @@ def test_pairs_on_other_data_are_said():
         UserWarning, match=r"the same data, split and embeddings; 1 pairs have not, such as .*/1"
     ):
         paired(other, "mAP@all")
+
+
+def test_code_lengths_that_are_no_numbers_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"runs must have bits and mAP@all; .*/7 has not"):
+        length_table([*RUNS, run(7, [0.4], bits="32")])
