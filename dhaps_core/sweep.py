@@ -164,6 +164,7 @@ def _keep(grid: Grid, out: Path) -> Path:
     folder = out / "notebooks"
     refuse_link(folder)
     folder.mkdir(exist_ok=True)
+    remove_leftovers(folder)
     copy = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.ipynb"
     replace_text(copy, content)
     return copy

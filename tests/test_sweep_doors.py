@@ -179,8 +179,10 @@ def test_a_damaged_run_is_not_run_again_and_ends_the_sweep_with_a_word(tmp_path,
         (folder / "metrics.json").write_text('{"mAP": 0.5}')
         (folder / "run.json").write_text('{"state": "finished"}')
     (damaged / "run.json").write_text("")
-    leftover = out / "table.csv.77-0123abcd.new"
-    leftover.write_text("half")
+    (out / "notebooks").mkdir()
+    leftovers = [out / "table.csv.77-0123abcd.new", out / "notebooks" / "x.ipynb.77-0123abcd.new"]
+    for leftover in leftovers:
+        leftover.write_text("half")
     assert main([str(path), "--out", str(out), "--workers", "1"]) == 1
     said = capsys.readouterr().out
     assert "2 runs, 1 of them finished before" in said
@@ -188,4 +190,4 @@ def test_a_damaged_run_is_not_run_again_and_ends_the_sweep_with_a_word(tmp_path,
     assert f"damaged: {damaged / 'run.json'} must hold one JSON object; got an empty file" in said
     assert "1 of 2 runs finished" in said
     assert (tmp_path / "log").read_text() == ""
-    assert not leftover.exists()
+    assert not any(leftover.exists() for leftover in leftovers)
