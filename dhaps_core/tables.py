@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dhaps_core.compare import Difference, Interval, Run, named_groups
+from dhaps_core.compare import Difference, Interval, Run, last_by_seed, named_groups
 from dhaps_core.escaping import csv_cell, latex, markdown, one_line
 
 __all__ = ["Marked", "Table", "curve_table", "difference_table", "length_table"]
@@ -77,11 +77,11 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     many seeds; a length that was not run is a dash.
 
     Raises:
-        ValueError: if a run does not say its code length, or lacks the metric.
+        ValueError: if a run does not say its code length, or lacks the metric; or two have one seed.
     """
     runs = list(runs)
     for run in runs:
-        if "bits" not in run.facts or metric not in run.rounds[-1]:
+        if type(run.facts.get("bits")) is not int or metric not in run.rounds[-1]:
             msg = f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
             raise ValueError(msg)
     lengths = sorted({run.facts["bits"] for run in runs})
@@ -89,7 +89,8 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     for name, group in named_groups(runs, without=("bits",)).items():
         cells, counts = [], set()
         for bits in lengths:
-            values = [100 * run.rounds[-1][metric] for run in group if run.facts["bits"] == bits]
+            some = [run for run in group if run.facts["bits"] == bits]
+            values = [100 * value for value in last_by_seed(some, metric).values()]
             cells.append(_spread(values))
             counts |= {len(values)} - {0}
         rows.append((name, *cells, "-".join(map(str, sorted({min(counts), max(counts)})))))

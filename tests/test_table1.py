@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dhaps_core.json_object import DamagedRunWarning
 from dhaps_core.paper import BITS, DATASETS, ROWS, STAR_SHARES, claims
 from dhaps_core.settings import METHODS, Settings
 from dhaps_core.table1 import Cell, gather, read_runs
@@ -205,3 +206,36 @@ def test_figure_1_tells_all_rows_apart(tmp_path):
     left, right = figure1(read_runs(tmp_path), [row.name for row in ROWS]).axes
     for axes in (left, right):
         assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: "{",
+        lambda content: content | {"table": 3},
+        lambda content: content | {"table": {"row": "DPSH"}},
+        lambda content: content | {"settings": {"bits": "many"}},
+        lambda content: content | {"settings": {"nonsense": 1}},
+        lambda content: content | {"rounds": []},
+        lambda content: content | {"source": None},
+    ],
+)
+def test_one_damaged_run_is_named_and_the_others_make_the_table(tmp_path, change):
+    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
+    write_run(tmp_path / "b", "DPSH", 32, 1, 0.5)
+    path = tmp_path / "b" / "metrics.json"
+    changed = change(json.loads(path.read_text()))
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    with pytest.warns(DamagedRunWarning, match=r"left out: .*b/metrics\.json must "):
+        assert [run.seed for run in read_runs(tmp_path)] == [0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), True, None, "0.5"])
+def test_a_run_without_a_number_is_refused_by_name(tmp_path, value):
+    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
+    path = tmp_path / "a" / "metrics.json"
+    content = json.loads(path.read_text())
+    content["rounds"][-1]["mAP@all"] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"mAP@all must be a finite number; got .* of DPSH, 32 bits, seed 0"):
+        gather(read_runs(tmp_path))
