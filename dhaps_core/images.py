@@ -83,8 +83,8 @@ def to_rgb8(
 
     AVIF, BMP, GIF, JPEG (also MPO), PNG, PPM, PSD, TIFF and WebP are decoded, and HEIF where pillow-heif is
     registered; whatever a file is called, nothing else is. A file may have 256 MiB, and an image as many
-    pixels as ``PIL.Image.MAX_IMAGE_PIXELS`` (89 million). Decoding takes up to 16 bytes a pixel; over all
-    threads together no more pixels are decoded at a time than one image may have: 1.4 GiB.
+    pixels as ``PIL.Image.MAX_IMAGE_PIXELS`` (89 million). Decoding takes up to 17 bytes a pixel; over all
+    threads together no more pixels are decoded at a time than one image may have: 1.5 GiB.
 
     Args:
         source: path of the file, or its bytes.
@@ -181,13 +181,16 @@ class FileImages(Images):
 
     def read(self, i: int, *, at_least: int | None = None) -> Pixels:
         """Pixels of image ``i``; raises UnreadableImage if its file has gone, gone bad or changed."""
-        return _decode(self._content(i), self.keys[i], self.background, at_least)
+        data = _read(self.paths[i], self.keys[i])
+        pixels = _decode(data, self.keys[i], self.background, at_least)
+        self._know(i, data)
+        return pixels
 
     def digests(self) -> tuple[str, ...]:
         """Hex sha256 of the bytes of each file, as they were when first read."""
         with ThreadPoolExecutor(_readers()) as pool:
             missing = [i for i in range(len(self)) if i not in self._known]
-            list(pool.map(lambda i: len(self._content(i)), missing))
+            list(pool.map(lambda i: self._know(i, _read(self.paths[i], self.keys[i])), missing))
         return tuple(self._known[i] for i in range(len(self)))
 
     def check(self) -> tuple[tuple[str, str], ...]:
@@ -204,13 +207,11 @@ class FileImages(Images):
         chosen._known = {new: self._known[old] for new, old in enumerate(positions) if old in self._known}
         return chosen
 
-    def _content(self, i: int) -> bytes:
-        """Bytes of a file, the same at every call: whatever is kept of it is kept under their digest."""
-        data = _read(self.paths[i], self.keys[i])
+    def _know(self, i: int, data: bytes) -> None:
+        """Hold a file to what it was: whatever is kept of an image is kept under this digest."""
         digest = hashlib.sha256(data).hexdigest()
         if self._known.setdefault(i, digest) != digest:
             raise UnreadableImage([(self.keys[i], "it has changed since it was listed. Load the items anew")])
-        return data
 
     def _failure(self, i: int) -> tuple[str, str] | None:
         try:
@@ -249,20 +250,18 @@ def _readers() -> int:
 
 def _read(path: Path, name: str) -> bytes:
     try:
-        if path.exists() and not path.is_file():
-            kind = "a folder" if path.is_dir() else "a pipe, socket or device"
-            raise UnreadableImage([(name, f"{kind}, not a file")])
         size = path.stat().st_size
-        if size > _LARGEST_FILE:
-            raise UnreadableImage([(name, f"{size} bytes, of {_LARGEST_FILE} at most")])
-        return path.read_bytes()
+        if not path.is_file():
+            reason = "a folder, not a file" if path.is_dir() else "a pipe, socket or device, not a file"
+        elif size > _LARGEST_FILE:
+            reason = f"{size} bytes, of {_LARGEST_FILE} at most"
+        else:
+            return path.read_bytes()
     except OSError as error:
         reason = "a link that leads nowhere" if path.is_symlink() else error.strerror or str(error)
-        raise UnreadableImage([(name, reason)]) from error
-    except ValueError as error:
-        if isinstance(error, UnreadableImage):
-            raise
-        raise UnreadableImage([(name, str(error))]) from error
+    except ValueError as error:  # a NUL in the path
+        reason = str(error)
+    raise UnreadableImage([(name, reason)])
 
 
 def _decode(data: bytes, name: str, background: Colour, at_least: int | None) -> Pixels:

@@ -522,7 +522,10 @@ def test_single_label_lists(tmp_path):
         "database": [0, 2],
         "query": [3],
     }
-    assert items.protocol == "train.txt 2, database.txt 2, test.txt 1"
+    assert items.protocol == (
+        "train.txt 2, database.txt 2, test.txt 1; labels read as one class each, of 2; "
+        "exact copies in train or database of 1 queries"
+    )
 
 
 def test_multi_label_lists_keep_images_without_a_class(tmp_path):
