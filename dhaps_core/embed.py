@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from dhaps_core.array_files import read_array_file
 from dhaps_core.backbones import Backbone
 from dhaps_core.features import first_equal
-from dhaps_core.files import replace_text, replacing
+from dhaps_core.files import remove_leftovers, replace_text, replacing
 from dhaps_core.images import Images
 from dhaps_core.items import Items
 
@@ -78,6 +78,7 @@ def embed(
     if items.n == 0:
         raise ValueError("items must not be empty to embed; got 0 items")
     folder = _folder(Path(cache), items.images, backbone, size, precision)
+    remove_leftovers(folder)
     shards = [
         (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
         for start in range(0, items.n, _SHARD)

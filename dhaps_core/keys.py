@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from operator import index
 from typing import SupportsIndex
 
-__all__ = ["item_keys"]
+__all__ = ["item_key", "item_keys"]
 
 
 def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
@@ -22,19 +22,17 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
         >>> item_keys(["a.png", 7])
         ('a.png', '7')
     """
-    if isinstance(values, str | bytes):
-        msg = f"keys must be one for each item; got one text, {values[:40]!r}. Pass a list"
-        raise ValueError(msg)  # noqa: TRY004 - bad input of any kind is a ValueError here
-    keys = tuple(_key(value) for value in values)
+    keys = tuple(item_key(value) for value in values)
     seen: set[str] = set()
     for key in keys:
         if key in seen:
-            raise ValueError(f"keys must be unique; got {key!r} twice")
+            raise ValueError(f"keys must be distinct, each of them unique; got {key!r} twice")
         seen.add(key)
     return keys
 
 
-def _key(value: object) -> str:
+def item_key(value: object) -> str:
+    """One key as text; see :func:`item_keys`."""
     if isinstance(value, str):
         if not value:
             raise ValueError("keys must have at least one character; got an empty one")

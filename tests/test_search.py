@@ -129,14 +129,14 @@ def test_saving_again_replaces_the_whole(tmp_path):
 
 def test_a_crash_while_saving_leaves_the_old_index(tmp_path, monkeypatch):
     HammingIndex(draw(5, 16), names(5)).save(tmp_path)
-    replace = search._replace
+    replacing = search.replacing
 
-    def crash(path, content):
+    def crash(path):
         if path.name == "meta.json":
             raise OSError("disk full")
-        replace(path, content)
+        return replacing(path)
 
-    monkeypatch.setattr(search, "_replace", crash)
+    monkeypatch.setattr(search, "replacing", crash)
     with pytest.raises(OSError, match="disk full"):
         HammingIndex(draw(7, 24), names(7)).save(tmp_path)
     assert len(HammingIndex.load(tmp_path)) == 5
