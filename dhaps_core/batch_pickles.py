@@ -27,6 +27,7 @@ _NAMES = {
     "numpy ndarray": "ndarray",
     "numpy dtype": "dtype",
     "_codecs encode": "encode",
+    "__builtin__ bytes": "empty",
 }
 _DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "i8": np.dtype("i8")}
 _ORDERS: dict[str, Literal["|", "<", ">"]] = {"|": "|", "<": "<", ">": ">"}
@@ -64,7 +65,10 @@ class _Machine:
     memo: dict[int, Any] = field(default_factory=dict)
 
     def pop(self) -> Any:
-        return self.stack.pop()
+        value = self.stack.pop()
+        if type(value) is _Mark:
+            raise ValueError("it has a mark in place of a value")
+        return value
 
     def popped(self) -> list[Any]:
         """Everything since the last mark."""
@@ -106,6 +110,8 @@ def _run(data: bytes) -> Any:
     if name != "STOP":
         raise ValueError(f"it has more than {_MOST_OPCODES} steps")
     (value,) = machine.stack
+    if type(value) in {_Mark, _Name, _DType}:
+        raise ValueError("it holds no value")
     return value
 
 
@@ -157,6 +163,12 @@ def _set(machine: _Machine, values: list[Any]) -> None:
     target.update(zip(keys, values[1::2], strict=True))
 
 
+def _dict(machine: _Machine) -> None:
+    values = machine.popped()
+    machine.stack.append({})
+    _set(machine, values)
+
+
 def _tuple(machine: _Machine, count: int) -> None:
     values = [machine.pop() for _ in range(count)]
     machine.stack.append(tuple(reversed(values)))
@@ -178,6 +190,8 @@ def _reduce(machine: _Machine) -> None:
         if _text(encoding) != "latin1":
             raise ValueError("it encodes in a way that bytes are not")
         machine.stack.append(_text(text).encode("latin1"))
+    elif name.kind == "empty" and not arguments:
+        machine.stack.append(b"")
     else:
         raise ValueError(f"it calls {name.kind}")
 
@@ -186,6 +200,8 @@ def _build(machine: _Machine) -> None:
     state, target = machine.pop(), machine.stack[-1]
     if type(target) is _DType:
         order = _text(state[1])
+        if any(part is not None for part in state[2:5]):
+            raise ValueError("it has an array of arrays or of named parts")
         if order not in _ORDERS:
             raise ValueError(f"it has an array of byte order {order[:100]!r}")
         target.dtype = target.dtype.newbyteorder(_ORDERS[order])
@@ -225,6 +241,7 @@ def _filled(value: Any) -> Any:
 _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "MARK": lambda machine, _: machine.stack.append(_Mark()),
     "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
+    "DICT": lambda machine, _: _dict(machine),
     "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
     "EMPTY_TUPLE": lambda machine, _: machine.stack.append(()),
     "LIST": lambda machine, _: machine.stack.append(machine.popped()),

@@ -1,6 +1,6 @@
 """Class labels as they come (numbers, text, columns): what kind they are is settled and said."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +118,7 @@ def _instead(value: Any) -> str:
     return "Pass text or whole numbers"
 
 
-def _columns(array: npt.NDArray[Any], columns: Sequence[Any] | None) -> ClassLabels:
+def _columns(array: npt.NDArray[Any], columns: Iterable[Any] | None) -> ClassLabels:
     n, c = array.shape
     if c < 2:
         raise _refused(array, "One column may be class ids or one tag: for one class each pass it as [n]")
