@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +132,32 @@ def test_stored_overlap_stays_stated(tmp_path):
     assert small().with_splits(tmp_path / "splits.npz").overlap() == ("d",)
 
 
+def test_damaged_splits_are_refused_with_the_name_of_their_file(tmp_path):
+    path = tmp_path / "splits.npz"
+    small().save_splits(path)
+    whole = path.read_bytes()
+    stored = dict(np.load(path))
+    for content in (b"", b"no", whole[:-40], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"splits.npz must be an .npy or .npz file"):
+            small().with_splits(path)
+    for changed in (
+        {"train": np.array([0.5])},
+        {"train": np.array([[0]])},
+        {"parts": np.array(["a"])},
+        {"protocol": np.array(7)},
+        {"more": np.array(7)},
+    ):
+        np.savez(path, **(stored | changed))
+        with pytest.raises(ValueError, match=r"splits.npz must hold the splits, protocol and content"):
+            small().with_splits(path)
+    np.savez(path, **(stored | {"train": np.array([0, 99])}))
+    with pytest.raises(ValueError, match=r"must be in 0\.\.3; got 0\.\.99"):
+        small().with_splits(path)
+    with pytest.raises(FileNotFoundError):
+        small().with_splits(tmp_path / "none.npz")
+
+
 def test_duplicates_point_to_the_first_equal_row():
     features = np.array([[1, 2], [0, 0], [1, 2], [0, 0]], dtype=np.float32)
     assert small(features=features).duplicates().tolist() == [0, 1, 0, 1]
@@ -138,11 +165,73 @@ def test_duplicates_point_to_the_first_equal_row():
     assert small(features=None, images=images).duplicates().tolist() == [0, 1, 1, 0]
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
-def test_duplicates_match_a_slow_search(values):
+def test_a_copy_of_a_query_stands_for_itself_in_the_pool():
+    """30 images twice, 20 queries: the first copy of all 60 is often a query, and is never asked."""
+    features = np.repeat(np.random.default_rng(0).normal(size=(30, 4)), 2, axis=0)
+    items = arrays(features, queries=20, seed=0)
+    pool = items.splits["train"]
+    stands = items.duplicates(pool)
+    asked = pool[stands[pool] == pool]
+    assert sorted(asked // 2) == sorted(set(pool // 2))
+    first = items.duplicates()  # whose copy in the pool would never be asked
+    assert len(set(pool // 2)) > (first[pool] == pool).sum()
+    copied = items.splits["query"][np.isin(items.splits["query"] // 2, pool // 2)]
+    assert np.isin(stands[copied], asked).all()
+
+
+def test_equal_images_are_duplicates_whatever_their_features_are():
+    """40 images five times each; a projection gives equal rows other last bits."""
+    generator = np.random.default_rng(0)
+    pixels = np.repeat(generator.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8), 5, axis=0)
+    everything = np.arange(200, dtype=np.int64)
+    rows = {"train": everything, "query": everything[:0], "database": everything}
+    features = np.repeat(generator.normal(size=(40, 8)), 5, axis=0) + 1e-7 * generator.normal(size=(200, 8))
+    keys = tuple(map(str, everything))
+    items = Items(keys, features.astype(np.float32), ArrayImages(pixels), None, (), rows, "all", "test")
+    assert len(np.unique(items.features, axis=0)) > 40
+    assert items.duplicates().tolist() == (everything // 5 * 5).tolist()
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.data())
+def test_duplicates_match_a_slow_search(values, given):
     features = np.array(values, dtype=np.float32)[:, None]
     items = arrays(features, queries=0, seed=0)
     assert items.duplicates().tolist() == [values.index(value) for value in values]
+    pool = given.draw(st.lists(st.integers(0, len(values) - 1), unique=True))
+    inside = {values[i]: i for i in sorted(pool, reverse=True)}
+    wanted = [inside.get(value, values.index(value)) for value in values]
+    assert items.duplicates(positions(*pool)).tolist() == wanted
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", [range(3), np.arange(3), pd.Index([0, 1, 2]), (str(i) for i in range(3))])
+def test_keys_become_text(keys):
+    assert arrays(np.eye(3), keys=keys, queries=0, seed=0).keys == ("0", "1", "2")
+
+
+def test_keys_that_differ_in_case_or_unicode_form_are_keys_of_their_own():
+    keys = ("a", "A", "\u00e9", "e\u0301")
+    assert arrays(np.eye(4), keys=keys, queries=0, seed=0).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["a", "b", "a"], "unique; got 'a' twice"),
+        ([7, "7", "b"], "unique; got '7' twice"),
+        (["a", "b", ""], "at least one character"),
+        (["a", "b"], "one row for each of the 2 keys; got 3"),
+        (["a", "b", None], "text or whole numbers; got None"),
+        ([1.0, 2.0, 3.0], "text or whole numbers; got 1.0"),
+        ([True, False, 2], "text or whole numbers; got True"),
+        ([b"a", b"b", b"c"], "text or whole numbers; got b'a'"),
+    ],
+)
+def test_what_is_no_key_is_refused(unchecked, keys, message):
+    with pytest.raises(ValueError, match=message):
+        arrays(np.eye(3), keys=keys, queries=0, seed=0)
 
 
 # --- draws --------------------------------------------------------------------------------------------------
@@ -163,6 +252,38 @@ def test_stratified_counts_fill_exactly_within_room(sizes, percent, leave):
     counts = stratified_counts(positions(*sizes), total, leave=leave)
     assert counts.sum() == total
     assert ((counts >= 0) & (counts <= room)).all()
+
+
+def test_shares_are_exact_where_floats_round_them_up():
+    """2^52 + 1 of 2^53 + 2 items: a quotient in float64 would be 1 too many."""
+    sizes = positions(2**26 + 1, 2**26 - 1, 2**26)
+    counts = stratified_counts(sizes, 3 * 2**26 - 3, leave=1)
+    assert counts.sum() == 3 * 2**26 - 3
+    assert (counts <= sizes - 1).all()
+
+
+@pytest.mark.parametrize("queries", [True, 2.0, np.nan, "2", None, -1, 99])
+@pytest.mark.parametrize("labels", [None, [0, 0, 1, 1]])
+def test_queries_are_a_whole_number_that_can_be_drawn(unchecked, queries, labels):
+    with pytest.raises(ValueError, match="queries must be"):
+        arrays(np.eye(4), labels, queries=queries, seed=0)
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, -1, "1", None])
+def test_a_seed_is_a_whole_number(unchecked, seed, tmp_path):
+    for draw in (
+        lambda: arrays(np.eye(4), queries=1, seed=seed),
+        lambda: digits(seed=seed),
+        lambda: cifar.cifar10_splits(positions(0), 1, protocol="59k", seed=seed),
+        lambda: data.open_items("digits", queries=1, seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be a whole number of at least 0"):
+            draw()
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(unchecked):
+    one = arrays(np.eye(4), queries=np.int64(2), seed=np.uint8(3))
+    assert one.fingerprint() == arrays(np.eye(4), queries=2, seed=3).fingerprint()
 
 
 def test_hold_out_depends_on_the_seed_only():
