@@ -1,5 +1,6 @@
 """Items, their splits and every source."""
 
+import gzip
 import io
 import os
 import pickle
@@ -579,6 +580,114 @@ def test_damaged_archives_are_named(tmp_path):
             cifar.read_cifar10(path)
 
 
+def test_a_pickle_that_writes_past_its_array_is_refused(tmp_path):
+    """A field of a dtype at an offset of 24 bytes, and an item set there: numpy would write it."""
+    fields = (3, "|", None, ("a",), {"a": (np.dtype("u1"), 24)}, 8, 1, 0)
+    dtype = Reduced(np.dtype, ("u1", False, True), fields)
+    array = Reduced(*np.empty(0).__reduce__()[:2], (1, (8,), dtype, False, b"x" * 8), iter([(("a", 0), 1)]))
+    files = cifar_files(binary=False)
+    files["data_batch_2"] = pickle.dumps({b"data": array, b"labels": [0]}, protocol=2)
+    with pytest.raises(ValueError, match="data_batch_2 must be a pickle of numpy arrays and nothing else"):
+        cifar.read_cifar10(unpacked(tmp_path / "cifar-10-batches-py", files))
+
+
+class Reduced:
+    def __init__(self, function, arguments, state, items=None):
+        self.parts = (function, arguments, state, None, items)
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {b"data": [[0] * 3072], b"labels": [0]},
+        {b"data": np.zeros((1, 3072), np.int64), b"labels": [0]},
+        {b"data": np.zeros((1, 3071), np.uint8), b"labels": [0]},
+        {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [10]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [-1]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [True]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [[0]]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": ["0"]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": np.zeros((1, 1), np.int64)},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": np.array([10])},
+        {b"data": np.zeros((1, 3072), np.uint8)},
+        [0],
+        0,
+    ],
+)
+def test_a_batch_of_other_parts_is_refused(tmp_path, batch):
+    files = cifar_files(binary=False) | {"test_batch": pickle.dumps(batch, protocol=2)}
+    with pytest.raises(ValueError, match=r"test_batch must hold|a CIFAR-10 pickle must|must have 10 classes"):
+        cifar.read_cifar10(unpacked(tmp_path / "cifar-10-batches-py", files))
+
+
+def tar(path, members):
+    """A tar of (name, content, changes of its header)."""
+    with tarfile.open(path, "w") as archive:
+        for name, content, changes in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            for attribute, value in changes.items():
+                setattr(member, attribute, value)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_archives_of_links_bombs_and_doubles_are_refused(tmp_path):
+    files = cifar_files(binary=True, rows=1)
+    rest = [(f"c/{name}", content, {}) for name, content in files.items() if name != "data_batch_2.bin"]
+    link = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd", "size": 0}
+    test = files["data_batch_2.bin"]
+    path = tmp_path / "a.tar.gz"
+    with pytest.raises(FileNotFoundError, match=r"must have data_batch_2.bin"):
+        cifar.read_cifar10(tar(path, [*rest, ("c/data_batch_2.bin", b"", link)]))
+    with pytest.raises(ValueError, match=r"must have data_batch_2.bin once"):
+        cifar.read_cifar10(tar(path, [*rest, ("c/data_batch_2.bin", test, {}), ("d/data_batch_2.bin", test, {})]))
+    with pytest.raises(ValueError, match=r"must have 8 files"):
+        cifar.read_cifar10(tar(path, [(f"{i}", b"", {}) for i in range(1001)]))
+    huge = tarfile.TarInfo("c/data_batch_2.bin")
+    huge.size = 3 << 30
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(huge.tobuf())
+        file.write(bytes(1 << 20))
+    with pytest.raises(ValueError, match=r"data_batch_2.bin must have at most 67108864 bytes; got 3221225472"):
+        cifar.read_cifar10(path)
+    names = tarfile.TarInfo("x")
+    names.type, names.size = tarfile.XHDTYPE, 3 << 30
+    path.write_bytes(names.tobuf())
+    with pytest.raises(ValueError, match=r"a.tar.gz must unpack to at most"):
+        cifar.read_cifar10(path)
+    # Names that lead elsewhere are only names: nothing is unpacked.
+    members = [(f"/../{name}", content, {}) for name, content in files.items()]
+    assert cifar.read_cifar10(tar(path, members))[2] == 5
+
+
+def test_an_archive_that_unpacks_for_ever_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar, "_LARGEST_ARCHIVE", 1 << 20)
+    other = tarfile.TarInfo("other")
+    other.size = 1 << 40
+    with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=1) as file:
+        file.write(other.tobuf())
+        file.write(bytes(4 << 20))
+    with pytest.raises(ValueError, match=r"a.tar.gz must unpack to at most 1048576 bytes"):
+        cifar.read_cifar10(tmp_path / "a.tar.gz")
+
+
+def test_files_too_large_and_pipes_of_an_unpacked_archive_are_refused(tmp_path):
+    folder = unpacked(tmp_path / "cifar-10-batches-bin", cifar_files(binary=True))
+    with (folder / "data_batch_1.bin").open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"data_batch_1.bin must have at most"):
+        cifar.read_cifar10(folder)
+    (folder / "data_batch_1.bin").unlink()
+    os.mkfifo(folder / "data_batch_1.bin")
+    with pytest.raises(FileNotFoundError, match=r"must have data_batch_1.bin"):
+        cifar.read_cifar10(folder)
+
+
 def test_an_incomplete_archive_is_refused(tmp_path):
     folder = unpacked(tmp_path / "cifar-10-batches-bin", cifar_files(binary=True))
     with pytest.raises(ValueError, match="50000 train and 10000 test images; got 50 and 10"):
@@ -674,11 +783,73 @@ def test_multi_label_lists_keep_images_without_a_class(tmp_path):
         ),
         ("t.png 1 0", "t.png 1 0", "not be in train"),
         ("\n", "q.png 1 0", "train.txt must list at least one image"),
+        ("t.png 1\nc.png 0", "q.png 1", "train.txt:1: .*two classes or more; got one number"),
+        ("t.png 3\nc.png 7", "q.png 1", "If it is a class id, write a 1 in that class's column"),
+        ("../secret.png 1 0", "q.png 1 0", "train.txt:1: an image must be named below its folder"),
+        ("x/../t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("x\\..\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("/etc/passwd 1 0", "q.png 1 0", "must be named below its folder"),
+        ("C:\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("\\\\server\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("~/t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("out.png 1 0", "q.png 1 0", "train.txt:1: the image must lie in .* a link that leads out of it"),
+        ("outside/secret.png 1 0", "q.png 1 0", "a link that leads out of it"),
+        ("round.png 1 0", "q.png 1 0", "the image must exist"),
+        ("pipe.png 1 0", "q.png 1 0", "the image must exist"),
+        ("x 1 0", "q.png 1 0", "the image must exist"),
+        ("images\\t.png 1 0", "q.png 1 0", "the image must exist .*Write / for the backslash"),
+        ("a%20b.png 1 0", "q.png 1 0", "the image must exist"),
+        ("t.png\0 1 0", "q.png 1 0", "the image must exist"),
+        ("x" * 5000 + " 1 0", "q.png 1 0", "the image must exist"),
+        ("# images 1 0", "q.png 1 0", "the image must exist"),
+        ("t.png 1 0", "./t.png 1 0", "queries must not be in train; got 1 that are, first 't.png'"),
+        ("t.png 1 0", ".//./t.png 1 0", "queries must not be in train"),
+        ("t.png 1 0\n./t.png 1 0", "q.png 1 0", "train.txt:2: an image must be listed once"),
+        ("t.png 1 0", "alias.png 1 0", "test.txt:1: an image must have one name; 'alias.png' is 't.png'"),
+        ("t.png 1 0", "again/t.png 1 0", "an image must have one name; 'again/t.png' is 't.png'"),
+        ("t.png 1 0\rc.png 1 0", "q.png 1 0", "train.txt:1: .*"),
     ],
 )
 def test_list_errors_name_file_and_line(tmp_path, train, test, message):
+    png(tmp_path / "secret.png")
+    folder = lists(tmp_path / "lists", train, test)
+    for name, target in {
+        "out.png": tmp_path / "secret.png",
+        "outside": tmp_path,
+        "round.png": "round.png",
+        "alias.png": "t.png",
+        "again": ".",
+    }.items():
+        (folder / name).symlink_to(target)
+    (folder / "x").mkdir()
+    os.mkfifo(folder / "pipe.png")
     with pytest.raises(ValueError, match=message):
-        list_files(lists(tmp_path, train, test))
+        list_files(folder)
+
+
+def test_paths_of_lists_are_kept_as_what_they_are(tmp_path):
+    folder = lists(tmp_path, "./t.png 1 0\n\tx//./y.png\t1 0 \n", test="q.png 0 1")
+    png(folder / "x" / "y.png", "green")
+    assert list_files(folder).keys == ("t.png", "x/y.png", "d.png", "q.png")
+
+
+def test_copies_of_queries_under_another_name_are_counted(tmp_path):
+    folder = lists(tmp_path, "t.png 1 0", test="q.png 1 0\nc.png 0 1")
+    png(folder / "q.png", "green")
+    items = list_files(folder)
+    assert items.protocol.endswith(
+        "labels read as one class each, of 2; exact copies in train or database of 1 queries"
+    )
+    png(folder / "c.png", "blue")
+    assert "copies" not in list_files(folder).protocol
+
+
+def test_a_list_too_large_is_refused_before_it_is_read(tmp_path):
+    folder = lists(tmp_path, "t.png 1 0")
+    with (folder / "train.txt").open("r+b") as file:
+        file.truncate(1 << 40)  # of which the disk holds nothing
+    with pytest.raises(ValueError, match=r"train.txt must have at most 536870912 bytes; got 1099511627776"):
+        list_files(folder)
 
 
 def test_lists_that_share_queries_must_say_so(tmp_path):
