@@ -3,6 +3,7 @@
 import ast
 import io
 import math
+import os
 import sys
 import zipfile
 import zlib
@@ -37,7 +38,7 @@ def read_array_file(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         FileNotFoundError: if there is no such file.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise FileNotFoundError(f"an .npy or .npz file must be there; {path} does not exist")
     try:
         data = _content(path)
@@ -50,7 +51,7 @@ def read_array_file(path: str | Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _content(path: Path) -> bytes:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError("it is no file")
     return path.read_bytes()
 

@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -115,10 +115,10 @@ def read_cifar10(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
     """Pixels [n 32 32 3], class ids [n], number of official train images (they come first), class names."""
     path = Path(os.path.expanduser(path))
-    if not path.exists():
+    if not os.path.exists(path):
         raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
     try:
-        if path.is_dir():
+        if os.path.isdir(path):
             return _read_version(*_folder_reader(path))
         return _read_version(*_archive_reader(path))
     except FileNotFoundError:
@@ -133,7 +133,7 @@ Read = Callable[[str], bytes]
 def _folder_reader(path: Path) -> tuple[bool, Read]:
     for folder in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
         for binary in (False, True):
-            if (folder / _file("test_batch", binary)).is_file():
+            if os.path.isfile(folder / _file("test_batch", binary)):
                 return binary, lambda name, folder=folder: _content(folder / name)
     raise FileNotFoundError(
         f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}. "
@@ -142,7 +142,7 @@ def _folder_reader(path: Path) -> tuple[bool, Read]:
 
 
 def _content(path: Path) -> bytes:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"CIFAR-10 must have {path.name}; got none in {path.parent}")
     _check_size(path.name, path.stat().st_size)
     return path.read_bytes()
@@ -156,9 +156,10 @@ def _archive_reader(path: Path) -> tuple[bool, Read]:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        stream: Any = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, path.name)
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        stream = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, path.name)
+        with tarfile.open(fileobj=cast("Any", stream), mode="r|") as archive:
             for count, member in enumerate(archive):
+                stream.here = 0
                 if count >= _MOST_MEMBERS:
                     raise ValueError(
                         f"{path.name} must have few files; got {count} and more. It is not CIFAR-10"
@@ -183,18 +184,19 @@ def _archive_reader(path: Path) -> tuple[bool, Read]:
 
 
 class _Bounded:
-    """A stream of which no more is read than a CIFAR-10 archive has, and little at a time."""
+    """A stream of which no more is read than a CIFAR-10 archive has, in all and from one file to the next."""
 
     def __init__(self, file: io.BufferedIOBase, name: str) -> None:
-        self.file, self.name, self.left = file, name, _LARGEST_ARCHIVE
+        self.file, self.name, self.all, self.here = file, name, 0, 0
 
     def read(self, size: int) -> bytes:
-        if size > _LARGEST_FILE or self.left < 0:
-            raise ValueError(
-                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes; got more. It is not CIFAR-10"
-            )
         data = self.file.read(size)
-        self.left -= len(data)
+        self.all, self.here = self.all + len(data), self.here + len(data)
+        if self.all > _LARGEST_ARCHIVE or self.here > _LARGEST_FILE + (1 << 20):
+            raise ValueError(
+                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file; "
+                "got more. It is not CIFAR-10"
+            )
         return data
 
 

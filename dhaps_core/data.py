@@ -72,14 +72,14 @@ def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int
     if name == "digits":
         return digits(queries=min(queries, 200), seed=seed)
     path = _at_home(name)
-    if not path.exists():
+    if not os.path.exists(path):
         raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
-    if path.is_file() and not path.name.endswith((".npy", ".npz", ".tar.gz")):
+    if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
         raise ValueError(
             f"dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'; got the file {name!r}. "
             "For images give their folder"
         )
-    inside = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    inside = _names(path) if os.path.isdir(path) else set()
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
     if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
@@ -161,8 +161,8 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
             hold folders, or two of them are or look like one class.
     """
     path = _at_home(path)
-    if not path.is_dir():
-        got = "a file" if path.exists() else "nothing of that name"
+    if not os.path.isdir(path):
+        got = "a file" if os.path.exists(path) else "nothing of that name"
         raise ValueError(f"a folder of images must be a folder; got {got}: {path}. Check the spelling")
     folder = folder_files(path)
     images = FileImages([file.relative_to(path).as_posix() for file in folder.files], folder.files)
@@ -258,6 +258,15 @@ def _stacked(stored: dict[str, npt.NDArray[Any]], first: str, second: str, sourc
 
 def _said(protocol: str, labels: str) -> str:
     return f"{protocol}; {labels}" if labels else protocol
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError as error:
+        raise ValueError(
+            f"dataset must be a folder that can be opened; got {folder}: {error.strerror}"
+        ) from error
 
 
 def _at_home(path: str | Path) -> Path:

@@ -37,11 +37,11 @@ def folder_files(path: Path) -> FolderFiles:
     closed: list[tuple[str, str]] = []
     loose, classed = [], []
     for entry in _entries(path, path, left_out, closed):
-        if not entry.is_dir():
+        if not os.path.isdir(entry):
             loose.append(entry)
             continue
         inside = _entries(entry, path, left_out, closed)
-        nested = next((below for below in inside if below.is_dir()), None)
+        nested = next((below for below in inside if os.path.isdir(below)), None)
         if nested is not None:
             raise ValueError(
                 f"class folders must hold images only; got a folder {nested.relative_to(path).as_posix()}. "

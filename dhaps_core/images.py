@@ -251,14 +251,14 @@ def _readers() -> int:
 def _read(path: Path, name: str) -> bytes:
     try:
         size = path.stat().st_size
-        if not path.is_file():
-            reason = "a folder, not a file" if path.is_dir() else "a pipe, socket or device, not a file"
+        if not os.path.isfile(path):
+            reason = "a folder, not a file" if os.path.isdir(path) else "a pipe, socket or device, not a file"
         elif size > _LARGEST_FILE:
             reason = f"{size} bytes, of {_LARGEST_FILE} at most"
         else:
             return path.read_bytes()
     except OSError as error:
-        reason = "a link that leads nowhere" if path.is_symlink() else error.strerror or str(error)
+        reason = "a link that leads nowhere" if os.path.islink(path) else error.strerror or str(error)
     except ValueError as error:  # a NUL in the path
         reason = str(error)
     raise UnreadableImage([(name, reason)])

@@ -104,7 +104,7 @@ def _file(folder: Path, path: str, where: str) -> Path:
     try:
         file = (folder / path).resolve(strict=True)
         inside = file.is_relative_to(folder.resolve())
-        there = file.is_file()
+        there = os.path.isfile(file)
     except (OSError, ValueError, RuntimeError):  # too long, a NUL, links in a circle
         inside, there = True, False
     if not there:
@@ -127,7 +127,7 @@ def _copies(digests: tuple[str, ...], splits: dict[str, npt.NDArray[np.int64]]) 
 
 def _lines(path: Path) -> list[tuple[str, str]]:
     """("file:line", text) of each line that is not blank."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(
             f"a folder of lists must have {', '.join(_FILES.values())}; got no {path.name}"
         )

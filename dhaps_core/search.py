@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -234,8 +235,8 @@ class HammingIndex:
 
 def _meta(folder: Path) -> dict[str, Any]:
     path = folder / "meta.json"
-    if folder.is_dir() and path.exists() and not path.is_file():
-        raise ValueError(f"{path} must be a file. Save the index again.")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} must be there; got a folder without an index. Save one.")
     try:
         meta = json.loads(path.read_bytes())
         version, _ = meta["version"], [meta[part] for part in ("bits", "codes", "keys")]
@@ -261,7 +262,7 @@ def _content(folder: Path, part: str, name: Any) -> bytes:
         rule = f"{folder / 'meta.json'} must name the {part}"
         raise ValueError(f"{rule}; got {name!r:.100}. Save the index again.")
     path = folder / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"{path} must be there; the index is incomplete. Save it again.")
     content: bytes = path.read_bytes()
     if _digest(content) != named[1]:

@@ -644,20 +644,23 @@ def test_archives_of_links_bombs_and_doubles_are_refused(tmp_path):
     path = tmp_path / "a.tar.gz"
     with pytest.raises(FileNotFoundError, match=r"must have data_batch_2.bin"):
         cifar.read_cifar10(tar(path, [*rest, ("c/data_batch_2.bin", b"", link)]))
+    twice = [(f"{folder}/data_batch_2.bin", test, {}) for folder in "cd"]
     with pytest.raises(ValueError, match=r"must have data_batch_2.bin once"):
-        cifar.read_cifar10(tar(path, [*rest, ("c/data_batch_2.bin", test, {}), ("d/data_batch_2.bin", test, {})]))
-    with pytest.raises(ValueError, match=r"must have 8 files"):
+        cifar.read_cifar10(tar(path, [*rest, *twice]))
+    with pytest.raises(ValueError, match=r"must have few files"):
         cifar.read_cifar10(tar(path, [(f"{i}", b"", {}) for i in range(1001)]))
     huge = tarfile.TarInfo("c/data_batch_2.bin")
     huge.size = 3 << 30
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(huge.tobuf())
         file.write(bytes(1 << 20))
-    with pytest.raises(ValueError, match=r"data_batch_2.bin must have at most 67108864 bytes; got 3221225472"):
+    with pytest.raises(ValueError, match=r"data_batch_2.bin must have at most 67108864 bytes; got 322122547"):
         cifar.read_cifar10(path)
     names = tarfile.TarInfo("x")
     names.type, names.size = tarfile.XHDTYPE, 3 << 30
-    path.write_bytes(names.tobuf())
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(names.tobuf())
+        file.write(bytes(70 << 20))
     with pytest.raises(ValueError, match=r"a.tar.gz must unpack to at most"):
         cifar.read_cifar10(path)
     # Names that lead elsewhere are only names: nothing is unpacked.

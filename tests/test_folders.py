@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dhaps_core.data import image_folder, open_items
+from dhaps_core.data import arrays, cifar10, image_folder, list_files, open_items
 from dhaps_core.images import UnreadableImage
 
 
@@ -124,6 +124,17 @@ def test_paths_that_are_no_folder_get_one_sentence(cats, monkeypatch):
             image_folder(path, queries=0, seed=0)
     with pytest.raises(ValueError, match=r"For images give their folder"):
         open_items(str(cats / "cat" / "0.png"), queries=0, seed=0)
+    for path in ("x" * 5000, "a\0b"):
+        with pytest.raises(ValueError, match="a path that exists"):
+            open_items(path, queries=0, seed=0)
+        with pytest.raises(ValueError, match="nothing of that name"):
+            image_folder(path, queries=0, seed=0)
+        with pytest.raises(FileNotFoundError, match="does not exist"):
+            arrays(path, queries=0, seed=0)
+        with pytest.raises(FileNotFoundError, match="does not exist"):
+            cifar10(path, protocol="59k", seed=0)
+        with pytest.raises(FileNotFoundError, match=r"got no train.txt"):
+            list_files(path)
     with pytest.raises(ValueError, match="a path that exists"):
         open_items("~nobody/pictures", queries=0, seed=0)
     monkeypatch.setenv("HOME", str(cats))
