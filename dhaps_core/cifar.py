@@ -61,6 +61,7 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
     References:
         Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
     """
+    _check_protocol(protocol)
     pixels, labels, train_rows, names = read_cifar10(path)
     if (train_rows, len(labels)) != (_TRAIN, _TRAIN + _TEST):
         raise ValueError(
@@ -93,8 +94,7 @@ def cifar10_splits(
     Raises:
         ValueError: if the protocol is unknown or a class has too few images.
     """
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
+    _check_protocol(protocol)
     everything = np.arange(len(labels), dtype=np.int64)
     if protocol == "50k":
         official = everything[:train_rows]
@@ -108,6 +108,11 @@ def cifar10_splits(
         "query": query,
         "database": rest if protocol == "59k" else np.setdiff1d(rest, train),
     }
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
 
 
 def read_cifar10(

@@ -53,7 +53,7 @@ def digits(*, queries: int = 200, seed: int) -> Items:
     )
 
 
-def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
+def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
     """Items of a data set whose kind is seen from what is there.
 
     Args:
@@ -69,6 +69,8 @@ def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int
         UnreadableImage: if images cannot be decoded.
     """
     seeded(seed)
+    if not isinstance(name, str | Path):
+        raise ValueError(f"dataset must be 'digits' or a path; got {name!r:.100}. Pass a text")  # noqa: TRY004
     if name == "digits":
         return digits(queries=min(queries, 200), seed=seed)
     path = _at_home(name)

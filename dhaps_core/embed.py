@@ -73,8 +73,10 @@ def embed(
     """
     if items.images is None:
         raise ValueError("items must have images to embed; got features only. Use them as they are")
-    if size < 1 or batch < 1:
-        raise ValueError(f"size and batch must be at least 1; got {size} and {batch}")
+    if not all(type(number) is int and number >= 1 for number in (size, batch)):
+        raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be one of {', '.join(_DTYPES)}; got {precision!r}")
     if items.n == 0:
         raise ValueError("items must not be empty to embed; got 0 items")
     folder = _folder(Path(cache), items.images, backbone, size, precision)

@@ -39,6 +39,8 @@ def read_features(values: Any) -> npt.NDArray[np.float32]:
         hint = {1: " One feature an item is features.reshape(-1, 1)"}.get(rows.ndim, "")
         hint = " Pass features.astype(float)" if rows.ndim == 2 and rows.dtype.kind == "O" else hint
         raise ValueError(f"features must be numbers [n d]; got {rows.dtype} {rows.shape}.{hint}".rstrip("."))
+    if not len(rows):
+        raise ValueError(f"features must have at least one row; got {rows.shape}")
     with np.errstate(over="ignore", under="ignore"):
         single = np.ascontiguousarray(rows, dtype=np.float32)
     if rows.dtype.itemsize > single.dtype.itemsize or rows.dtype.kind in "iu":
@@ -60,7 +62,7 @@ def first_equal(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def _check_held(rows: npt.NDArray[Any], single: npt.NDArray[np.float32]) -> None:
-    if not len(rows) or not np.isfinite(rows).all():
+    if not np.isfinite(rows).all():
         return  # not finite: refused with the names of the rows
     if not np.isfinite(single).all():
         raise ValueError(

@@ -22,7 +22,10 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
         >>> item_keys(["a.png", 7])
         ('a.png', '7')
     """
-    keys = tuple(item_key(value) for value in values)
+    try:
+        keys = tuple(item_key(value) for value in values)
+    except TypeError as error:
+        raise ValueError(f"keys must be a list, one for each item; got {type(values).__name__}") from error
     seen: set[str] = set()
     for key in keys:
         if key in seen:

@@ -180,6 +180,14 @@ def test_errors(tmp_path):
         embed(items, pixels(2), size=4, cache=tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [{"size": 2.5}, {"size": True}, {"batch": "8"}, {"precision": "fp8"}])
+def test_settings_that_cannot_be_are_refused(unchecked, wrong, tmp_path):
+    with pytest.raises(ValueError, match=r"size and batch must be|precision must be"):
+        embed(collection(random_images(1)), pixels(2), **{"size": 2, "cache": tmp_path, **wrong})
+    with pytest.raises(ValueError, match=r"side must be at least 1 pixel, a whole number; got 2\.5"):
+        pixels(2.5)
+
+
 def test_an_image_that_goes_bad_is_named(tmp_path):
     for i in range(3):
         Image.fromarray(random_images(3)[i]).save(tmp_path / f"{i}.png")

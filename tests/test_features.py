@@ -55,6 +55,7 @@ def test_what_float32_can_tell_apart_is_taken(unit, offset):
         (POINTS * 1e300, "Divide them by a constant"),
         (POINTS * 1j, "numbers .n d.; got complex128"),
         (POINTS[0], r"features.reshape\(-1, 1\)"),
+        (POINTS[:0], r"at least one row; got \(0, 4\)"),
         (POINTS[None], r"numbers \[n d\]"),
         ([["a"]], r"numbers \[n d\]"),
         (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), r"features.astype\(float\)"),
