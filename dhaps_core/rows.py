@@ -125,10 +125,11 @@ def pixel_references(
         grid: cells along each side.
     """
     parts = [adaptive_avg_pool2d(part.float() / 255, grid).flatten(1) for part in pixels.split(1024)]
-    cells = torch.cat(parts)
+    cells = torch.cat(parts).double()
     train = train if len(train) else torch.arange(len(cells))
-    centred = cells - cells[train].mean(0)
+    centred = cells - cells[train[0]]  # as in feature_rows: equal images are exactly 0
+    centred -= centred[train].mean(0)
     covariance = centred[train].T @ centred[train] / len(train)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]
     references: Tensor = centred @ directions
-    return references
+    return references.float()

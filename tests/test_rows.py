@@ -75,6 +75,11 @@ def test_pixel_references_know_digits_apart():
     assert (items.labels[near.numpy()] == items.labels[:300]).mean() > 0.9
 
 
+def test_pixel_references_of_equal_images_are_zero():
+    pixels = torch.full((7, 3, 8, 8), 77, dtype=torch.uint8)
+    assert not pixel_references(pixels, torch.arange(7)).any()
+
+
 def test_pixel_references_of_many_images_and_of_none_to_train_on():
     pixels = torch.randint(
         256, (1500, 3, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
