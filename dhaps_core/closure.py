@@ -120,7 +120,7 @@ class Components:
     """
 
     def __init__(self) -> None:
-        self.nodes: dict[str | tuple[int | str, ...], int] = {}
+        self.nodes: dict[str | tuple[str, ...], int] = {}
         self.enemies: list[set[int]] = []
         self.hub: list[int] = []
         self._parent: list[int] = []
@@ -185,7 +185,7 @@ class Components:
             )
         return self._node(answer.keys[0]), self._node(answer.value)
 
-    def _node(self, name: str | tuple[int | str, ...]) -> int:
+    def _node(self, name: str | tuple[str, ...]) -> int:
         node = self.nodes.setdefault(name, len(self._parent))
         if node == len(self._parent):
             self._parent.append(node)
@@ -240,7 +240,7 @@ class Overlaps:
     """
 
     def __init__(self) -> None:
-        self.classes: dict[str, dict[int | str, Answer]] = {}
+        self.classes: dict[str, dict[str, Answer]] = {}
         self.pairs: dict[tuple[str, ...], Answer] = {}
         self._partners: dict[str, list[Answer]] = {}
 
@@ -273,7 +273,7 @@ class Overlaps:
                 self._partners.setdefault(key, []).append(answer)
 
     @staticmethod
-    def _mismatch(pair: Answer, a: dict[int | str, Answer], b: dict[int | str, Answer]) -> list[Answer]:
+    def _mismatch(pair: Answer, a: dict[str, Answer], b: dict[str, Answer]) -> list[Answer]:
         """The class answers that a pair answer conflicts with: for one shared class, or all of them."""
         if not (a and b):
             return []

@@ -43,9 +43,9 @@ def test_pair_answers_imply_more():
 
 
 def test_classes_are_hubs():
-    said = [("d", "x"), ("a", 1), ("b", "1"), ("bc", "same"), ("ce", "different"), ("f", "x")]
+    said = [("d", "x"), ("a", 1), ("b", "2"), ("bc", "same"), ("ce", "different"), ("f", "x")]
     snapshot = Snapshot("abcdefg", say(*said))
-    assert snapshot.class_names == ("x", 1, "1")
+    assert snapshot.class_names == ("x", "1", "2")
     assert snapshot.labelled.tolist() == [0, 1, 3, 5]
     assert snapshot.classes.tolist() == [1, 2, 2, 0, -1, 0, -1]
     assert matrix(snapshot)[4].tolist() == [0, -1, -1, 0, 1, 0, 0]
@@ -210,7 +210,8 @@ def test_blocks_of_a_large_pool_are_fast(kind):
             word = "same" if label[at] == label[following] else "different"
             answers.append(Answer(i, "pair", pair, word, "anna", 1.0))
         else:
-            value = (int(label[at]),) if kind == "classes" else (int(label[at]), 10 + int(label[at]) % 7)
+            one, other = str(label[at]), str(10 + label[at] % 7)
+            value = (one,) if kind == "classes" else (one, other)
             answers.append(Answer(i, "class", pair[:1], value, "anna", 1.0))
     snapshot = Snapshot(keys, answers, multi_label=kind == "several")
     rows, columns = asked[:512], np.arange(n)
