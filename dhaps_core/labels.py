@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from dhaps_core.answers import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
-from dhaps_core.history import History, Row
+from dhaps_core.class_names import KnownNames, class_name
+from dhaps_core.history import History, Row, classes_of
 from dhaps_core.log import LogFile
 
 __all__ = ["Answer", "Check", "LabelStore", "StoreError", "read_csv"]
@@ -31,12 +32,21 @@ class LabelStore:
     afterwards, in order, those of other processes included, while no one else can write. If it raises,
     nothing is written and its exception reaches the caller. `Closure.update` of `closure` is such a check.
 
+    A class is one however it is written, and a name that only looks like a known one is refused: a known
+    one is declared, or given by an answer that counts (`class_names` says what looks alike).
+
+    A file of a few bytes beside the store, named as it is with ".rows", tells how many rows it held.
+
     Args:
-        path: the file; made if it is absent, in a folder that exists.
+        path: the file, in a folder that exists.
+        classes: names of the classes that are declared; they may look like each other.
         busy_seconds: how long to wait for another writer before giving up.
+        create: whether to make the file if it is absent or empty.
+        read_only: whether only to look: nothing is written, nor made, also beside the file.
 
     Raises:
-        StoreError: the file cannot be opened, is damaged, is something else, or is of a newer version.
+        StoreError: the file cannot be opened, lacks rows that it held, is damaged, is something else, or is
+            of a newer version; the message says how to go on.
 
     Example:
         >>> import tempfile
@@ -46,8 +56,17 @@ class LabelStore:
         ('ant.jpg', 'cat.jpg') 1 []
     """
 
-    def __init__(self, path: str | Path, *, busy_seconds: float = 10.0) -> None:
-        self._log = LogFile(Path(path), busy_seconds)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        classes: Sequence[str] = (),
+        busy_seconds: float = 10.0,
+        create: bool = True,
+        read_only: bool = False,
+    ) -> None:
+        self._declared = tuple(map(class_name, classes))
+        self._log = LogFile(Path(path), busy_seconds, create=create, read_only=read_only)
         self.path = self._log.path
         self._history = History()
 
@@ -65,7 +84,7 @@ class LabelStore:
 
         Args:
             key: the item.
-            classes: one class or several, each a string or an integer.
+            classes: one class or several, each a string or an integer, which is its decimals.
             who: the person or the oracle.
             seconds: how long the answer took.
             question: stable id of the question. While an answer of the same person to it counts, the id of
@@ -136,6 +155,7 @@ class LabelStore:
                             kind, keys, value, who=who, seconds=0.0, question=question, id=row_id, at=now
                         )
                     )
+            self._admit(history.classes, new)
             if check is not None:
                 check([*history.answers(), *new])
             for answer in new:
@@ -262,10 +282,28 @@ class LabelStore:
             row = decide(history)
             if not isinstance(row, Row):
                 return row
+            leaving, coming = history.change(row)
+            if coming is not None:
+                left = history.classes - Counter(() if leaving is None else classes_of(leaving))
+                self._admit(left, [coming])
             if check is not None:
                 check(history.answers(row))
             log.append(row)
             return row.id
+
+    def _admit(self, given: Counter[str], coming: Sequence[Answer]) -> None:
+        """Refuse a class that looks like one that is declared, given or coming, and is none of them."""
+        names = {name: None for answer in coming for name in classes_of(answer)}
+        new = [name for name in names if name not in given and name not in self._declared]
+        if not new:
+            return
+        known = KnownNames([*self._declared, *given])
+        try:
+            for name in new:
+                known.admit(name)
+                known.add(name)
+        except ValueError as error:
+            raise StoreError(str(error)) from error
 
     def _active(self, history: History, row_id: int) -> Answer:
         if row_id not in history.active:

@@ -37,20 +37,20 @@ def ids(store, **more):
 
 def test_answers_come_back_as_given_also_in_a_new_store(store):
     before = time.time()
-    assert store.add_class("x.jpg", [1, "1"], who="anna", seconds=2.5, question="q1") == 1
+    assert store.add_class("x.jpg", [1, "1", " cat"], who="anna", seconds=2.5, question="q1") == 1
     assert store.add_pair("b\udcff\n", "a", "unsure", who="bo", seconds=0.0) == 2
     with LabelStore(store.path) as again:
         first, second = again.answers()
         assert again.answers() == store.answers()
     assert before <= first.at <= second.at <= time.time()
-    assert first == Answer(1, "class", ("x.jpg",), (1, "1"), "anna", 2.5, first.at, "q1")
+    assert first == Answer(1, "class", ("x.jpg",), ("1", "cat"), "anna", 2.5, first.at, "q1")
     assert second == Answer(2, "pair", ("a", "b\udcff\n"), "unsure", "bo", 0.0, second.at, None, flipped=True)
     assert store.watermark() == 2
     assert store.counts() == {"class": 1, "same": 0, "different": 0, "unsure": 1}
 
 
 def test_csv_holds_the_answers_that_count(store, tmp_path):
-    store.add_class("x", ["1", 1], who="anna", seconds=1.0)
+    store.add_class("x", ["=1", 1], who="anna", seconds=1.0)
     pair(store, "b", "a")
     store.retract(pair(store, "c", "a"), who="anna")
     store.export_csv(tmp_path / "answers.csv")
@@ -410,7 +410,7 @@ def test_a_newer_schema_is_refused(store):
     db = sqlite3.connect(store.path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="must have schema 1 or older; got 99"):
+    with pytest.raises(StoreError, match="must have schema 2 or older; got 99"):
         LabelStore(store.path)
 
 
