@@ -42,7 +42,8 @@ class LabelStore:
         classes: names of the classes that are declared; they may look like each other.
         busy_seconds: how long to wait for another writer before giving up.
         create: whether to make the file if it is absent or empty.
-        read_only: whether only to look: nothing is written, nor made, also beside the file.
+        read_only: whether only to look: nothing is written, nor made, also beside the file. Of a damaged file
+            the answers before the damage can be read by their watermark.
 
     Raises:
         StoreError: the file cannot be opened, lacks rows that it held, is damaged, is something else, or is
@@ -69,6 +70,13 @@ class LabelStore:
         self._log = LogFile(Path(path), busy_seconds, create=create, read_only=read_only)
         self.path = self._log.path
         self._history = History()
+        if not read_only:
+            try:
+                with self._log.reading() as log:
+                    log.vouch(log.follow(self._history))
+            except BaseException:
+                self.close()
+                raise
 
     def add_class(
         self,
@@ -215,11 +223,10 @@ class LabelStore:
             StoreError: `upto` is not a watermark that the store has reached, or the store cannot be read.
         """
         with self._log.reading() as log:
-            history = log.follow(self._history)
-            if upto is None or upto == history.seen:
-                return history.answers()
-            if not 0 <= upto < history.seen:
-                raise StoreError(f"upto must be a watermark from 0 to {history.seen}; got {upto}.")
+            if upto is None:
+                return log.follow(self._history).answers()
+            if not 0 <= upto <= (last := log.last()):
+                raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto}.")
             return log.follow(History(), upto).answers()
 
     def watermark(self) -> int:

@@ -62,6 +62,7 @@ class LogFile:
         self._create, self._read_only = create and not read_only, read_only
         self._lock = threading.RLock()
         self._appended: list[Testimony] = []  # in the transaction in progress
+        self._latest = Testimony(0, UNSEALED)  # of the last one
         self._open()
 
     @contextmanager
@@ -103,7 +104,13 @@ class LogFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
             if self._appended:
-                self._witness(self._appended[-1])
+                self._latest = self._appended[-1]
+                self._witness(self._latest)
+
+    def last(self) -> int:
+        """Id of the last row that either table knows of."""
+        tables = "(SELECT coalesce(max(id), 0) FROM log), (SELECT coalesce(max(id), 0) FROM seals)"
+        return int(max(self._db.execute(f"SELECT {tables}").fetchone()))
 
     def follow(self, history: History, upto: int | None = None) -> History:
         """The history, moved forward to the last row of the file, or to row `upto`.
@@ -111,16 +118,23 @@ class LogFile:
         Raises:
             StoreError: the rows do not make a history, or are not those that the seals were made for.
         """
-        last = self._last() if upto is None else upto
-        if last < history.seen or (history.seen and history.seal != self._seal_of(history.seen)):
-            raise self._damaged(f"row {history.seen} is no longer the row that was read before")
+        for rows, known in (self._latest, (history.seen, history.seal)):
+            if rows and known != self._seal_of(rows):
+                raise self._damaged(f"row {rows} is no longer the row that it was while this store is open")
+        last = self.last() if upto is None else upto
         while history.seen < last:
             start = history.seen
             for *columns, stored in self._rows(start, min(start + _WINDOW, last)):
                 self._take(history, tuple(columns), stored)
             if history.seen == start:
-                raise self._damaged(f"row {start + 1} is missing")
+                raise self._damaged(f"row {start + 1} is missing", sound=start)
         return history
+
+    def vouch(self, history: History) -> None:
+        """Have the witness know of the rows of a history, unless it knows of more."""
+        told = self._told()
+        if told is None or told.rows < history.seen:
+            self._witness(Testimony(history.seen, history.seal or UNSEALED))
 
     def append(self, row: Row) -> None:
         """Append one row; inside `writing` only."""
@@ -135,11 +149,6 @@ class LogFile:
 
     # --- rows ----------------------------------------------------------------------------------------------
 
-    def _last(self) -> int:
-        """Id of the last row that either table knows of."""
-        tables = "(SELECT coalesce(max(id), 0) FROM log), (SELECT coalesce(max(id), 0) FROM seals)"
-        return int(max(self._db.execute(f"SELECT {tables}").fetchone()))
-
     def _rows(self, after: int, last: int) -> list[Columns]:
         """Rows of some ids in order, each with its seal; None for what a table lacks."""
         query = """
@@ -149,7 +158,7 @@ class LogFile:
             ) AS ids LEFT JOIN log ON log.id = ids.id LEFT JOIN seals ON seals.id = ids.id ORDER BY ids.id"""
         return self._db.execute(query, (after, last)).fetchall()
 
-    def _take(self, history: History, columns: Columns, stored: str | None) -> None:
+    def _take(self, history: History, columns: Columns, stored: object) -> None:
         try:
             if columns[0] != history.seen + 1 or columns[1] is None:
                 raise ValueError("it is missing")  # noqa: TRY301 - one way to name the row
@@ -159,7 +168,7 @@ class LogFile:
             history.take(decode(columns))
         except (LookupError, TypeError, ValueError, RecursionError, StoreError) as error:
             told = "it is about a row that does not stand so" if isinstance(error, LookupError) else error
-            raise self._damaged(f"row {history.seen + 1}: {told}") from error
+            raise self._damaged(f"row {history.seen + 1}: {told}", sound=history.seen) from error
         history.seal = sealed
 
     def _seal_of(self, row_id: int) -> str | None:
@@ -186,7 +195,7 @@ class LogFile:
             self._file = _identity(self.path)
 
     def _told(self) -> Testimony | None:
-        """What the witness says. It is read first: the store can only have grown meanwhile."""
+        """What the witness says. It is read before the store, which can only have grown meanwhile."""
         try:
             return read_witness(self.path)
         except (ValueError, OSError) as error:
@@ -266,7 +275,8 @@ class LogFile:
         self._db.execute("COMMIT")
         if not version:
             self._check_new(told, "without a table")
-        if version and (found := self._pragma("quick_check(1)")) != "ok":
+        # What is only read may be damaged behind the rows that are wanted, and their seals are checked.
+        if version and not self._read_only and (found := self._pragma("quick_check(1)")) != "ok":
             raise self._damaged(found)
         if not self._read_only and self._pragma("journal_mode") == "wal":  # of version 1
             self._insist("PRAGMA journal_mode = delete")
@@ -275,6 +285,8 @@ class LogFile:
             # The version is read again: another process may have been here first.
             for migrate in MIGRATIONS[self._version() :]:
                 migrate(self._db)
+            if not self._read_only:
+                self.follow(History())  # what is no history stays as it was
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
             self._db.execute("COMMIT")
@@ -322,8 +334,10 @@ class LogFile:
             self._db.execute(f"PRAGMA busy_timeout = {int(1000 * self._busy_seconds)}")
 
     def _compare(self, told: Testimony | None) -> None:
-        """Refuse a store that lacks rows which it had, and bring the witness up to date."""
-        last = self._last()
+        """Refuse a store that lacks rows which it had."""
+        first, last = self._db.execute("SELECT min(id) FROM log").fetchone()[0], self.last()
+        if first is not None and first < 1:
+            raise self._damaged(f"row {first}: ids count from 1")
         if told is not None and told.rows > last:
             raise self._rows_gone(told, f"it holds {last}")
         if told is not None and told.seal != self._seal_of(told.rows):
@@ -332,9 +346,6 @@ class LogFile:
                 f"was written for; row {told.rows} is another one. Restore the store that belongs here, or "
                 f"delete {witness_path(self.path).name} to go on with this one."
             )
-        sealed = self._seal_of(last)
-        if not self._read_only and sealed is not None and (told is None or told.rows < last):
-            self._witness(Testimony(last, sealed))
 
     def _witness(self, now: Testimony) -> None:
         try:
@@ -356,13 +367,18 @@ class LogFile:
     def _pragma(self, name: str) -> Any:
         return self._db.execute(f"PRAGMA {name}").fetchone()[0]
 
-    def _damaged(self, found: str) -> StoreError:
-        return StoreError(f"Label store {self.path} {_REASONS[sqlite3.SQLITE_CORRUPT]} ({found}).")
+    def _damaged(self, found: str, *, sound: int = 0) -> StoreError:
+        rest = f" The {sound} rows before it are sound: open it read_only for answers(upto={sound})."
+        return StoreError(
+            f"Label store {self.path} {_REASONS[sqlite3.SQLITE_CORRUPT]} ({found}).{rest if sound else ''}"
+        )
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:  # of SQLite's own message, which quotes the damage
+            raise self._damaged(error.object.decode("utf-8", "backslashreplace")) from error
         except sqlite3.Error as error:
             reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "failed")
             raise StoreError(f"Label store {self.path} {reason} ({error}). Nothing was written.") from error

@@ -49,6 +49,8 @@ def decode(columns: Columns) -> Row:
         return Row(row_id, kind, who, None, target)
     if kind not in ("class", "pair"):
         raise ValueError(f"its kind must be class, pair, undo, retract or redo; got {kind!r}")
+    if not all(isinstance(field, str) for field in (keys, value, question)):
+        raise ValueError(f"an answer must have text for keys, value and question; got {columns[2:]}")
     shown, value, question = (json.loads(field) for field in (keys, value, question))
     if not isinstance(shown, list) or flipped not in (0, 1):
         raise ValueError(f"an answer must have keys in an order; got {keys!r}, {flipped!r}")
@@ -63,7 +65,9 @@ def decode(columns: Columns) -> Row:
 
 def seal(before: str, columns: Sequence[Any]) -> str:
     """Seal of a row upon the seal of the row before it: 32 hex digits, other ones if anything is changed."""
-    return hashlib.blake2b(f"{before}{json.dumps(columns)}".encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        f"{before}{json.dumps(columns, default=repr)}".encode(), digest_size=16
+    ).hexdigest()
 
 
 def _stored_name(name: Any) -> Value:
