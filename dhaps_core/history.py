@@ -35,7 +35,8 @@ class History:
     Attributes:
         seen: number of rows taken, which is the id of the last one.
         active: the answers that count, by id.
-        asked: id of the active answer for each (question, who).
+        asked: ids of the active answers for each (question, who); mostly one, several where somebody revised
+            another person's answer to a question that they had answered themselves.
         classes: number of active answers that give each class.
         seal: of the last row taken, where the rows come from a file; see `log_rows`.
     """
@@ -43,7 +44,7 @@ class History:
     def __init__(self) -> None:
         self.seen = 0
         self.active: dict[int, Answer] = {}
-        self.asked: dict[tuple[str | None, str], int] = {}
+        self.asked: dict[tuple[str, str], set[int]] = {}
         self.classes: Counter[str] = Counter()
         self.seal = ""
         self._every: dict[int, Answer] = {}
@@ -62,11 +63,13 @@ class History:
         leaving, coming = self.change(row)
         if leaving is not None:
             del self.active[leaving.id]
-            self.asked.pop((leaving.question, leaving.who), None)
+            if leaving.question is not None:
+                self.asked[leaving.question, leaving.who].remove(leaving.id)
             self.classes -= Counter(classes_of(leaving))
         if coming is not None:
             self.active[coming.id] = self._every[coming.id] = coming
-            self.asked[coming.question, coming.who] = coming.id
+            if coming.question is not None:
+                self.asked.setdefault((coming.question, coming.who), set()).add(coming.id)
             self.classes.update(classes_of(coming))
         if row.kind == "answer":
             self._newest[row.who] = self._newest[None] = row.id
@@ -97,6 +100,10 @@ class History:
         """
         return self._leaving(row), self._coming(row)
 
+    def standing(self, answer: Answer) -> set[int]:
+        """Ids of the active answers of the same person to the question of an answer, if it has one."""
+        return set() if answer.question is None else self.asked.get((answer.question, answer.who), set())
+
     def undoable(self, who: str | None) -> int | None:
         """Id of the newest active answer of a person (None: of anybody)."""
         return max((i for i, answer in self.active.items() if who in (None, answer.who)), default=None)
@@ -108,8 +115,7 @@ class History:
             return None
         answer = self._every[cast("int", self._withdrawn[last].target)]
         below = self._below(self._withdrawn[last])
-        rival = None if answer.question is None else self.asked.get((answer.question, answer.who))
-        if (below is not None and below not in self.active) or rival not in (None, below):
+        if (below is not None and below not in self.active) or self.standing(answer) - {below}:
             return None  # the question was answered or revised again meanwhile, by somebody else
         return last
 

@@ -152,7 +152,9 @@ class LabelStore:
         """
         with self._log.writing() as log:
             history = log.follow(self._history)
-            asked = {question for question, person in history.asked if person == who}
+            asked = {
+                question for (question, person), known in history.asked.items() if known and person == who
+            }
             new: list[Answer] = []
             for kind, keys, value, question in given:
                 if question not in asked:
@@ -256,8 +258,8 @@ class LabelStore:
     def _answer(self, give: Callable[..., Answer], check: Check | None) -> int:
         def decide(history: History) -> Row | int:
             answer = give(id=history.seen + 1, at=time.time())
-            known = history.asked.get((answer.question, answer.who)) if answer.question is not None else None
-            return Row(answer.id, "answer", answer.who, answer, None) if known is None else known
+            known = history.standing(answer)
+            return max(known) if known else Row(answer.id, "answer", answer.who, answer, None)
 
         return cast("int", self._append(decide, check))
 
