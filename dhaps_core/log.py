@@ -38,6 +38,7 @@ _REASONS = {
     sqlite3.SQLITE_FULL: "could not grow: the disk is full. Free some space and answer again",
     sqlite3.SQLITE_IOERR: "could not be read or written. Check the disk it lies on",
     sqlite3.SQLITE_NOTADB: "is not a SQLite database. Give another path, or restore a copy of the file",
+    sqlite3.SQLITE_READONLY_ROLLBACK: "was left in the middle of a write. Open it once without read_only",
     sqlite3.SQLITE_READONLY: "cannot be written. Make the file and its folder writable",
     sqlite3.SQLITE_TOOBIG: f"is damaged: a row has more than {_LARGEST_ROW} bytes. Restore a copy of it",
 }
@@ -380,7 +381,8 @@ class LogFile:
         except UnicodeDecodeError as error:  # of SQLite's own message, which quotes the damage
             raise self._damaged(error.object.decode("utf-8", "backslashreplace")) from error
         except sqlite3.Error as error:
-            reason = _REASONS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "failed")
+            code = getattr(error, "sqlite_errorcode", 0)
+            reason = _REASONS.get(code) or _REASONS.get(code & 0xFF, "failed")
             raise StoreError(f"Label store {self.path} {reason} ({error}). Nothing was written.") from error
 
 

@@ -220,6 +220,22 @@ def test_nothing_is_made_beside_a_store_that_is_only_read(tmp_path, version):
     assert path.read_bytes() == before
 
 
+def test_a_store_that_was_left_in_the_middle_of_a_write_goes_back_when_it_may_be_written(path, tmp_path):
+    (tmp_path / "copy").mkdir()
+    copy = tmp_path / "copy" / path.name
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO seals VALUES (?, ?)", [(i, "x" * 3000) for i in range(17, 300)])
+        for entry in (path, Path(f"{path}-journal")):  # as a kill would leave them
+            shutil.copy(entry, copy.parent)
+        db.execute("ROLLBACK")
+    with pytest.raises(StoreError, match=r"left in the middle of a write\. Open it once without read_only"):
+        LabelStore(copy, read_only=True)
+    with LabelStore(copy) as store:
+        assert store.watermark() == 16
+
+
 # Older stores
 
 OLD = [
