@@ -51,6 +51,8 @@ def class_name(value: str | SupportsIndex) -> str:
     name = " ".join(unicodedata.normalize("NFC", value).split())
     if not name:
         raise ValueError(f"a class name must have at least one character; got {value!r}. Name the class.")
+    if name.isascii() and name.isprintable():
+        return name
     for at, character in enumerate(name):
         if _unseen(character) and not _joins(name, at):
             raise ValueError(
