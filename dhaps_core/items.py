@@ -87,20 +87,28 @@ class Items:
         parts = list(self._parts().values())
         return _sha256(*parts, *(self.splits[name] for name in SPLITS))
 
-    def duplicates(self) -> npt.NDArray[np.int64]:
-        """Position of the first item with exactly the content of each item, [n]; its own if it is the first.
+    def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+        """Position of the item that stands for all with exactly the content of each item, [n].
 
-        Content is the row of features, byte by byte; without features, the bytes of the image.
+        Content is the row of features, byte by byte; without features, the bytes of the image. With a pool it
+        is the first that is in the pool, if one is; else the first of all.
         """
         if self.features is None:
             assert self.images is not None
-            first: dict[str, int] = {}
+            seen: dict[str, int] = {}
             digests = self.images.digests()
-            return np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
-        rows = np.ascontiguousarray(self.features)
-        as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
-        _, index, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-        return index[inverse].astype(np.int64)
+            first = np.array([seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
+        else:
+            rows = np.ascontiguousarray(self.features)
+            as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
+            _, index, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+            first = index[inverse].astype(np.int64)
+        if pool is None:
+            return first
+        stands = np.arange(self.n, dtype=np.int64)
+        ordered = np.sort(pool)[::-1]
+        stands[first[ordered]] = ordered
+        return stands[first]
 
     def save_splits(self, path: str | os.PathLike[str]) -> None:
         """Writes splits and protocol to an .npz file without pickles, tied to the content of these items."""

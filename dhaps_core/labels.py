@@ -46,7 +46,12 @@ class LabelStore:
         ('ant.jpg', 'cat.jpg') 1 []
     """
 
-    def __init__(self, path: str | Path, *, busy_seconds: float = 10.0) -> None:
+    def __init__(
+        self, path: str | Path, *, busy_seconds: float = 10.0, create: bool = True, read_only: bool = False
+    ) -> None:
+        del read_only
+        if not create and not (Path(path).is_file() and Path(path).stat().st_size):
+            raise StoreError(f"Label store {path} must be there; it is missing or empty. Restore a copy.")
         self._log = LogFile(Path(path), busy_seconds)
         self.path = self._log.path
         self._history = History()
