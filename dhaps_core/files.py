@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 __all__ = ["remove_leftovers", "replace_text", "replacing"]
 
-_NEW = re.compile(r".+\.[0-9]+-[0-9a-f]{8}\.new")
+_NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
 
 
 @contextmanager
@@ -61,11 +61,23 @@ def replace_text(path: str | Path, text: str) -> None:
 def remove_leftovers(folder: str | Path) -> None:
     """Remove what killed processes left of :func:`replacing`, in a folder and all below it.
 
-    Only for who keeps every other writer out of the folder: a file being written looks the same.
+    A file of a process that lives on this machine may be on its way to its place, and stays.
     """
     for path in Path(folder).rglob("*.new"):
-        if _NEW.fullmatch(path.name):
+        if (name := _NEW.fullmatch(path.name)) and not _lives(int(name["process"])):
             path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # there is no harmless way to ask
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
