@@ -176,12 +176,20 @@ class ActiveSession:
         if number == 0:
             msg = "picks need codes; got a run without its unsupervised start. Call train() once."
             raise ValueError(msg)
-        if (stored := self._stored_proposal(number)) is not None:
+        if (stored := self.proposal(number)) is not None:
             return stored
         with self.folder.owned(f"chooses the pairs of round {number}"):
             number = self.round
-            stored = self._stored_proposal(number)
+            stored = self.proposal(number)
             return self._choose(number) if stored is None else stored
+
+    def proposal(self, number: int) -> Proposal | None:
+        """The picks of any round, or None where none are chosen.
+
+        Raises:
+            RunDamaged: if they are kept, and are not what was chosen.
+        """
+        return read_proposal(self.folder, number, self.picker.place)
 
     def questions(self) -> list[Question]:
         """Questions of the round in progress that have no answer yet, in the order of asking."""
@@ -529,7 +537,7 @@ class ActiveSession:
             shown: whether it is enough that the questions were shown to somebody.
         """
         number = self.round
-        proposal = self._stored_proposal(number) if number else None
+        proposal = self.proposal(number)
         if proposal is None:
             return None
         asked = {one.about for one in asked_questions(proposal, self.settings.question)}
@@ -543,9 +551,6 @@ class ActiveSession:
             return None
         rule = f"questions that {', '.join(people)} was asked must be left to them"
         return f"{rule}; {left} of round {number} are open. Answer them, or use another folder."
-
-    def _stored_proposal(self, number: int) -> Proposal | None:
-        return read_proposal(self.folder, number, self.picker.place)
 
     def _picks_left(self, snapshot: Snapshot) -> int:
         settings, counts = self.settings, self.counts(snapshot)

@@ -125,7 +125,7 @@ def test_live_answers_give_the_log_and_the_picks_of_a_headless_run(tmp_path, ite
     oracle = label_oracle(items)
     headless = Workbench(tmp_path / "a", items, QUICK)
     while headless.session.round < 3:
-        headless.session.run_round(oracle, who="me")
+        headless.session.run_round(oracle.answer, who="me")
     live = Workbench(tmp_path / "b", items, QUICK)
     live.session.train()
     card = Labeller(live)
@@ -203,7 +203,7 @@ def test_other_settings_open_another_run_and_earlier_ones_go_back(bench):
 
 
 def test_a_person_is_not_asked_again_in_another_run(bench, items):
-    bench.session.answer_all(label_oracle(items), who="me")
+    bench.session.answer_all(label_oracle(items).answer, who="me")
     before = {answer.keys: answer.value for answer in bench.session.store.answers()}
     bench.use(replace(QUICK, picks=6))  # the same codes, so some of the same pairs
     run(bench)

@@ -11,7 +11,7 @@ from typing import Any
 
 from dhaps_core.answers import Answer, Value
 from dhaps_core.closure import Contradiction
-from dhaps_core.questions import Question
+from dhaps_core.questions import Question, round_of
 from widgets.class_keys import class_keys
 from widgets.item_view import ItemViews
 from widgets.session import Session
@@ -308,4 +308,4 @@ def _said(answers: Sequence[Answer]) -> dict[str, str]:
 
 def _round_of(answer: Answer) -> int | None:
     """Round whose question an answer belongs to; None for one that came without a question."""
-    return None if answer.question is None else int(answer.question.split(".")[0])
+    return round_of(answer.question)

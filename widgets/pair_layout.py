@@ -82,9 +82,9 @@ class PairLayout:
         """The picks of every round so far, the one in progress included."""
         found = []
         for number in range(1, self.session.round + 1):
-            stored = self.session.folder.read_json("picks.json", number)
-            if stored is not None:
-                found.append((number, [tuple(pair) for pair in stored["pairs"]]))
+            proposal = self.session.proposal(number)
+            if proposal is not None:
+                found.append((number, list(proposal.pairs)))
         return found
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:
