@@ -23,6 +23,21 @@ _LATER = ("metrics.json", "kernel_means.npy", "round-*", "skipped.json")
 _MOST_BESIDE = 1 << 20  # bytes of splits.npz beside the positions: names, protocol, digests
 
 
+def check_new(folder: RunFolder) -> None:
+    """Refuse to begin a run where there was one.
+
+    Raises:
+        RunDamaged: if the folder holds parts of a run that has lost its settings.
+        FileNotFoundError: if it holds none, and is only looked at.
+    """
+    found = [path.name for pattern in _LATER for path in sorted(folder.path.glob(pattern))]
+    if found:
+        raise damaged(folder.file("settings.json"), f"be there beside {', '.join(found)}", "no file")
+    if folder.read_only:
+        msg = f"{folder.path} must hold a run to look at; got none. Open it for writing to begin one."
+        raise FileNotFoundError(msg)
+
+
 def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
     """Whether the run was begun here and now; not if another process was faster.
 
@@ -33,12 +48,11 @@ def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
         folder.check_links()
         if folder.read_json("settings.json") is not None:
             return False
-        found = [path.name for pattern in _LATER for path in sorted(folder.path.glob(pattern))]
-        # An interrupted start may have left the store, but nothing in it.
+        check_new(folder)
         with LabelStore(folder.file("labels.sqlite"), create=True) as store:
-            found += [f"labels.sqlite with {rows} rows"] if (rows := store.watermark()) else []
-        if found:
-            raise damaged(folder.file("settings.json"), f"be there beside {', '.join(found)}", "no file")
+            if rows := store.watermark():  # an interrupted start leaves a store, but nothing in it
+                rule = f"be there beside labels.sqlite with its {rows} rows"
+                raise damaged(folder.file("settings.json"), rule, "no file")
         items.save_splits(folder.file("splits.npz"))
         described = {
             "settings": settings,

@@ -45,12 +45,12 @@ class Owner:
         self._lock, self._process = FileLock(folder / "owner.lock"), os.getpid()
 
     @contextmanager
-    def held(self, doing: str, *, patience: float = PATIENCE) -> Iterator[None]:
+    def held(self, doing: str, *, patience: float | None = None) -> Iterator[None]:
         """Keep everybody else from changing the folder.
 
         Args:
             doing: what for, as it follows "process 7"; others read it.
-            patience: seconds to wait for the one before.
+            patience: seconds to wait for the one before; :data:`PATIENCE` by default.
 
         Raises:
             RunInUse: if somebody else has it for longer; the message says who, where and since when.
@@ -61,7 +61,7 @@ class Owner:
             yield
             return
         try:
-            self._lock.acquire(timeout=patience)
+            self._lock.acquire(timeout=PATIENCE if patience is None else patience)
         except Timeout:
             rule = f"the run {self.folder.name} must have one owner at a time"
             msg = f"{rule}; {self._holder()}. Wait for it, or stop it."

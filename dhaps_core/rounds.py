@@ -39,7 +39,7 @@ from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
 from dhaps_core.model import Model
 from dhaps_core.network import find_device, relax
-from dhaps_core.opening import check_answers, check_splits, open_folder, read_settings, start
+from dhaps_core.opening import check_answers, check_new, check_splits, open_folder, read_settings, start
 from dhaps_core.owner import RunInUse
 from dhaps_core.picking import Picker
 from dhaps_core.proposals import Proposal, asked_questions, read_picks, read_proposal
@@ -187,9 +187,12 @@ class ActiveSession:
         """The picks of any round, or None where none are chosen.
 
         Raises:
-            RunDamaged: if they are kept, and are not what was chosen.
+            RunDamaged: if they were chosen, and are missing or something else.
         """
-        return read_proposal(self.folder, number, self.picker.place)
+        found = read_proposal(self.folder, number, self.picker.place)
+        if found is None and 0 < number < self.round and "select" in self.history[number]["seconds"]:
+            raise damaged(self.folder.file("picks.json", number), "be there", "no file")
+        return found
 
     def questions(self) -> list[Question]:
         """Questions of the round in progress that have no answer yet, in the order of asking."""
@@ -403,11 +406,7 @@ class ActiveSession:
         """The model of a run that began here and now; None of one that was there."""
         if self.folder.file("settings.json").exists():
             return None
-        if self.read_only:
-            msg = (
-                f"{self.folder.path} must hold a run to look at; got none. Open it for writing to begin one."
-            )
-            raise FileNotFoundError(msg)
+        check_new(self.folder)
         model = Model(items, settings, self.device)  # what cannot be is refused before anything is written
         return model if start(self.folder, items, settings.to_json()) else None
 
@@ -456,10 +455,10 @@ class ActiveSession:
         watermark = self.store.watermark()
         snapshot, settings = self.snapshot(watermark), self.settings
         calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
-        earlier = []
+        earlier: list[tuple[str, str]] = []
         if settings.reading == "published":
             for before in range(1, number):
-                earlier += [(a, b) for a, b in read_picks(self.folder, before, self.picker.place)["pairs"]]
+                earlier += proposal.pairs if (proposal := self.proposal(before)) else ()
         picks = self.picker.choose(
             number,
             snapshot,

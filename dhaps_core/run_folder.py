@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from dhaps_core.files import remove_leftovers
-from dhaps_core.owner import PATIENCE, Owner
+from dhaps_core.owner import Owner
 from dhaps_core.run_files import (
     RunDamaged,
     damaged,
@@ -62,7 +62,7 @@ class RunFolder:
         names = [path.name.removeprefix("round-") for path in self.path.glob("round-*") if path.is_dir()]
         return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):03d}")
 
-    def owned(self, doing: str, *, patience: float = PATIENCE) -> AbstractContextManager[None]:
+    def owned(self, doing: str, *, patience: float | None = None) -> AbstractContextManager[None]:
         """Keep other threads and processes from changing the run; see :meth:`dhaps_core.owner.Owner.held`.
 
         Raises:
