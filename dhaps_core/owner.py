@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from dhaps_core.files import replace_text
 
-__all__ = ["Owner", "RunInUse"]
+__all__ = ["Owner", "RunInUse", "RunReadOnly"]
 
 PATIENCE = 3.0
 """Seconds to wait for who holds a folder for milliseconds; who trains holds it longer, and is named."""
@@ -24,6 +24,10 @@ PATIENCE = 3.0
 
 class RunInUse(RuntimeError):  # noqa: N818 - the name of the thing, as one would say it
     """Somebody else is changing the run just now, or was faster; nothing was written."""
+
+
+class RunReadOnly(RuntimeError):  # noqa: N818 - the name of the thing, as one would say it
+    """The run was opened to look at it, so nothing of it is changed."""
 
 
 class Owner:

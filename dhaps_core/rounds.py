@@ -40,12 +40,12 @@ from dhaps_core.labels import LabelStore
 from dhaps_core.model import Model
 from dhaps_core.network import find_device, relax
 from dhaps_core.opening import check_answers, check_new, check_splits, open_folder, read_settings, start
-from dhaps_core.owner import RunInUse
+from dhaps_core.owner import RunInUse, RunReadOnly
 from dhaps_core.picking import Picker
 from dhaps_core.proposals import Proposal, asked_questions, read_picks, read_proposal
 from dhaps_core.questions import Answering, PersonAsked, Question, Source, question_name, round_of
 from dhaps_core.run_files import RunDamaged, damaged
-from dhaps_core.run_folder import RunFolder, RunReadOnly, RunRepaired
+from dhaps_core.run_folder import RunFolder, RunRepaired
 from dhaps_core.run_history import note, read_rounds, write_summary
 from dhaps_core.search import HammingIndex
 from dhaps_core.seeds import derive_generator
@@ -222,7 +222,9 @@ class ActiveSession:
 
         Raises:
             dhaps_core.closure.Contradiction: if the answer contradicts earlier ones; it carries their chain.
+            RunReadOnly: if the run is only looked at.
         """
+        self.folder.check_writable()
         stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id}
         if question.kind == "class":
             return self.store.add_class(question.keys[0], value, check=self.closure.update, **stamp)
@@ -510,16 +512,22 @@ class ActiveSession:
         *,
         handed_over: bool,
     ) -> int:
+        self.folder.check_writable()
         name = source.name if isinstance(source, Source) else who or "oracle"
         if who not in (None, name):
             msg = f"a source must answer under its own name, {name!r}; got who={who!r}. Leave who out."
             raise ValueError(msg)
-        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
 
-        def check(answers: Sequence[Answer]) -> None:  # while nobody else can write
+        def leave_to_people(answers: Sequence[Answer]) -> None:
             if said := self._people(questions, answers, but=name, shown=not handed_over):
                 raise PersonAsked(said)
+
+        def check(answers: Sequence[Answer]) -> None:
+            leave_to_people(answers)  # again, now that nobody else can write
             self.closure.update(answers)
+
+        leave_to_people(self.store.answers())
+        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
 
         self.store.add_all(given, who=name, check=check)
         return len(questions)

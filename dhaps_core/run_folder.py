@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from dhaps_core.files import remove_leftovers
-from dhaps_core.owner import Owner
+from dhaps_core.owner import Owner, RunReadOnly
 from dhaps_core.run_files import (
     RunDamaged,
     damaged,
@@ -23,11 +23,7 @@ from dhaps_core.run_files import (
     write_weights,
 )
 
-__all__ = ["RunFolder", "RunReadOnly", "RunRepaired"]
-
-
-class RunReadOnly(RuntimeError):  # noqa: N818 - the name of the thing, as one would say it
-    """The run was opened to look at it, so nothing of it is changed."""
+__all__ = ["RunFolder", "RunRepaired"]
 
 
 class RunRepaired(UserWarning):
@@ -69,7 +65,7 @@ class RunFolder:
             RunReadOnly: if the run is only looked at.
             RunInUse: if somebody else is changing it.
         """
-        self._check_writable()
+        self.check_writable()
         return self._owner.held(doing, patience=patience)
 
     def clean(self) -> None:
@@ -112,6 +108,17 @@ class RunFolder:
         """The weights of a round, for a network that has such ones."""
         return read_weights(self.file("weights.safetensors", round_), like)
 
+    def check_writable(self) -> None:
+        """Refuse a change of a run that is only looked at.
+
+        Raises:
+            RunReadOnly: if it is.
+        """
+        if self.read_only:
+            rule = f"{self.path} must be open for writing"
+            msg = f"{rule}; it was opened to look at. Open it without read_only, where it can be written."
+            raise RunReadOnly(msg)
+
     def check_links(self) -> None:
         """Refuse a folder of a run that holds links: what is written through them would land elsewhere.
 
@@ -128,18 +135,12 @@ class RunFolder:
 
     def _target(self, name: str, round_: int | None) -> Path:
         """Path of a file that is about to be written."""
-        self._check_writable()
+        self.check_writable()
         path = self.file(name, round_)
         path.parent.mkdir(exist_ok=True)
         if round_ is not None and path.parent.is_symlink():
             raise damaged(path.parent, "lie in the folder of its run", "a link")
         return path
-
-    def _check_writable(self) -> None:
-        if self.read_only:
-            rule = f"{self.path} must be open for writing"
-            msg = f"{rule}; it was opened to look at. Open it without read_only, where it can be written."
-            raise RunReadOnly(msg)
 
 
 _PARTS = ("*.json", "splits.npz", "labels.sqlite*", "owner.lock", "round-*", "kernel_means.npy")

@@ -12,6 +12,7 @@ import pytest
 from tiny_runs import TINY, played, tiny_items
 
 from dhaps_core.answers import StoreError
+from dhaps_core.proposals import asked_questions
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
 
@@ -203,8 +204,10 @@ def test_a_folder_that_is_only_looked_at_is_not_touched(run, items):
     assert session.proposal(2).round == 2
     assert session.proposal(3) is None
     assert session.snapshot().counts().answers == 12
+    question = asked_questions(session.proposal(2), "classes")[0]
     for change in (
-        session.propose, session.train, lambda: session.run_round(label_oracle(items)),
+        session.propose, lambda: session.answer(question, "x", who="me", seconds=1.0),
+        lambda: session.answer_items(["0"], label_oracle(items)), session.train, lambda: session.run_round(label_oracle(items)),
         lambda: session.note("table", {}),
     ):  # fmt: skip
         with pytest.raises(RunReadOnly, match="must be open for writing; it was opened to look at"):

@@ -9,6 +9,7 @@ import anywidget
 import traitlets
 
 from dhaps_core.answers import StoreError
+from dhaps_core.owner import RunReadOnly
 from widgets.card import script, style, with_summary
 from widgets.labelling_state import LabellingState
 from widgets.reasons import Reasons
@@ -61,7 +62,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                         state.drop(turn)
                     case {"do": "revise", "row": row, "value": value}:
                         state.revise(row, value)
-            except (StoreError, ValueError, RuntimeError) as error:  # RuntimeError: who else is at the run
+            except (StoreError, ValueError, RunReadOnly) as error:
                 state.note = str(error)
             self.view = state.view()
             self._remember()
