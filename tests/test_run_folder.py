@@ -207,7 +207,8 @@ def test_a_folder_that_is_only_looked_at_is_not_touched(run, items):
     question = asked_questions(session.proposal(2), "classes")[0]
     for change in (
         session.propose, lambda: session.answer(question, "x", who="me", seconds=1.0),
-        lambda: session.answer_items(["0"], label_oracle(items)), session.train, lambda: session.run_round(label_oracle(items)),
+        lambda: session.answer_items(["0"], label_oracle(items)), session.train,
+        lambda: session.run_round(label_oracle(items)),
         lambda: session.note("table", {}),
     ):  # fmt: skip
         with pytest.raises(RunReadOnly, match="must be open for writing; it was opened to look at"):
