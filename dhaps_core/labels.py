@@ -47,9 +47,15 @@ class LabelStore:
     """
 
     def __init__(
-        self, path: str | Path, *, busy_seconds: float = 10.0, create: bool = True, read_only: bool = False
+        self,
+        path: str | Path,
+        *,
+        classes: Sequence[str] = (),
+        busy_seconds: float = 10.0,
+        create: bool = True,
+        read_only: bool = False,
     ) -> None:
-        del read_only
+        del read_only, classes
         if not create and not (Path(path).is_file() and Path(path).stat().st_size):
             raise StoreError(f"Label store {path} must be there; it is missing or empty. Restore a copy.")
         self._log = LogFile(Path(path), busy_seconds)

@@ -78,7 +78,15 @@ class Snapshot:
         array([ 1, -1,  0], dtype=int8)
     """
 
-    def __init__(self, keys: Sequence[str], answers: Sequence[Answer], *, multi_label: bool = False) -> None:
+    def __init__(
+        self,
+        keys: Sequence[str],
+        answers: Sequence[Answer],
+        *,
+        multi_label: bool = False,
+        copies: Int64[np.ndarray, " n"] | None = None,
+    ) -> None:
+        del copies
         self.keys = tuple(keys)
         self.answers = tuple(answers)
         self.multi_label = multi_label
@@ -110,6 +118,7 @@ class Snapshot:
         self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
         related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
         self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
+        self.answered = self.supervised
         for name in ("labelled", "classes", "classed", "supervised", "unsure_pairs", "component_sizes"):
             getattr(self, name).setflags(write=False)
 
