@@ -1,6 +1,6 @@
 """How a run begins and how it is opened again: all its parts agree, or it is said which one does not.
 
-A run begins in this order: ``splits.npz``, ``labels.sqlite``, ``settings.json``. Only the last makes a folder
+A run begins in this order: ``labels.sqlite``, ``splits.npz``, ``settings.json``. Only the last makes a folder
 a run, so a process killed in between leaves a folder that a new start can use; and where later parts are
 there, an earlier one that is missing was lost, and is never taken for a new start.
 """
@@ -30,6 +30,8 @@ def check_new(folder: RunFolder) -> None:
         RunDamaged: if the folder holds parts of a run that has lost its settings.
         FileNotFoundError: if it holds none, and is only looked at.
     """
+    if folder.file("settings.json").exists():
+        return  # another process was faster
     found = [path.name for pattern in _LATER for path in sorted(folder.path.glob(pattern))]
     if found:
         raise damaged(folder.file("settings.json"), f"be there beside {', '.join(found)}", "no file")

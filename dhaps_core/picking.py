@@ -41,6 +41,11 @@ class Picker:
         references: features of every item, the space ``embeddings``.
         folder: keeps the kernel means of embeddings, which are the same in every round.
         device: where the selection runs.
+
+    Attributes:
+        rows: positions of the train items.
+        place: place of each key among them.
+        copies: position of the first exact copy in the pool of each train item; its own of every other item.
     """
 
     def __init__(
@@ -56,8 +61,10 @@ class Picker:
         self.folder, self.device = folder, device
         self.rows = torch.from_numpy(items.splits["train"])
         self.place = {items.keys[row]: i for i, row in enumerate(self.rows.tolist())}
-        # Of exact duplicates in the pool only the first is worth a question.
-        self.distinct = torch.from_numpy(items.duplicates(items.splits["train"]))[self.rows] == self.rows
+        # Of exact duplicates in the pool only the first is worth a question; queries learn nothing from it.
+        self.copies = np.arange(items.n)
+        self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
+        self.distinct = torch.from_numpy(self.copies)[self.rows] == self.rows
 
     def choose(
         self,

@@ -116,7 +116,7 @@ class ActiveSession:
         self.items, self.settings = self._open(items, settings)
         self.model = model or Model(self.items, self.settings, self.device)
         path = self.folder.file("labels.sqlite")
-        self.store = LabelStore(path, create=False, read_only=self.read_only)
+        self.store = LabelStore(path, classes=self.items.class_names, create=False, read_only=self.read_only)
         check_answers(self.folder, self.store)
         self.closure = Closure(multi_label=self.items.multi_label)
         self.picker = Picker(
@@ -144,7 +144,9 @@ class ActiveSession:
     def snapshot(self, upto: int | None = None) -> Snapshot:
         """Frozen view of the answers, now or up to a watermark."""
         answers = self.store.answers(upto)
-        return Snapshot(self.items.keys, answers, multi_label=self.items.multi_label)
+        return Snapshot(
+            self.items.keys, answers, multi_label=self.items.multi_label, copies=self.picker.copies
+        )
 
     @property
     def finished(self) -> str | None:
@@ -396,7 +398,7 @@ class ActiveSession:
         snapshot = self.snapshot() if snapshot is None else snapshot
         known = snapshot.counts()
         return {
-            "items_labelled": len(snapshot.supervised),
+            "items_labelled": len(snapshot.answered),
             "answers": known.answers,
             "pairs_similar": known.similar,
             "pairs_dissimilar": known.dissimilar,
