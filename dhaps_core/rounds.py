@@ -46,7 +46,7 @@ from dhaps_core.proposals import Proposal, asked_questions, read_picks, read_pro
 from dhaps_core.questions import Answering, PersonAsked, Question, Source, question_name, round_of
 from dhaps_core.run_files import RunDamaged, damaged
 from dhaps_core.run_folder import RunFolder, RunRepaired
-from dhaps_core.run_history import note, read_rounds, write_summary
+from dhaps_core.run_history import count_rounds, note, read_rounds, write_summary
 from dhaps_core.search import HammingIndex
 from dhaps_core.seeds import derive_generator
 from dhaps_core.settings import Settings
@@ -134,7 +134,7 @@ class ActiveSession:
     @property
     def round(self) -> int:
         """Number of the round in progress; 0 is the unsupervised start."""
-        return len(self.history)
+        return count_rounds(self.folder)
 
     @property
     def history(self) -> list[dict[str, Any]]:

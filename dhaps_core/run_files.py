@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ __all__ = [
 MOST_FREE = 1 << 26  # bytes of a file of JSON, or of an array whose length nothing tells
 MOST_HEADER = 1 << 20  # bytes beside the numbers in a file of weights or splits
 _DIGEST = 32  # bytes at the end of an array's file, which np.load does not look at
-_FORMAT = (ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError, zlib.error)
+_FORMAT = (  # what the readers of these formats raise at damage
+    ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError, SyntaxError, TokenError,
+    zlib.error,
+)  # fmt: skip
 
 
 class RunDamaged(ValueError):  # noqa: N818 - the name of the thing, as one would say it

@@ -12,7 +12,7 @@ from typing import Any
 from dhaps_core.run_files import RunDamaged, damaged
 from dhaps_core.run_folder import RunFolder, RunRepaired
 
-__all__ = ["mend_rounds", "note", "read_rounds", "write_summary"]
+__all__ = ["count_rounds", "mend_rounds", "note", "read_rounds", "write_summary"]
 
 METRICS = "metrics.json"
 Row = dict[str, Any]
@@ -25,6 +25,16 @@ def read_rounds(folder: RunFolder) -> list[Row]:
         RunDamaged: if a round has neither.
     """
     return _gather(folder)[0]
+
+
+def count_rounds(folder: RunFolder) -> int:
+    """Number of the finished rounds, without reading them where the folder was mended when it was opened."""
+    if folder.read_only:
+        return len(read_rounds(folder))
+    number = 0
+    while folder.file(METRICS, number).exists():
+        number += 1
+    return number
 
 
 def mend_rounds(folder: RunFolder) -> None:

@@ -269,6 +269,7 @@ HOSTILE = [
     ("round-002/codes.npy", npy(CODES, "(10**12,)"), "hold uint8"),
     ("round-002/codes.npy", npy(CODES, "(10000000000, 1)"), r"uint8 \[10000000000 1\]"),
     ("round-002/codes.npy", npy(np.array([["a"]] * 40, object), "(40, 1)"), "hold uint8"),
+    ("round-002/codes.npy", npy(CODES, "(40, 1").replace(b"}", b"("), "hold uint8"),
     ("round-002/codes.npy", npy(np.zeros((40, 2), np.uint8), "(40, 2)"), "hold uint8"),
     ("round-002/weights.safetensors", (1 << 62).to_bytes(8, "little") + b"{}", "weights of this run's"),
     ("round-002/weights.safetensors", b"\x02" + bytes(7) + b"[]", "weights of this run's"),
