@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 MOST_FREE = 1 << 26  # bytes of a file of JSON, or of an array whose length nothing tells
+MOST_WEIGHTS = 1 << 30  # bytes of weights of no network in particular
 MOST_HEADER = 1 << 20  # bytes beside the numbers in a file of weights or splits
 _DIGEST = 32  # bytes at the end of an array's file, which np.load does not look at
 _FORMAT = (  # what the readers of these formats raise at damage
@@ -136,19 +137,19 @@ def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
         file.write(signed)
 
 
-def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that `write_weights` wrote, for a network that has such ones.
+def read_weights(path: Path, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Weights that `write_weights` wrote.
 
     Args:
         path: the file.
-        like: of the network: the names, shapes and types that the file must have.
+        like: of a network: the names, shapes and types that the file must have; None to look at any.
 
     Raises:
         RunDamaged: if they are missing, or something else.
     """
     rule = "hold the weights of this run's network"
-    most = MOST_HEADER + sum(value.numel() * value.element_size() for value in like.values())
-    if (data := _read(path, most)) is None:
+    numbers = MOST_WEIGHTS if like is None else sum(one.numel() * one.element_size() for one in like.values())
+    if (data := _read(path, MOST_HEADER + numbers)) is None:
         raise damaged(path, rule, "no file")
     try:
         found, said = _weights_digest(data)
@@ -157,8 +158,7 @@ def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
         raise damaged(path, rule, _first_line(error)) from error
     if said not in (None, found):
         raise damaged(path, "hold what the run wrote", "something else")
-    kinds = ({name: (one.shape, one.dtype) for name, one in many.items()} for many in (weights, like))
-    if next(kinds) != next(kinds):
+    if like is not None and _kinds(weights) != _kinds(like):
         raise damaged(path, rule, "those of another network")
     return weights
 
@@ -234,6 +234,10 @@ def _weights_digest(data: bytes) -> tuple[str, str | None]:
     said = header.pop("__metadata__", {}).get("sha256")
     text = json.dumps(header, sort_keys=True).encode()
     return hashlib.sha256(text + data[start:]).hexdigest(), said
+
+
+def _kinds(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {name: (one.shape, one.dtype) for name, one in weights.items()}
 
 
 def _no_number(name: str) -> float:

@@ -104,8 +104,8 @@ class RunFolder:
         """Write the weights of a network as safetensors."""
         write_weights(self._target("weights.safetensors", round_), weights)
 
-    def read_weights(self, round_: int, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of a round, for a network that has such ones."""
+    def read_weights(self, round_: int, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """The weights of a round; see :func:`dhaps_core.run_files.read_weights`."""
         return read_weights(self.file("weights.safetensors", round_), like)
 
     def check_writable(self) -> None:
