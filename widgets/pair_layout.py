@@ -61,8 +61,11 @@ class PairLayout:
         folder, number = self.session.folder, self.session.round - 1
         if number < 0:
             return None
-        rows, places = folder.read_array("map_rows.npy", number), folder.read_array("map_xy.npy", number)
-        if rows is None or places is None or not np.isin(self.chosen_rows(), rows).all():
+        rows = folder.read_derived("map_rows.npy", number, dtype=np.int64, shape=(-1,))
+        if rows is None or not np.isin(rows, np.arange(self.session.items.n)).all():
+            return None
+        places = folder.read_derived("map_xy.npy", number, dtype=np.float32, shape=(len(rows), 2))
+        if places is None or not np.isin(self.chosen_rows(), rows).all():
             return None
         return rows, places
 
@@ -79,9 +82,9 @@ class PairLayout:
         """The picks of every round so far, the one in progress included."""
         found = []
         for number in range(1, self.session.round + 1):
-            stored = self.session.folder.read_json("picks.json", number)
-            if stored is not None:
-                found.append((number, [tuple(pair) for pair in stored["pairs"]]))
+            proposal = self.session.proposal(number)
+            if proposal is not None:
+                found.append((number, list(proposal.pairs)))
         return found
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:
