@@ -157,10 +157,10 @@ def select_pairs(
         candidates = torch.zeros_like(candidates).index_fill_(0, best, True)
         note += f"; pairs among the {MOST_CANDIDATES} items with the greatest of them"
     pool = Pool(
-        relaxed=relaxed,
-        space=space,
+        relaxed=relaxed.double(),
+        space=space.double(),
         bandwidth=bandwidth,
-        means=means.values,
+        means=means.values.double(),
         candidates=candidates,
         labelled_pairs=none.view(0, 2) if labelled_pairs is None else labelled_pairs,
         labelled_items=none if labelled_items is None else labelled_items,
@@ -168,7 +168,7 @@ def select_pairs(
         reading=reading,
         weights=weights or Weights(uncertainty=0.03 if reading == "closed" else 1.0),
         beta=beta,
-        credit=relaxed.new_zeros(n) if credit is None else credit,
+        credit=means.values.new_zeros(n, dtype=torch.float64) if credit is None else credit.double(),
         calibration=calibration or Calibration(),
         known=known,
     )
