@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.pool import Pool
-from dhaps_core.shortlist import LOG2, Shortlist, cheapest_pairs
+from dhaps_core.pool import LOG2, Pool
+from dhaps_core.shortlist import Shortlist, cheapest_pairs, first_by_position
 
 __all__ = ["greedy_closed", "greedy_published"]
 
@@ -68,44 +68,47 @@ class _Best:
     """The best pair so far: the first by position of those that cost the least, up to rounding.
 
     Attributes:
-        tie: difference of two costs up to which they are equal.
-        least: least cost met.
+        pool: the round.
+        least: greatest value that the least cost met can have: the cost and its rounding error.
         pair: positions, the smaller first; None before any feasible pair.
-        cost: of this pair, at most ``tie`` above the least.
+        cost: of this pair.
+        bottom: least value that its cost can have.
         rest: bound on the cost of all pairs that were not scored.
     """
 
-    tie: float
+    pool: Pool
     least: float = float("inf")
     pair: tuple[int, int] | None = None
     cost: float = float("inf")
+    bottom: float = float("inf")
     rest: float = float("inf")
 
     @property
     def limit(self) -> float:
         """A pair that costs more is not the best."""
-        return self.least + self.tie
+        return self.least + self.pool.rounding
 
     def meet(self, costs: Float[Tensor, "p r"], rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> None:
         """Take a block of costs into account."""
-        least = float(costs.min())
-        if least > self.limit:
+        cheapest = float(costs.min())
+        if not cheapest <= min(self.limit, torch.finfo(costs.dtype).max):
             return
-        self.least = min(self.least, least)
-        if self.cost > self.limit:
-            self.pair, self.cost = None, float("inf")
-        at, of = (costs <= min(self.limit, torch.finfo(costs.dtype).max)).nonzero().unbind(1)
-        if not len(at):
+        near = costs <= min(self.limit, cheapest + 2 * self.pool.rounding)
+        at, of = near.nonzero().unbind(1)
+        items, costs = torch.stack([rows[at], columns[of]], 1).sort(1).values, costs[near]
+        errors = self.pool.errors(items, costs)
+        self.least = min(self.least, float((costs + errors).min()))
+        if self.bottom > self.least:
+            self.pair = None
+        equal = costs - errors <= self.least
+        if not bool(equal.any()):
             return
-        items = torch.stack([rows[at], columns[of]], 1).sort(1).values
-        first = _first_by_position(items)
-        pair = tuple(items[first].tolist())
-        if self.pair is None or pair < self.pair:
-            self.pair, self.cost = pair, float(costs[at[first], of[first]])
-
-
-def _first_by_position(pairs: Int[Tensor, "p 2"]) -> Tensor:
-    return (pairs[:, 0] * (1 << 31) + pairs[:, 1]).argmin()
+        items, costs, errors = items[equal], costs[equal], errors[equal]
+        first = first_by_position(items)
+        a, b = items[first].tolist()
+        if self.pair is None or (a, b) < self.pair:
+            self.pair, self.cost = (a, b), float(costs[first])
+            self.bottom = self.cost - float(errors[first])
 
 
 def _best_pair(pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int) -> tuple[_Best, int]:
@@ -134,7 +137,7 @@ def _best_of_prefix(
     """
     available, floor = len(order), pool.weights.uncertainty * LOG2
     sorted_h = values.cpu()
-    best = _Best(2 * pool.rounding)
+    best = _Best(pool)
     start, rows, scored = 0, FIRST_ROWS, 0
 
     def reach(row: int, least: int) -> int:
@@ -164,7 +167,10 @@ def _best_of_prefix(
         if met < available:
             best.rest = min(best.rest, float(sorted_h[start] + sorted_h[met]) + floor)
         start += rows
-        if start < available - 1 and (ahead := float(sorted_h[start] + sorted_h[start + 1]) + floor) > best.limit:
+        if (
+            start < available - 1
+            and (ahead := float(sorted_h[start] + sorted_h[start + 1]) + floor) > best.limit
+        ):
             best.rest = min(best.rest, ahead)
             break
         rows = min(4 * rows, max(1, CELLS // (met - start + rows)))
@@ -199,10 +205,11 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
             worst = float(found.costs.kthvalue(LISTED).values) if len(found.costs) >= LISTED else float("inf")
             found = cheapest_pairs(pool, free, picks, most=LISTED, worst=worst)
             scored += found.scored
-        least = _least(found)
-        if least == float("inf"):
+        if _least(found) == float("inf"):
             break
-        place = int((found.costs <= least + tie).to(torch.uint8).argmax())  # the list is in order of position
+        errors = pool.errors(found.pairs, found.costs)
+        equal = found.costs - errors <= (found.costs + errors).min()
+        place = int(equal.to(torch.uint8).argmax())  # the first: the list is in the order of positions
         pair = found.pairs[place]
         margin = min(margin, found.bound - float(found.costs[place]))
         picks = torch.cat([picks, pair[None]])

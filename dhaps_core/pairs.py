@@ -314,7 +314,9 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tenso
         msg = f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth."
         raise ValueError(msg)
     filled = [points.detach() for points in sets if len(points)]
-    centre = _box(torch.stack([end for points in filled for end in points.aminmax(dim=0)]))[0] if filled else 0
+    centre = (
+        _box(torch.stack([end for points in filled for end in points.aminmax(dim=0)]))[0] if filled else 0
+    )
     return [(points.double() - centre) / bandwidth for points in sets]
 
 

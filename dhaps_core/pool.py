@@ -16,7 +16,9 @@ from torch.nn.functional import softplus
 
 from dhaps_core.pairs import Kernel, kernel_factors, pair_kernel, partners
 
-__all__ = ["Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+__all__ = ["LOG2", "Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+
+LOG2 = 0.6931471805599453  # the least uncertainty of a pair
 
 Reading = Literal["closed", "published"]
 Known = Callable[[Tensor, Tensor], Tensor]
@@ -149,29 +151,51 @@ class Pool:
         return kernel_factors(self.space, bandwidth=self.bandwidth)
 
     @cached_property
-    def rounding(self) -> float:
-        """Bound on the rounding error of the cost of one pair, as the greedy solvers compute it.
+    def kernel_rounding(self) -> float:
+        """Bound on the relative rounding error of a kernel.
 
         A sum of d products errs by 4 sqrt(d) units in the last place of the sizes that are summed, but for a
-        chance of one in thousands of pairs (Higham, Mary, SISC 2019); a kernel is never above 1.
+        chance of one in thousands of pairs (Higham, Mary, SISC 2019).
         """
-        unit = torch.finfo(self.relaxed.dtype).eps / 2
-        reach = -2 * float(self._factors[:, -2].min()) if len(self.means) else 0.0
-        kernel = unit * (4 * self._factors.shape[1] ** 0.5 * reach + 4)
-        theta = float(self.relaxed.square().sum(1).max()) / 2 if len(self.means) else 0.0
-        odds = abs(self.calibration.slope) * theta + abs(self.calibration.intercept)
-        uncertain = unit * (4 * (self.relaxed.shape[1] + 2) ** 0.5 * odds + 4)
-        largest = float(self.means.max())
-        credit = 8 * unit * float(self.credit.abs().max())
+        unit, width = torch.finfo(self.means.dtype).eps / 2, self._factors.shape[1]
+        return unit * (4 - 8 * width**0.5 * float(self._factors[:, -2].min()))
+
+    @cached_property
+    def other_rounding(self) -> float:
+        """Bound on the rounding error of all other terms of a cost, and of the sum of the terms."""
+        unit, width = torch.finfo(self.means.dtype).eps / 2, self.relaxed.shape[1]
+        odds = abs(self.calibration.slope) * float(self.relaxed.square().sum(1).max()) / 2
+        doubt = 4 * (width + 2) ** 0.5 * (odds + abs(self.calibration.intercept)) + 4
+        largest, credit = float(self.means.max()), float(self.credit.abs().max())
         if self.reading == "closed":
-            scale = self.closed_scale
-            diverse = 3 * (kernel + 4 * unit)
-            represent = 8 * unit * largest
-            shared = scale * (self.weights.diversity * diverse + self.weights.representativeness * represent)
-            return self.weights.uncertainty * uncertain + shared + credit
-        factors = self.published_scale
-        others = factors[3] * (self.picks + 1) + factors[2] * len(self.labelled_pairs)
-        return factors[0] * uncertain + 8 * unit * factors[1] * largest**2 + 2 * others * (kernel + unit) + credit
+            shared = self.closed_scale * (self.weights.representativeness + self.weights.diversity) * largest
+            return unit * (self.weights.uncertainty * doubt + 8 * (shared + credit))
+        uncertain, mean, _, diverse = self.published_scale
+        return unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit))
+
+    def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """Bounds on the rounding errors of the costs of pairs: nothing beside the costs, unless kernels weigh.
+
+        Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
+        """
+        if self.reading == "closed":
+            own = self.closed_scale * self.weights.representativeness * self.means[pairs].sum(1)
+            least = self.weights.uncertainty * LOG2
+        else:
+            uncertain, mean, _, _ = self.published_scale
+            own, least = mean * self.means[pairs].prod(1), uncertain * LOG2
+        kernels = (costs - least + own + self.credit[pairs].sum(1)).clamp_min(0)
+        return self.other_rounding + 2 * self.kernel_rounding * kernels
+
+    @cached_property
+    def rounding(self) -> float:
+        """Bound on the rounding error of the cost of any pair."""
+        if self.reading == "closed":
+            kernels = 3 * self.closed_scale * self.weights.diversity
+        else:
+            _, _, labelled, diverse = self.published_scale
+            kernels = diverse * (self.picks + 1) + labelled * len(self.labelled_pairs)
+        return self.other_rounding + 2 * self.kernel_rounding * kernels
 
     def kernels(
         self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None

@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dhaps_core.block_threads import block_threads
-from dhaps_core.pool import Pool
+from dhaps_core.pool import LOG2, Pool
 
-__all__ = ["LOG2", "Shortlist", "cheapest_pairs", "pair_costs"]
+__all__ = ["Shortlist", "cheapest_pairs", "first_by_position", "pair_costs"]
 
-LOG2 = 0.6931471805599453
 TILE = 512, 2048  # items by items; on the CPU a tile stays in the cache
 GPU_TILE = 8192, 8192
 FIRST_ROWS = 64
@@ -145,6 +144,11 @@ def _cheapest(
     return pairs[kept], costs[kept], float(worst)
 
 
+def first_by_position(pairs: Int[Tensor, "p 2"]) -> int:
+    """Place of the pair whose smaller item, then whose other item, comes first; at least one pair."""
+    return int(_position(pairs).argmin())
+
+
 def _position(pairs: Int[Tensor, "p 2"]) -> Int[Tensor, " p"]:
     """Numbers in the order of the positions of pairs."""
     return pairs[:, 0] * (1 << 31) + pairs[:, 1]
@@ -198,10 +202,14 @@ class _Bounds:
             chosen = rises.topk(min(len(rises), COLUMNS, COLUMN_CELLS // len(items))).indices
             first, second = (pool.kernels(items, side) for side in others[chosen].unbind(1))
             half = weights[chosen] / 2
-            left = torch.cat([-self.mean * m[:, None], -credit[:, None], -one, half * first, half * second], 1)
+            left = torch.cat(
+                [-self.mean * m[:, None], -credit[:, None], -one, half * first, half * second], 1
+            )
             right = torch.cat([m[:, None], one, credit[:, None], second, first], 1)
             products.append((left, right))
-        sizes = [prod(float(side.square().sum(1).max().sqrt()) for side in sides) for sides in products if len(m)]
+        sizes = [
+            prod(float(side.square().sum(1).max().sqrt()) for side in sides) for sides in products if len(m)
+        ]
         # Bounds need few digits, but those they have must be known.
         narrow = multiplies_float32(items.device) and all(1e-20 < size < 1e20 for size in sizes)
         dtype = torch.float32 if narrow else torch.float64
