@@ -81,7 +81,7 @@ class Pool:
         relaxed: relaxed codes in [-1, 1], for theta = <u_a, u_b> / 2.
         space: points the kernel compares (codes, relaxed codes or embeddings).
         bandwidth: sigma of the kernel.
-        means: :func:`dhaps_core.pairs.kernel_means` of the space.
+        means: :func:`dhaps_core.pairs.kernel_means` of the space, all above 0.
         candidates: items that may be picked.
         labelled_pairs: L of the reading ``published``.
         labelled_items: S of the reading ``closed``.
@@ -186,6 +186,16 @@ class Pool:
             own, least = mean * self.means[pairs].prod(1), uncertain * LOG2
         kernels = (costs - least + own + self.credit[pairs].sum(1)).clamp_min(0)
         return self.other_rounding + 2 * self.kernel_rounding * kernels
+
+    @property
+    def cost_size(self) -> float:
+        """Size of the terms of a cost: what its rounding is measured by."""
+        largest = float(self.means.max())
+        if self.reading == "closed":
+            shared = self.weights.representativeness + self.weights.diversity
+            return self.weights.uncertainty + self.closed_scale * shared * largest
+        uncertain, mean, _, diverse = self.published_scale
+        return uncertain + mean * largest**2 + diverse
 
     @cached_property
     def rounding(self) -> float:

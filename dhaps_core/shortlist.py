@@ -37,8 +37,8 @@ class Shortlist:
     Attributes:
         pairs: positions in the pool, the smaller first, in rising order.
         costs: of these pairs.
-        bound: no feasible pair outside the list costs less, up to rounding; infinite if there is none outside.
-            Of pairs that cost as much as the bound, the list holds the first by position.
+        bound: no feasible pair outside the list costs less, up to rounding, and of pairs that cost as much the
+            list holds the first by position; infinite if there is none outside.
         scored: pairs whose cost was computed on the way.
     """
 
@@ -155,7 +155,7 @@ def _position(pairs: Int[Tensor, "p 2"]) -> Int[Tensor, " p"]:
 
 
 def multiplies_float32(device: torch.device) -> bool:
-    """Whether float32 products keep their digits: not where TF32 or bfloat16 is allowed to take their place."""
+    """Whether float32 products keep their digits: not where TF32 or bfloat16 may take their place."""
     backend = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     return backend.matmul.fp32_precision in {"ieee", "none"}
 

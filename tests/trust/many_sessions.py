@@ -1,4 +1,4 @@
-"""Thousands of rounds of real sessions on random CIFAR-10 embeddings: each must end, with brute force's picks.
+"""Many real sessions on random CIFAR-10 embeddings: each must end, with the picks of brute force.
 
     python -m tests.trust.many_sessions --sessions 1000 --out sessions.jsonl
 
