@@ -353,7 +353,8 @@ def _check_given(pool: Pool) -> None:
     n, line = len(pool.relaxed), pool.calibration
     for name, positions in (("labelled_pairs", pool.labelled_pairs), ("labelled_items", pool.labelled_items)):
         if len(positions) and not bool(((positions >= 0) & (positions < n)).all()):
-            msg = f"{name} must be positions of the {n} items; got {int(positions.min())} to {int(positions.max())}."
+            got = f"{int(positions.min())} to {int(positions.max())}"
+            msg = f"{name} must be positions of the {n} items, from 0 on; got {got}."
             raise ValueError(msg)
     for name, values, fits in (
         ("means", pool.means, (pool.means > 0) & (pool.means < float("inf"))),
@@ -361,8 +362,10 @@ def _check_given(pool: Pool) -> None:
         ("candidates", pool.candidates, torch.ones_like(pool.candidates)),
     ):
         if len(values) != n or not bool(fits.all()):
-            rule = "above 0 and finite" if name == "means" else "finite"
-            msg = f"{name} must be {rule} for each of the {n} items; got {len(values)}, {int((~fits).sum())} not so."
+            rule = (
+                f"{name} must be {'above 0 and ' if name == 'means' else ''}finite for each of the {n} items"
+            )
+            msg = f"{rule}; got {len(values)}, of which {int((~fits).sum())} are not."
             raise ValueError(msg)
     if not (math.isfinite(line.slope) and math.isfinite(line.intercept)):
         msg = f"the calibration must be finite; got {line}. Fit it again, or leave it out."

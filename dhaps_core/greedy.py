@@ -190,7 +190,7 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     Lazy greedy on a list of the cheapest pairs. A kernel is never negative, so a pick only raises costs, and
     what bounded the pairs outside the list still does (Minoux' lazy evaluation, exact here). A pick is the
     cheapest pair on the list as long as it costs less than that bound; then a new list is made, whose
-    cheapest pair is the pick whatever its bound is. So every turn makes a pick or ends, with one list at most.
+    cheapest pair is the pick whatever its bound is. So a turn picks or ends, with one list at most.
 
     References:
         Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978 (lazy evaluation).

@@ -174,7 +174,7 @@ class Pool:
         return unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit))
 
     def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """Bounds on the rounding errors of the costs of pairs: nothing beside the costs, unless kernels weigh.
+        """Bounds on the rounding errors of the costs of pairs.
 
         Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
         """

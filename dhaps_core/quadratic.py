@@ -5,7 +5,7 @@ Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import comb
 
 import torch

@@ -37,8 +37,8 @@ class Shortlist:
     Attributes:
         pairs: positions in the pool, the smaller first, in rising order.
         costs: of these pairs.
-        bound: no feasible pair outside the list costs less, up to rounding, and of pairs that cost as much the
-            list holds the first by position; infinite if there is none outside.
+        bound: no feasible pair outside the list costs less, up to rounding; infinite if none is outside.
+            Of pairs that cost as much, the list holds the first by position.
         scored: pairs whose cost was computed on the way.
     """
 
