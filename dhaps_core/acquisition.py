@@ -186,9 +186,6 @@ def select_pairs(
     )
     _check_given(pool)
     rounding = pool.rounding
-    if not rounding < float("inf"):
-        msg = f"the space must fit its bandwidth; got distances whose squares overflow beside {bandwidth}."
-        raise ValueError(msg)
     if rounding > pool.cost_size * KNOWN_TO:
         note = "; ".join(
             filter(None, (note, f"costs are known to {rounding:.1g} only: the space is too wide"))

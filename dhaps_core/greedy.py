@@ -21,6 +21,7 @@ __all__ = ["greedy_closed", "greedy_published"]
 CELLS = 1 << 21  # costs held at once
 PREFIX = 1024  # items put in order at first
 FIRST_ROWS = 64
+WAITING = 16  # picked items whose kernels with all items are summed at once
 LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 
 
@@ -40,16 +41,18 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     """
     weights, scale = pool.weights, pool.closed_scale
     chosen, free = pool.labelled_items, pool.candidates.clone()
-    g = torch.zeros_like(pool.means)
-    for part in chosen.split(max(1, CELLS // len(g))):
-        g += pool.kernels(part).sum(0)
+    g, summed = torch.zeros_like(pool.means), 0
     picks = pool.labelled_pairs.new_zeros((0, 2))
     available, scored, margin = int(free.sum()), 0, float("inf")
     for _ in range(min(pool.picks, available // 2)):
+        if len(chosen) - summed >= WAITING or not summed:
+            for part in chosen[summed:].split(max(1, CELLS // len(g))):
+                g += pool.kernels(part).sum(0)
+            summed = len(chosen)
         inverse = scale * weights.diversity / (len(chosen) + 2)
         h = inverse * g - scale * weights.representativeness * pool.means - pool.credit
         h[~free] = float("inf")
-        best, step_scored = _best_pair(pool, h, inverse, available)
+        best, step_scored = _best_pair(pool, h, inverse, available, chosen[summed:])
         scored += step_scored
         if best.pair is None:
             break
@@ -59,7 +62,6 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         free[pair] = False
         available -= 2
         chosen = torch.cat([chosen, pair])
-        g += pool.kernels(pair).sum(0)
     return picks, scored, margin
 
 
@@ -111,15 +113,27 @@ class _Best:
             self.bottom = self.cost - float(errors[first])
 
 
-def _best_pair(pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int) -> tuple[_Best, int]:
-    """The exact best pair, and how many pairs were scored: of each width of the prefix, each at most once."""
+def _best_pair(
+    pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int, waiting: Int[Tensor, " s"]
+) -> tuple[_Best, int]:
+    """The exact best pair, and how many pairs were scored: of each width of the prefix, each at most once.
+
+    Args:
+        pool: the round.
+        h: item costs without the kernels of the waiting items, which only add to them.
+        inverse: factor of a kernel.
+        available: number of free items.
+        waiting: items picked since the kernels were summed.
+    """
     width, scored = min(PREFIX, available), 0
     while True:
-        values, order = h.topk(width, largest=False, sorted=True)
-        best, step = _best_of_prefix(pool, values, order, inverse)
+        least, order = h.topk(width, largest=False, sorted=True)
+        values, places = (least + inverse * pool.kernels(order, waiting).sum(1)).sort()
+        best, step = _best_of_prefix(pool, values, order[places], inverse)
         scored += step
         if width < available:  # a pair with an item outside the prefix
-            best.rest = min(best.rest, float(values[0] + values[-1]) + pool.weights.uncertainty * LOG2)
+            outside = torch.minimum(values[0], least[-1]) + least[-1]
+            best.rest = min(best.rest, float(outside) + pool.weights.uncertainty * LOG2)
         if width == available or best.rest > best.limit:
             return best, scored
         width = min(8 * width, available)

@@ -19,8 +19,10 @@ from torch import Tensor
 
 __all__ = [
     "Kernel",
+    "WIDE",
     "all_pairs_kernel_mean",
     "closed_mmd_squared",
+    "exponents",
     "item_kernel",
     "kernel_factors",
     "kernel_means",
@@ -28,10 +30,16 @@ __all__ = [
     "mmd_squared",
     "pair_distance",
     "pair_kernel",
-    "partners",
+    "reach",
 ]
 
 Kernel = Literal["invariant", "matched"]
+
+WIDE = 1e4
+"""Squared distance from the centre, in bandwidths, from which on products lose digits even in float64."""
+
+FARTHEST = 1e150
+"""Distance in bandwidths whose square is still a number."""
 
 
 def pair_distance(x: Float[Tensor, "p 2 d"], t: Float[Tensor, "r 2 d"]) -> Float[Tensor, "p r"]:
@@ -78,7 +86,7 @@ def item_kernel(
         ValueError: if the bandwidth is not a positive number.
     """
     left, right = _scaled(a, b, bandwidth=bandwidth)
-    return (factors(left) @ partners(factors(right)).T).clamp_max(0).exp().to(_dtype(a))
+    return exponents(factors(left), factors(right)).exp().to(_dtype(a))
 
 
 def pair_kernel(
@@ -199,14 +207,13 @@ def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int =
         Means in (0, 1], float64 sums returned in the dtype of the points, at least float32.
     """
     dtype = _dtype(points)
-    left = kernel_factors(points, bandwidth=bandwidth)
-    right = partners(left)
-    n = len(points)
+    rows = kernel_factors(points, bandwidth=bandwidth)
+    wide, n = reach(rows) > WIDE, len(points)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
         stop = min(start + block, n)
         # The exponent needs all digits; of the kernel itself, those of the answer are enough.
-        kernel = (left[start:stop] @ right[start:].T).clamp_max_(0).to(dtype).exp_()
+        kernel = exponents(rows[start:stop], rows[start:], wide=wide).to(dtype).exp_()
         sums[start:stop] += kernel.sum(1, dtype=torch.float64)
         sums[stop:] += kernel[:, stop - start :].sum(0, dtype=torch.float64)
     return (sums / n).to(dtype)
@@ -282,7 +289,7 @@ def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor,
 
 
 def kernel_factors(points: Float[Tensor, "n d"], *, bandwidth: float) -> Float64[Tensor, "n e"]:
-    """Rows of a matrix whose product with :func:`partners` of such rows is -|a - b|^2 / 2 sigma^2.
+    """Rows from which :func:`exponents` makes -|a - b|^2 / 2 sigma^2.
 
     Args:
         points: codes or embeddings.
@@ -300,9 +307,28 @@ def factors(scaled: Float64[Tensor, "n d"]) -> Float64[Tensor, "n e"]:
     return torch.cat([scaled, half, torch.ones_like(half)], 1)
 
 
-def partners(rows: Float64[Tensor, "n e"]) -> Float64[Tensor, "n e"]:
-    """The other side of the product: the last two columns change places."""
-    return torch.cat([rows[:, :-2], rows[:, -1:], rows[:, -2:-1]], 1)
+def reach(rows: Float64[Tensor, "n e"]) -> float:
+    """Greatest squared distance of a point from the centre, in bandwidths, from the rows of its factors."""
+    return -2 * float(rows[:, -2].min()) if len(rows) else 0.0
+
+
+def exponents(
+    rows: Float64[Tensor, "p e"], others: Float64[Tensor, "r e"], *, wide: bool | None = None
+) -> Float64[Tensor, "p r"]:
+    """Exponents -|a - b|^2 / 2 sigma^2 from rows of :func:`factors`: by a product, or one by one if wide.
+
+    Args:
+        rows: of some points.
+        others: of other points, around the same centre.
+        wide: whether some :func:`reach` is above ``WIDE``; looked up in these rows if None.
+    """
+    if max(reach(rows), reach(others)) > WIDE if wide is None else wide:
+        return _distance(rows[:, :-2], others[:, :-2]).square() / -2
+    partners = torch.cat([others[:, :-2], others[:, -1:], others[:, -2:-1]], 1)
+    # The side with fewer rows last: for two rows it is four times as fast.
+    if len(others) > len(rows):
+        return (partners @ rows.T).clamp_max(0).T
+    return (rows @ partners.T).clamp_max(0)
 
 
 def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tensor, "_ d"]]:
@@ -314,15 +340,18 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tenso
         msg = f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth."
         raise ValueError(msg)
     filled = [points.detach() for points in sets if len(points)]
-    centre = (
-        _box(torch.stack([end for points in filled for end in points.aminmax(dim=0)]))[0] if filled else 0
-    )
+    if not filled:
+        return [points.double() for points in sets]
+    centre, size = _box(torch.stack([end for points in filled for end in (points.amin(0), points.amax(0))]))
+    if not size / bandwidth < FARTHEST:
+        msg = f"points must be finite and near enough for the bandwidth {bandwidth}; got a box of size {size:g}."
+        raise ValueError(msg)
     return [(points.double() - centre) / bandwidth for points in sets]
 
 
 def _box(points: Float[Tensor, "n d"]) -> tuple[Float64[Tensor, " d"], float]:
     """Centre of the box that holds the points, and half of its greatest side."""
-    low, high = (end.double() / 2 for end in points.aminmax(dim=0))
+    low, high = (end.double() / 2 for end in (points.amin(0), points.amax(0)))
     return low + high, float((high - low).max())
 
 

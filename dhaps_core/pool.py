@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.pairs import Kernel, kernel_factors, pair_kernel, partners
+from dhaps_core.pairs import WIDE, Kernel, exponents, kernel_factors, pair_kernel, reach
 
 __all__ = ["LOG2", "Calibration", "Pool", "Reading", "Weights", "uncertainty"]
 
@@ -151,14 +151,19 @@ class Pool:
         return kernel_factors(self.space, bandwidth=self.bandwidth)
 
     @cached_property
+    def _wide(self) -> bool:
+        return reach(self._factors) > WIDE
+
+    @cached_property
     def kernel_rounding(self) -> float:
         """Bound on the relative rounding error of a kernel.
 
         A sum of d products errs by 4 sqrt(d) units in the last place of the sizes that are summed, but for a
         chance of one in thousands of pairs (Higham, Mary, SISC 2019).
         """
-        unit, width = torch.finfo(self.means.dtype).eps / 2, self._factors.shape[1]
-        return unit * (4 - 8 * width**0.5 * float(self._factors[:, -2].min()))
+        # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
+        size = 50.0 if self._wide else reach(self._factors)
+        return float(torch.finfo(self.means.dtype).eps / 2 * (4 + 4 * self._factors.shape[1] ** 0.5 * size))
 
     @cached_property
     def other_rounding(self) -> float:
@@ -169,9 +174,9 @@ class Pool:
         largest, credit = float(self.means.max()), float(self.credit.abs().max())
         if self.reading == "closed":
             shared = self.closed_scale * (self.weights.representativeness + self.weights.diversity) * largest
-            return unit * (self.weights.uncertainty * doubt + 8 * (shared + credit))
+            return float(unit * (self.weights.uncertainty * doubt + 8 * (shared + credit)))
         uncertain, mean, _, diverse = self.published_scale
-        return unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit))
+        return float(unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit)))
 
     def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """Bounds on the rounding errors of the costs of pairs.
@@ -211,14 +216,13 @@ class Pool:
         self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None
     ) -> Float[Tensor, "p r"]:
         """Item kernel of ``rows`` with ``columns`` (all items by default), on the space."""
-        right = self._factors if columns is None else self._factors[columns]
-        # This side of the product first: for two rows it is four times as fast.
-        return (right @ partners(self._factors[rows]).T).clamp_max_(0).exp_().T
+        others = self._factors if columns is None else self._factors[columns]
+        return exponents(self._factors[rows], others, wide=self._wide).exp_()
 
     def kernels_within(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Item kernel of the two items of each pair, on the space."""
-        left, right = self._factors[pairs.T]
-        return (left * partners(right)).sum(1).clamp_max_(0).exp_()
+        left, right = self._factors[pairs.T, :-2]
+        return ((left - right).square().sum(1) / -2).exp_()
 
     def pair_kernels(
         self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"

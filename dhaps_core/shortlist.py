@@ -223,7 +223,7 @@ class _Bounds:
     def tiles(self) -> Iterator[tuple[slice, slice]]:
         """All tiles on and above the diagonal, as rows and columns; a small one first."""
         rows, columns = self.tile
-        for start, stop in pairwise([0, *range(FIRST_ROWS, len(self.left), rows), len(self.left)]):
+        for start, stop in pairwise([0, *range(min(FIRST_ROWS, rows), len(self.left), rows), len(self.left)]):
             for left in range(start, len(self.left), columns):
                 yield slice(start, stop), slice(left, left + columns)
 
