@@ -344,7 +344,8 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tenso
         return [points.double() for points in sets]
     centre, size = _box(torch.stack([end for points in filled for end in (points.amin(0), points.amax(0))]))
     if not size / bandwidth < FARTHEST:
-        msg = f"points must be finite and near enough for the bandwidth {bandwidth}; got a box of size {size:g}."
+        rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
+        msg = f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
         raise ValueError(msg)
     return [(points.double() - centre) / bandwidth for points in sets]
 

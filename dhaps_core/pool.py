@@ -195,12 +195,12 @@ class Pool:
     @property
     def cost_size(self) -> float:
         """Size of the terms of a cost: what its rounding is measured by."""
-        largest = float(self.means.max())
+        largest, credit = float(self.means.max()), float(self.credit.abs().max())
         if self.reading == "closed":
             shared = self.weights.representativeness + self.weights.diversity
-            return self.weights.uncertainty + self.closed_scale * shared * largest
+            return self.weights.uncertainty + self.closed_scale * shared * largest + credit
         uncertain, mean, _, diverse = self.published_scale
-        return uncertain + mean * largest**2 + diverse
+        return uncertain + mean * largest**2 + diverse + credit
 
     @cached_property
     def rounding(self) -> float:
@@ -221,8 +221,9 @@ class Pool:
 
     def kernels_within(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Item kernel of the two items of each pair, on the space."""
-        left, right = self._factors[pairs.T, :-2]
-        return ((left - right).square().sum(1) / -2).exp_()
+        first, second = self._factors[pairs.T, :-2]
+        squared: Tensor = (first - second).square().sum(1)
+        return (squared / -2).exp_()
 
     def pair_kernels(
         self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"
