@@ -1,0 +1,161 @@
+"""A case of an attack: seeded, run in a process of its own, and replayed by its name.
+
+A case counts what it tried and notes every fault; it says where it is, so that one that is killed, hangs or
+crashes the interpreter is found by name too.
+"""
+
+import json
+import mmap
+import os
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Attack", "Case", "Fault", "Hang", "wait"]
+
+Play = Callable[["Case"], object]
+
+
+class Fault(Exception):
+    """A promise that was not kept; the case ends here."""
+
+
+class Hang(BaseException):
+    """Something took longer than it may; no handler of the code under test takes it for an error."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One promise, and how it is tested.
+
+    Attributes:
+        name: of the attack, and of its file.
+        promise: what we promise.
+        how: how it is tested.
+        found: what these attacks and those before them found, and became of it.
+        unit: what is counted.
+        cases: names of the cases; few when short.
+        play: makes the case of a name.
+        prepare: what all cases need, made once before the first; cases inherit it.
+        limit: seconds that a case may take.
+    """
+
+    name: str
+    promise: str
+    how: str
+    found: str
+    unit: str
+    cases: Callable[[bool], list[str]]
+    play: Play
+    prepare: Callable[[], object] = lambda: None
+    limit: float = 60.0
+
+
+@dataclass
+class Case:
+    """A case while it runs.
+
+    Attributes:
+        name: within its attack.
+        seed: of the whole run.
+        folder: empty, its own.
+        only: the one item to try of a case of many, or None.
+        tried: how much was tried so far.
+        faults: what was found: where, and what.
+        notes: what could not be tried here, and why.
+    """
+
+    attack: str
+    name: str
+    seed: int
+    folder: Path
+    where: mmap.mmap
+    only: int | None = None
+    short: bool = False
+    tried: int = 0
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def draws(self, *parts: object) -> random.Random:
+        """A source of randomness that depends on the seed, the case and these parts alone."""
+        return random.Random("/".join(map(str, (self.seed, self.attack, self.name, *parts))))
+
+    def at(self, text: str) -> None:
+        """Say what is being tried; read by the runner if this process does not come to its end."""
+        data = text.encode(errors="replace")[: len(self.where) - 1]
+        self.where[: len(data) + 1] = data + b"\0"
+
+    def each(self, count: int) -> Iterator[tuple[int, random.Random]]:
+        """Numbers of the items of a case of many, each with its own randomness."""
+        for i in range(count) if self.only is None else (self.only,):
+            self.at(f"#{i}")
+            yield i, self.draws(i)
+
+    def fault(self, text: str, item: int | None = None) -> None:
+        """Note a fault and go on."""
+        self.faults.append(("" if item is None else f"#{item}", text))
+
+    def require(self, condition: object, text: str) -> None:
+        """End the case with a fault unless something holds."""
+        if not condition:
+            raise Fault(text)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Raise Hang in the block after so many seconds."""
+
+        def ring(*_: object) -> None:
+            raise Hang(f"still running after {seconds:g} s")
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def bound_memory(self, more: int) -> None:
+        """Let this process have so many bytes of memory more than it has now, and none beyond."""
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + more
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    def child(self, work: Callable[[], object]) -> int:
+        """Id of a forked process that does some work and ends with 0, or with 1 after an error it prints."""
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:  # the process ends here, whatever it was
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def result(self, seconds: float) -> bytes:
+        """What the runner reads of this case."""
+        content = {"tried": self.tried, "faults": self.faults, "notes": self.notes, "seconds": seconds}
+        return json.dumps(content).encode()
+
+
+def wait(pid: int, seconds: float) -> int | None:
+    """Exit status of a child as ``os.waitstatus_to_exitcode`` tells it; None (and it is killed) if it is late."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
