@@ -1,15 +1,29 @@
 """Every attack, in the order of the page."""
 
-from . import damaged_files, full_disk, kills, one_store, stores, surroundings, two_sessions
+from . import (
+    damaged_files,
+    damaged_sweeps,
+    full_disk,
+    kills,
+    one_store,
+    readers,
+    stores,
+    surroundings,
+    sweep_kills,
+    two_sessions,
+)
 
 __all__ = ["ATTACKS"]
 
 ATTACKS = (
     kills.ATTACK,
+    sweep_kills.ATTACK,
     two_sessions.ATTACK,
     one_store.ATTACK,
-    damaged_files.ATTACK,
-    stores.ATTACK,
     full_disk.ATTACK,
+    damaged_files.ATTACK,
+    damaged_sweeps.ATTACK,
+    stores.ATTACK,
     surroundings.ATTACK,
+    readers.ATTACK,
 )
