@@ -6,6 +6,7 @@ from . import (
     full_disk,
     kills,
     one_store,
+    public_functions,
     readers,
     stores,
     surroundings,
@@ -26,4 +27,5 @@ ATTACKS = (
     stores.ATTACK,
     surroundings.ATTACK,
     readers.ATTACK,
+    public_functions.ATTACK,
 )
