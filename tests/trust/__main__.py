@@ -42,8 +42,8 @@ def main() -> int:
             f"{outcome.attack.name}: {outcome.tried:,} {outcome.attack.unit}, {outcome.cases} of "
             f"{outcome.planned} cases, {outcome.seconds:.0f} s, {len(outcome.findings)} faults"
         )
-        for note in outcome.notes:
-            print(f"  note: {note}")
+        for note, count in outcome.notes.items():
+            print(f"  note: {count} {note}")
         for finding in outcome.findings[:20]:
             print(f"  {finding.text}\n    {replay(finding, options.seed, short=options.short)}")
         if len(outcome.findings) > 20:

@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import random
+import re
 import resource
 import signal
 import time
@@ -67,7 +68,7 @@ class Case:
         only: the one item to try of a case of many, or None.
         tried: how much was tried so far.
         faults: what was found: where, and what.
-        notes: what could not be tried here, and why.
+        notes: what else is to be said, and how often.
     """
 
     attack: str
@@ -79,7 +80,8 @@ class Case:
     short: bool = False
     tried: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    _kinds: set[str] = field(default_factory=set)
 
     def draws(self, *parts: object) -> random.Random:
         """A source of randomness that depends on the seed, the case and these parts alone."""
@@ -97,8 +99,16 @@ class Case:
             yield i, self.draws(i)
 
     def fault(self, text: str, item: int | None = None) -> None:
-        """Note a fault and go on."""
-        self.faults.append(("" if item is None else f"#{item}", text))
+        """Note a fault and go on; of faults whose text differs in numbers and quoted words alone, the first."""
+        kind = re.sub(r"""'[^']*'|"[^"]*"|/\S+|\b0x\w+|\d+""", "", text)[:100]
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            self.faults.append(("" if item is None else f"#{item}", text))
+
+    def note(self, text: str, count: int = 1) -> None:
+        """Say what is no fault but must be known, such as what could not be tried here; counts add up."""
+        if count:
+            self.notes[text] = self.notes.get(text, 0) + count
 
     def require(self, condition: object, text: str) -> None:
         """End the case with a fault unless something holds."""

@@ -38,7 +38,7 @@ def play(case: Case) -> None:
         own_namespace()
         small_disk(disk, DISK)
     except CannotMount as error:
-        case.notes.append(f"a small disk cannot be mounted ({error.strerror})")
+        case.note(f"not tried: a small disk cannot be mounted here ({error.strerror})")
         return
     globals()[f"_{what}"](case, disk, int(left))
     case.tried += 1

@@ -45,9 +45,13 @@ def page(outcomes: Sequence[Outcome], path: Path, *, seed: int, workers: int) ->
         failing = str(len(outcome.findings)) if outcome.findings else "none"
         cells = (attack.promise, attack.how, count, failing, attack.found)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    notes = [f"- {outcome.attack.name}: {note}" for outcome in outcomes for note in outcome.notes]
+    notes = [
+        f"- {outcome.attack.name}: {count} {note}"
+        for outcome in outcomes
+        for note, count in outcome.notes.items()
+    ]
     if notes:
-        lines += ["", "What could not be tried on this machine:", "", *notes]
+        lines += ["", "Also to be known:", "", *notes]
     if failing := [(outcome, one) for outcome in outcomes for one in outcome.findings]:
         lines += ["", "## Failing now", ""]
         lines += [

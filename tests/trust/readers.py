@@ -237,13 +237,25 @@ def _make_picture_folder(folder: Path) -> None:
             (folder / label / f"{name}.jpg").write_bytes(_pictures()[name])
 
 
-def _bomb(data: bytes, draws: Random) -> bytes:
-    """A small file that says it is large, now and then; else a change of the bytes."""
-    if draws.random() > 0.01:
-        return mutate_bytes(data, draws)
-    file, side = io.BytesIO(), draws.choice((5_000, 9_000, 13_000))
-    Image.new(draws.choice(("1", "L", "RGB")), (side, side)).save(file, draws.choice(("PNG", "GIF", "TIFF")))
-    return file.getvalue()
+@cache
+def _bombs() -> list[bytes]:
+    """Small files of large images."""
+    found = []
+    for kind, mode, side in (
+        ("PNG", "1", 8_000),
+        ("PNG", "L", 13_000),
+        ("TIFF", "L", 9_000),
+        ("GIF", "L", 5_000),
+    ):
+        file = io.BytesIO()
+        options = {"compression": "tiff_deflate"} if kind == "TIFF" else {}
+        Image.new(mode, (side, side)).save(file, kind, **options)
+        found.append(file.getvalue())
+    return found
+
+
+def _maybe_bomb(data: bytes, draws: Random) -> bytes:
+    return mutate_bytes(data, draws) if draws.random() > 0.01 else draws.choice(_bombs())
 
 
 def _read_pictures(folder: Path) -> None:
@@ -348,7 +360,7 @@ def readers() -> dict[str, Reader]:
         "npz-split": Reader(_make_split, one("a.npz"), {"a.npz": _inside_zip}),
         "npy": Reader(_make_npy, one("a.npy"), {"a.npy": _inside_npy}),
         "pictures": Reader(_make_picture, _read_pictures, dict.fromkeys(
-            [f"{name}.jpg" for name in _pictures()], _bomb), speed=6),
+            [f"{name}.jpg" for name in _pictures()], _maybe_bomb), speed=6),
         "picture-folder": Reader(_make_picture_folder, lambda folder: image_folder(folder, queries=1, seed=0),
                                  {"cat/png.jpg": mutate_bytes, "dog/jpeg.jpg": mutate_bytes}, speed=0.3),
         "index": Reader(_make_index, _read_index, index, found),
@@ -405,7 +417,7 @@ def play(case: Case) -> None:
         if wrong:
             case.fault(f"{case.name.rpartition('-')[0]}, {name}: {wrong}", i)
         (folder / name).write_bytes(before[name])
-        if reader.after is not Reader.after and reader.after is _renamed:
+        if reader.after is _renamed:
             shutil.rmtree(folder)
             shutil.copytree(sound, folder)
 
@@ -448,6 +460,7 @@ def _writes(given: tuple) -> bool:
 def prepare() -> None:
     templates()
     readers()
+    _bombs()
 
 
 ATTACK = Attack(

@@ -40,7 +40,7 @@ class Outcome:
     planned: int = 0
     seconds: float = 0.0
     findings: list[Finding] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)  # in order, each once
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -169,7 +169,8 @@ def _finish(one: _Running, *, late: bool) -> None:
         content = json.loads(one.data)
         outcome.tried += content["tried"]
         outcome.findings += [Finding(name + item, text) for item, text in content["faults"]]
-        outcome.notes |= dict.fromkeys(content["notes"])
+        for text, count in content["notes"].items():
+            outcome.notes[text] = outcome.notes.get(text, 0) + count
     elif late:
         outcome.findings.append(
             Finding(name + item, f"hangs: not done after {one.outcome.attack.limit:g} s, at {at!r}")

@@ -137,7 +137,7 @@ def _on_a_read_only_folder(case: Case, folder: Path, work) -> None:
         own_namespace()
         read_only(folder)
     except CannotMount as error:
-        case.notes.append(f"a read-only folder cannot be mounted ({error.strerror})")
+        case.note(f"not tried: a read-only folder cannot be mounted here ({error.strerror})")
         return
     work()
 
@@ -212,7 +212,7 @@ def _read_only_export(case: Case) -> None:
 
 def _stranger_folder(case: Case) -> None:
     if os.getuid() != 0:
-        case.notes.append("another user's folder cannot be tried without being root")
+        case.note("not tried: another user's folder, without being root")
         return
     folder = _run_of(case)
     case.folder.chmod(0o755)

@@ -1,6 +1,7 @@
 """Values of an annotated type, sensible and nasty ones, for calls of public functions."""
 
 import collections.abc
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -21,6 +22,7 @@ from dhaps_core.backbones import Backbone, pixels
 from dhaps_core.grid import Grid, read_grid
 from dhaps_core.items import Items
 from dhaps_core.network import Inputs
+from dhaps_core.questions import Question
 from dhaps_core.run_folder import RunFolder
 from dhaps_core.settings import METHODS, Settings
 from dhaps_core.training_settings import TrainingSettings
@@ -68,11 +70,12 @@ class Axes:
     draws: Random
     folder: Path
     sizes: dict[str, int] = field(default_factory=dict)
+    made_up: bool = False  # whether an object of ours was made that our own functions would not make
 
     def size(self, name: str) -> int:
         if name == "w":
             return -(-self.size("b") // 8)
-        return self.sizes.setdefault(name, self.draws.choice((0, 1, 2, 3, 5, 5, 8, 12, 12, 20)))
+        return self.sizes.setdefault(name, self.draws.choice((0, 1, 2, 3, 5, 5, 8, 8, 12, 12, 12, 20)))
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -153,7 +156,9 @@ def value(kind: Any, axes: Axes, name: str = "", depth: int = 0) -> Any:
         return lambda *_: value(inner[1], axes, name, depth + 1)
     if inspect.isclass(kind) and kind.__module__.startswith("dhaps_core"):
         return _object(kind, axes, depth)
-    if isinstance(kind, type) and kind.__name__ == "Tensor":
+    if kind is torch.Tensor and name == "pairs":
+        return torch.from_numpy(_of_types(["int64"], (axes.size("p"), 2), axes, name))
+    if kind is torch.Tensor:
         return torch.from_numpy(_floats((axes.size("n"), axes.size("d")), axes, name))
     raise Unknown(kind)
 
@@ -187,13 +192,13 @@ def producers() -> dict[type, list[Callable[..., Any]]]:
 
 def _object(kind: type, axes: Axes, depth: int) -> Any:
     """An object of ours, made by a function of ours or its constructor; of abstract ones, some implementation."""
-    if makers := producers().get(kind):
-        maker = axes.draws.choice(makers)
-        given, named = arguments(maker, axes)
-        try:
-            return maker(*given, **named)
-        except Exception as error:
-            raise Unknown(kind) from error
+    for maker in axes.draws.sample(producers().get(kind, []), k=len(producers().get(kind, []))):
+        for _ in range(4):
+            given, named = arguments(maker, axes)
+            try:
+                return maker(*given, **named)
+            except Exception:  # its own call tells what this is worth
+                axes.sizes.clear()
     if inspect.isabstract(kind) or getattr(kind, "_is_protocol", False):
         kinds = [one for one in METHODS.values() if _is(one, kind)]
         if not kinds:
@@ -206,9 +211,11 @@ def _object(kind: type, axes: Axes, depth: int) -> Any:
             annotation = known.get(parameter.name, parameter.annotation)
             named[parameter.name] = value(annotation, axes, parameter.name, depth + 1)
     try:
-        return kind(**named)
-    except Exception as error:  # its own call tells what this is worth
+        made = kind(**named)
+    except Exception as error:  # as above
         raise Unknown(kind) from error
+    axes.made_up |= dataclasses.is_dataclass(kind)
+    return made
 
 
 def _is(method: type, kind: type) -> bool:
@@ -296,6 +303,13 @@ def _path(axes: Axes) -> Path:
     )
 
 
+def _question(axes: Axes) -> Question:
+    key, other = axes.draws.sample(tiny_items().keys, 2)
+    if axes.draws.random() < 0.5:
+        return Question(f"1.0.{key}", "class", (key,), 0)
+    return Question("1.0", "pair", (key, other), 0)
+
+
 def _grid(axes: Axes) -> Any:
     folder = axes.folder / f"grid-{axes.draws.randrange(10**9)}"
     folder.mkdir()
@@ -313,6 +327,8 @@ PLAIN: dict[Any, Callable[[Axes], Any]] = {
     Any: lambda axes: axes.draws.choice((None, 1, 0.5, "a", [1, "a"], {"a": 1})),
     collections.abc.Hashable: lambda axes: axes.draws.choice(("a", "b", 1, None)),
     inspect.Parameter.empty: lambda axes: axes.draws.choice((None, 1, "a")),
+    typing.SupportsIndex: lambda axes: axes.draws.choice((1, np.int64(2))),
+    Question: _question,
     list: lambda axes: [1, "a"],
     dict: lambda axes: {"a": 1},
     Path: _path,
