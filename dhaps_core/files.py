@@ -28,7 +28,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         path: in a folder that exists.
 
     Raises:
-        OSError: if the file cannot be written; the old one is as it was.
+        OSError: if the file cannot be written; it names the file, and the old one is as it was.
 
     Example:
         >>> import tempfile
@@ -46,8 +46,10 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file it has no room for
         raise
     _sync_folder(path.parent)
 
