@@ -12,12 +12,14 @@ import re
 import resource
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Attack", "Case", "Fault", "Hang", "wait"]
+__all__ = ["Attack", "Case", "Fault", "Hang", "told_by_a_child", "wait"]
 
 Play = Callable[["Case"], object]
 
@@ -146,8 +148,6 @@ class Case:
             work()
             code = 0
         except BaseException:  # the process ends here, whatever it was
-            import traceback
-
             traceback.print_exc()
         finally:
             os._exit(code)
@@ -169,3 +169,29 @@ def wait(pid: int, seconds: float) -> int | None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return None
+
+
+def told_by_a_child(work: Callable[[], Any]) -> Any:
+    """What some work returns (as JSON can say it), done in a process of its own, so that it changes nothing here.
+
+    Raises:
+        ChildProcessError: the work raised; it is printed.
+    """
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            with os.fdopen(writer, "w") as pipe:
+                json.dump(work(), pipe)
+            code = 0
+        except BaseException:  # the process ends here, whatever it was
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        told = pipe.read()
+    if os.waitpid(pid, 0)[1]:
+        raise ChildProcessError("a preparation failed; see above")
+    return json.loads(told)

@@ -1,6 +1,5 @@
 """kill -9 of a session while it opens, chooses, answers, trains, saves and exports."""
 
-import json
 import os
 import signal
 import tempfile
@@ -17,7 +16,7 @@ from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
 from dhaps_core.search import HammingIndex
 
-from .case import Attack, Case, wait
+from .case import Attack, Case, told_by_a_child, wait
 from .given import ROUNDS, SETTINGS, leftovers, numbers, tiny_items
 from .killing import Points, kill_at_call
 
@@ -102,23 +101,16 @@ def undisturbed(question: str) -> dict:
 
 def _counted(question: str, *, by_call: bool):
     """Stages of the points that a run passes, or the number of its calls: found in a process of its own."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
+
+    def count():
         with tempfile.TemporaryDirectory() as folder:
             work = Work(Path(folder), question)
-            count = kill_at_call(None) if by_call else None
+            calls = kill_at_call(None) if by_call else None
             points = None if by_call else Points(None, lambda: work.stage)
             work.play()
-            found = count() if count is not None else list(points.stages)
-        with os.fdopen(writer, "w") as pipe:
-            json.dump(found, pipe)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        found = json.load(pipe)
-    os.waitpid(pid, 0)
-    return found
+            return calls() if calls is not None else list(points.stages)
+
+    return told_by_a_child(count)
 
 
 def _seconds(question: str) -> float:

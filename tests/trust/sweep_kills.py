@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from dhaps_core.grid import read_grid
 from dhaps_core.manifest import write_manifest, write_table
 from dhaps_core.sweep import sweep
 
-from .case import Attack, Case, wait
+from .case import Attack, Case, told_by_a_child, wait
 from .finished_sweep import finished_sweep
 from .given import leftovers
 from .killing import Points
@@ -34,22 +34,15 @@ ROOT = Path(__file__).parents[2]
 @cache
 def points() -> int:
     """How many points a table has at which its writer can be killed."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        import tempfile
 
+    def count() -> int:
         with tempfile.TemporaryDirectory() as folder:
             grid = read_grid(finished_sweep(Path(folder), runs=RUNS))
             counted = Points(None, lambda: "table")
             _write(grid, Path(folder) / "out")
-            os.write(writer, str(len(counted.stages)).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        count = int(pipe.read())
-    os.waitpid(pid, 0)
-    return count
+            return len(counted.stages)
+
+    return int(told_by_a_child(count))
 
 
 def _write(grid, out: Path) -> None:
