@@ -19,7 +19,7 @@ def _cut(share: float) -> Callable[[bytes, random.Random], bytes]:
 
 def _flip(data: bytes, draws: random.Random) -> bytes:
     at = draws.randrange(max(1, len(data)))
-    return data[:at] + bytes([data[at] ^ 1 << draws.randrange(8)]) + data[at + 1 :]
+    return data and data[:at] + bytes([data[at] ^ 1 << draws.randrange(8)]) + data[at + 1 :]
 
 
 CONTENTS: dict[str, Callable[[bytes, random.Random], bytes]] = {

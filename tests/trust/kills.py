@@ -180,7 +180,7 @@ def _killed(work: Work, acknowledged: list[str], arm, seconds: float | None = No
         os.kill(pid, signal.SIGKILL)
     status = wait(pid, 30)
     with os.fdopen(reader) as pipe:
-        acknowledged += pipe.read().split()
+        acknowledged += pipe.read().splitlines()
     return status == -signal.SIGKILL
 
 
