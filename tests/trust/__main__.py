@@ -1,4 +1,5 @@
-"""The command: ``python -m tests.trust [--short] [--seed N] [--only NAME ...] [--case NAME] [--out FILE]``."""
+"""The command: ``python -m tests.trust [--short] [--seed N] [--only NAME ...] [--case NAME] [--out
+FILE]``."""
 
 import argparse
 import json
@@ -71,5 +72,5 @@ def main() -> int:
 if __name__ == "__main__":
     if any(os.environ.get(name) != value for name, value in THREADS.items()):
         os.environ.update(THREADS)  # read when Python and its libraries start
-        os.execv(sys.executable, [sys.executable, "-m", "tests.trust", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "tests.trust", *sys.argv[1:]])
     sys.exit(main())

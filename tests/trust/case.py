@@ -101,7 +101,8 @@ class Case:
             yield i, self.draws(i)
 
     def fault(self, text: str, item: int | None = None) -> None:
-        """Note a fault and go on; of faults whose text differs in numbers and quoted words alone, the first."""
+        """Note a fault and go on; of faults whose text differs in numbers and quoted words alone, the
+        first."""
         kind = re.sub(r"""'[^']*'|"[^"]*"|/\S+|\b0x\w+|\d+""", "", text)[:100]
         if kind not in self._kinds:
             self._kinds.add(kind)
@@ -159,7 +160,8 @@ class Case:
 
 
 def wait(pid: int, seconds: float) -> int | None:
-    """Exit status of a child as ``os.waitstatus_to_exitcode`` tells it; None (and it is killed) if it is late."""
+    """Exit status of a child as ``os.waitstatus_to_exitcode`` tells it; None (and it is killed) if it
+    is late."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -172,7 +174,8 @@ def wait(pid: int, seconds: float) -> int | None:
 
 
 def told_by_a_child(work: Callable[[], Any]) -> Any:
-    """What some work returns (as JSON can say it), done in a process of its own, so that it changes nothing here.
+    """What some work returns (as JSON can say it), done in a process of its own, so that it changes
+    nothing here.
 
     Raises:
         ChildProcessError: the work raised; it is printed.

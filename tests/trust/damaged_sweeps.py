@@ -16,7 +16,8 @@ from .finished_sweep import finished_sweep
 __all__ = ["ATTACK"]
 
 RUNS, DAMAGED = 3, 1
-FILES = ("run.json", "metrics.json", "started.json", "tiny.ipynb", "table.csv", "table.parquet", "manifest.json",
+FILES = ("run.json", "metrics.json", "started.json", "tiny.ipynb", "table.csv", "table.parquet",
+         "manifest.json",
          "the run's folder")  # fmt: skip
 
 
@@ -27,6 +28,8 @@ def cases(short: bool) -> list[str]:
 def play(case: Case) -> None:
     for i, draws in case.each(len(DAMAGES)):
         how = DAMAGES[i]
+        if case.short and case.only is None and i % 3:
+            continue
         case.at(f"#{i} {case.name} {how}")
         folder = case.folder / "sweep"
         folder.mkdir()
@@ -65,7 +68,7 @@ def _look(case: Case, i: int, how: str, grid, out: Path, sound) -> None:
     if not table.loc[others, columns].astype(object).equals(sound.loc[others, columns].astype(object)):
         case.fault(f"{case.name} {how}: the other runs have other numbers", i)
     now, before = table.loc[DAMAGED], sound.loc[DAMAGED]
-    if now["state"] == "finished" and not bool(now["mAP"] == before["mAP"]):
+    if now["state"] == "finished" and (pandas.isna(now["mAP"]) or now["mAP"] != before["mAP"]):
         case.fault(f"{case.name} {how}: the damaged run has another number without a word", i)
     if now["state"] == "failed" and case.name not in str(now["error"]):
         case.fault(f"{case.name} {how}: the error does not name the file: {now['error']}", i)
@@ -73,10 +76,10 @@ def _look(case: Case, i: int, how: str, grid, out: Path, sound) -> None:
 
 ATTACK = Attack(
     name="damaged_sweeps",
-    promise="A damaged file of one run costs that run alone: the other runs get their table, and the table says "
-    "which file it was",
-    how="every file of a finished run and of its sweep is damaged in every way, in turn, and the table is written "
-    "again",
+    promise="A damaged file of one run costs that run alone: the other runs get their table, and the "
+    "table says which file it was",
+    how="every file of a finished run and of its sweep is damaged in every way, in turn, and the "
+    "table is written again",
     found="",
     unit="damages",
     cases=cases,

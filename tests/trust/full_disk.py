@@ -176,10 +176,11 @@ def _table(case: Case, disk: Path, left: int) -> None:
 
 ATTACK = Attack(
     name="full_disk",
-    promise="A full disk is named in words; nothing that was there is lost, nothing half-written takes its place, "
-    "and with space again the work goes on",
-    how="a disk of 3 MB of the process's own is filled but for 0 to 128 KiB while a run opens, answers, trains "
-    "and exports, embeddings are cached, a sweep's table is written; then it is freed and the run is ended",
+    promise="A full disk is named in words; nothing that was there is lost, nothing half-written "
+    "takes its place, and with space again the work goes on",
+    how="a disk of 3 MB of the process's own is filled but for 0 to 128 KiB while a run opens, "
+    "answers, trains and exports, embeddings are cached, a sweep's table is written; then it "
+    "is freed and the run is ended",
     found="",
     unit="full disks",
     cases=cases,

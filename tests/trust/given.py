@@ -1,4 +1,5 @@
-"""What the attacks share: a tiny collection, settings that train in milliseconds, and what an error may be."""
+"""What the attacks share: a tiny collection, settings that train in milliseconds, and what an error
+may be."""
 
 import re
 from collections.abc import Callable

@@ -204,11 +204,12 @@ def _reopened(case: Case, known: dict, question: str, acknowledged: list[str]) -
 
 ATTACK = Attack(
     name="kills",
-    promise="A kill -9 at any moment loses no acknowledged answer and no finished round; the run asks the same "
-    "next question, ends with the same numbers, and leaves no temporary file",
-    how="a run answers, trains, saves and exports in a process that is killed before and after each change it "
-    "makes to the disk (every file operation, every SQL statement), at its n-th function call, and by a clock, "
-    "up to four times in one run; then it is reopened and played to its end",
+    promise="A kill -9 at any moment loses no acknowledged answer and no finished round; the run asks "
+    "the same next question, ends with the same numbers, and leaves no temporary file",
+    how="a run answers, trains, saves and exports in a process that is killed before and after "
+    "each change it makes to the disk (every file operation, every SQL statement), at its "
+    "n-th function call, and by a clock, up to four times in one run; then it is reopened and "
+    "played to its end",
     found="",
     unit="kills",
     cases=cases,

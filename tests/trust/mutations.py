@@ -1,4 +1,5 @@
-"""Changes of a valid example that a reader must survive: of its bytes, its lines, its JSON, its pickle's steps."""
+"""Changes of a valid example that a reader must survive: of its bytes, its lines, its JSON, its
+pickle's steps."""
 
 import json
 import pickletools
@@ -8,15 +9,20 @@ from typing import Any
 __all__ = ["NASTY", "mutate_bytes", "mutate_json", "mutate_pickle", "mutate_text"]
 
 NASTY: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**30, 1e308, -1e308, 1e-320, 0.5, "", " ", "0",
-    "a", "\0", "\ud800", "../../x", "/etc/passwd", "~", "$HOME", "a" * 10_000, "猫", "NaN", "=1+1", "<b>", [], {}, [[]],
+    None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, -(2**63), 10**30, 1e308, -1e308, 1e-320, 0.5, "", " ",
+    "0",
+    "a", "\0", "\ud800", "../../x", "/etc/passwd", "~", "$HOME", "a" * 10_000, "猫", "NaN", "=1+1", "<b>",
+    [], {}, [[]],
     [None], {"": None}, [1, "1"], {"a": {"a": {"a": {}}}}, [0] * 1000,
 )  # fmt: skip
 TOKENS = (
-    b"", b"\0", b"\n", b"\r", b"\r\n", b",", b";", b"\t", b'"', b"'", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff", b"\x80",
+    b"", b"\0", b"\n", b"\r", b"\r\n", b",", b";", b"\t", b'"', b"'", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff",
+    b"\x80",
     b"[", b"]", b"{", b"}", b"[" * 2000, b"{" * 2000, b"0", b"-1", b"1e999", b"9" * 400, b"9" * 5000, b"NaN",
-    b"Infinity", b"null", b"true", b"../", b"/", b"~/", b"$HOME/", b"C:\\", b"a" * 5000, b"\xe7\x8c\xab", b"%s%n",
-    b"&a [*a]", b"*a", b"<<: *a", b"!!python/object/apply:os.system [x]", b"!!binary aGk=", b"? ", b"- - - ", b"--- ",
+    b"Infinity", b"null", b"true", b"../", b"/", b"~/", b"$HOME/", b"C:\\", b"a" * 5000, b"\xe7\x8c\xab",
+    b"%s%n",
+    b"&a [*a]", b"*a", b"<<: *a", b"!!python/object/apply:os.system [x]", b"!!binary aGk=", b"? ",
+    b"- - - ", b"--- ",
     b"2020-02-30", b".inf", b"0x", b"1_0", b"!!timestamp x", b"&a [&b [*a, *b]]", b"=cmd|' /C calc'!A0",
 )  # fmt: skip
 
@@ -118,12 +124,17 @@ def mutate_pickle(data: bytes, draws: random.Random) -> bytes:
 
 
 STEPS = (
-    b"0", b"2", b"(", b"t", b"l", b"d", b"}", b"]", b")", b"N", b"e", b"a", b"s", b"u", b"b", b"R", b"\x81", b"\x93",
-    b"K\x01", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x88", b"G" + bytes(8),
+    b"0", b"2", b"(", b"t", b"l", b"d", b"}", b"]", b")", b"N", b"e", b"a", b"s", b"u", b"b", b"R", b"\x81",
+    b"\x93",
+    b"K\x01", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", b"\x88",
+    b"G" + bytes(8),
     b"U\x02u1", b"U\x02O8", b"U\x0aV100000000", b"cos\nsystem\n", b"cbuiltins\neval\n", b"cnumpy\nload\n",
     b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"cnumpy.core.multiarray\n_reconstruct\n",
-    b"cnumpy.core.multiarray\nscalar\n", b"ccodecs\nencode\n", b"c_codecs\nencode\n", b"C\x03abc", b"X\x02\0\0\0ab",
+    b"cnumpy.core.multiarray\nscalar\n", b"ccodecs\nencode\n", b"c_codecs\nencode\n", b"C\x03abc",
+    b"X\x02\0\0\0ab",
     b"\x8d\xff\xff\xff\xff\0\0\0\0", b"\x8e\0\0\0\x80\0\0\0\0", b"B\xff\xff\xff\x7f", b"T\xff\xff\xff\x7f",
-    b"\x8b\xff\xff\xff\x7f", b"q\xff", b"h\0", b"r\xff\xff\xff\x7f", b"j\xff\xff\xff\x7f", b"P1\n", b"Q", b"\x82\x01",
-    b"I99999999999999999999\n", b"L" + b"9" * 5000 + b"L\n", b"F1e999\n", b"\x97", b"\x98", b"\x96\0\0\0\x40\0\0\0\0",
+    b"\x8b\xff\xff\xff\x7f", b"q\xff", b"h\0", b"r\xff\xff\xff\x7f", b"j\xff\xff\xff\x7f", b"P1\n", b"Q",
+    b"\x82\x01",
+    b"I99999999999999999999\n", b"L" + b"9" * 5000 + b"L\n", b"F1e999\n", b"\x97", b"\x98",
+    b"\x96\0\0\0\x40\0\0\0\0",
 )  # fmt: skip

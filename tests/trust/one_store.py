@@ -95,10 +95,11 @@ def _output(case: Case) -> str:
 
 ATTACK = Attack(
     name="one_store",
-    promise="Answers of several people and processes in one store are all there, in order, each once; undo and "
-    "redo touch only one's own",
-    how="4 processes give 1,000 answers each, every one twice as by a double click; 4 and 8 give fewer, with undo "
-    "and redo of their own between them, or in transactions of ten; every answer is looked for",
+    promise="Answers of several people and processes in one store are all there, in order, each once; "
+    "undo and redo touch only one's own",
+    how="4 processes give 1,000 answers each, every one twice as by a double click; 4 and 8 give "
+    "fewer, with undo and redo of their own between them, or in transactions of ten; every "
+    "answer is looked for",
     found="",
     unit="answers",
     cases=cases,

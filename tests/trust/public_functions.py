@@ -33,11 +33,13 @@ ROOT = Path(__file__).parents[2]
 APART = {
     "dhaps_core.sweep", "dhaps_core.cluster", "dhaps_core.run_cell.run_cell", "dhaps_core.benchmarks",
     "dhaps_core.benchmark_peers", "dhaps_core.benchmark_sessions", "dhaps_core.measuring",
-    "dhaps_core.backbones.efficientnet_lite0", "dhaps_core.backbones.FineTuned", "dhaps_core.run_marker.watch",
+    "dhaps_core.backbones.efficientnet_lite0", "dhaps_core.backbones.FineTuned",
+    "dhaps_core.run_marker.watch",
 }  # fmt: skip
 # What people hand things to: also a value of a wrong type is refused in words there.
 DOORS = {
-    "Settings", "TrainingSettings", "Weights", "Answer.given", "LabelStore.add_class", "LabelStore.add_pair", "Items",
+    "Settings", "TrainingSettings", "Weights", "Answer.given", "LabelStore.add_class",
+    "LabelStore.add_pair", "Items",
     "arrays", "digits", "image_folder", "list_files", "open_items", "HammingIndex", "HammingIndex.search",
     "HammingIndex.within", "hold_out", "read_csv", "to_rgb8", "cifar10", "read_grid",
 }  # fmt: skip
@@ -201,11 +203,12 @@ def _shown(given: list[Any], named: dict[str, Any]) -> str:
 
 ATTACK = Attack(
     name="public_functions",
-    promise="Every public function raises what it documents or a plain ValueError in words, ends, and takes no more "
-    "than 1 GiB for small arguments; given a wrong type it never crashes, and at the doors it refuses in words",
+    promise="Every function that a notebook or page names raises what it documents or a plain ValueError in words; "
+    "every public function ends, takes no more than 1 GiB for small arguments and never crashes, and the doors "
+    "refuse wrong types in words",
     how="every function, class and method that a module of dhaps_core lists in __all__ is called with generated "
-    "arguments: of the annotated types with axes that agree, sensible, empty, not finite, huge, out of range; and "
-    "every fourth time with one argument of a wrong type",
+    "arguments: of the annotated types with axes that agree, sensible, empty, not finite, huge; every fourth "
+    "time with one argument of a wrong type",
     found="",
     unit="calls",
     cases=cases,

@@ -80,7 +80,8 @@ def _make_lists(folder: Path) -> None:
 
 
 def _make_csv(folder: Path) -> None:
-    rows = ['class,a.png,,cat,anna,1.5', 'class,b.png,,"[""cat"", 7]",anna,2', 'pair,a.png,b.png,same,bert,0.1',
+    rows = ['class,a.png,,cat,anna,1.5', 'class,b.png,,"[""cat"", 7]",anna,2',
+            'pair,a.png,b.png,same,bert,0.1',
             'class,"c, d.png",,"""7""",anna,1e3', 'class,e,,-7,anna,3']  # fmt: skip
     (folder / "answers.csv").write_text("\r\n".join(["kind,a,b,value,who,seconds", *rows, ""]))
 
@@ -185,7 +186,8 @@ def _inside_npy(data: bytes, draws: Random) -> bytes:
         "(2147483648, 2)",
         "(12,)",
     )
-    types = ("'|O'", "'<f8'", "'<f2'", "'>f4'", "'|S1'", "'<U9'", "'|V4'", "'<M8[ns]'", "'<c8'", "'|b1'", "'<i8'",
+    types = ("'|O'", "'<f8'", "'<f2'", "'>f4'", "'|S1'", "'<U9'", "'|V4'", "'<M8[ns]'", "'<c8'", "'|b1'",
+             "'<i8'",
              "[('a', '<f4')]", "'<U1000000000'", "'|u1'")  # fmt: skip
     text = header.decode("latin1")
     if draws.random() < 0.5:
@@ -197,15 +199,22 @@ def _inside_npy(data: bytes, draws: Random) -> bytes:
 
 
 PICTURES = {
-    "png": ("PNG", "RGB", {}), "png-rgba": ("PNG", "RGBA", {}), "png-p": ("PNG", "P", {}), "png-i": ("PNG", "I", {}),
+    "png": ("PNG", "RGB", {}), "png-rgba": ("PNG", "RGBA", {}), "png-p": ("PNG", "P", {}), "png-i": ("PNG",
+    "I", {}),
     "jpeg": ("JPEG", "RGB", {}), "jpeg-l": ("JPEG", "L", {}), "jpeg-cmyk": ("JPEG", "CMYK", {}),
-    "jpeg-progressive": ("JPEG", "RGB", {"progressive": True}), "gif": ("GIF", "P", {}), "bmp": ("BMP", "RGB", {}),
-    "bmp-p": ("BMP", "P", {}), "tiff": ("TIFF", "RGB", {}), "tiff-lzw": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
-    "tiff-f": ("TIFF", "F", {}), "webp": ("WEBP", "RGB", {}), "webp-lossless": ("WEBP", "RGBA", {"lossless": True}),
-    "ppm": ("PPM", "RGB", {}), "tga": ("TGA", "RGB", {}), "ico": ("ICO", "RGBA", {}), "pcx": ("PCX", "RGB", {}),
-    "dib": ("DIB", "RGB", {}), "sgi": ("SGI", "RGB", {}), "eps": ("EPS", "RGB", {}), "pdf": ("PDF", "RGB", {}),
+    "jpeg-progressive": ("JPEG", "RGB", {"progressive": True}), "gif": ("GIF", "P", {}), "bmp": ("BMP",
+    "RGB", {}),
+    "bmp-p": ("BMP", "P", {}), "tiff": ("TIFF", "RGB", {}), "tiff-lzw": ("TIFF", "RGB",
+    {"compression": "tiff_lzw"}),
+    "tiff-f": ("TIFF", "F", {}), "webp": ("WEBP", "RGB", {}), "webp-lossless": ("WEBP", "RGBA",
+    {"lossless": True}),
+    "ppm": ("PPM", "RGB", {}), "tga": ("TGA", "RGB", {}), "ico": ("ICO", "RGBA", {}), "pcx": ("PCX", "RGB",
+    {}),
+    "dib": ("DIB", "RGB", {}), "sgi": ("SGI", "RGB", {}), "eps": ("EPS", "RGB", {}), "pdf": ("PDF", "RGB",
+    {}),
     "jp2": ("JPEG2000", "RGB", {}), "im": ("IM", "RGB", {}), "msp": ("MSP", "1", {}), "xbm": ("XBM", "1", {}),
-    "mpo": ("MPO", "RGB", {}), "dds": ("DDS", "RGBA", {}), "icns": ("ICNS", "RGBA", {}), "avif": ("AVIF", "RGB", {}),
+    "mpo": ("MPO", "RGB", {}), "dds": ("DDS", "RGBA", {}), "icns": ("ICNS", "RGBA", {}), "avif": ("AVIF",
+    "RGB", {}),
     "qoi": ("QOI", "RGB", {}),
 }  # fmt: skip
 
@@ -308,8 +317,8 @@ def _read_run(folder: Path) -> None:
 
 
 def _make_grid(folder: Path) -> None:
-    text = "every: {limit: null, scale: [1, 2.5]}\nblocks:\n  a b: {seed: [0, 1], log: ./log}\n  c: {fail: true}\n"
-    write_grid(folder, text + "threads: 1\ntimeout: 60\nresources: {GPU: 1}\n")
+    text = "every: {limit: null, scale: [1, 2.5]}\nblocks:\n  a b: {seed: [0, 1], log: ./log}\n"
+    write_grid(folder, text + "  c: {fail: true}\nthreads: 1\ntimeout: 60\nresources: {GPU: 1}\n")
 
 
 def _make_notebook(folder: Path) -> None:
@@ -346,9 +355,11 @@ def readers() -> dict[str, Reader]:
     cifar = lambda folder: read_cifar10(folder / "cifar.tar.gz")  # noqa: E731
     index = {"meta.json": mutate_json, "codes-*": mutate_bytes, "keys-*": mutate_json}
     return {
-        "lists": Reader(_make_lists, list_files, dict.fromkeys(("train.txt", "test.txt", "database.txt"), mutate_text),
+        "lists": Reader(_make_lists, list_files, dict.fromkeys(("train.txt", "test.txt", "database.txt"),
+        mutate_text),
                         found, speed=0.5),
-        "csv": Reader(_make_csv, lambda folder: read_csv(folder / "answers.csv"), {"answers.csv": mutate_text},
+        "csv": Reader(_make_csv, lambda folder: read_csv(folder / "answers.csv"),
+        {"answers.csv": mutate_text},
                       (StoreError,), speed=3),
         "cifar-python": Reader(_make_batches(False), read_cifar10, batch, found, speed=2),
         "cifar-binary": Reader(_make_batches(True), read_cifar10, records, found),
@@ -370,7 +381,8 @@ def readers() -> dict[str, Reader]:
         "grid": Reader(_make_grid, lambda folder: read_grid(folder / "grid.yaml"), {"grid.yaml": mutate_text},
                        (GridError,), speed=0.7),
         "notebook": Reader(_make_notebook, _read_notebook, {"tiny.ipynb": mutate_json}),
-        "marker": Reader(_make_sweep, lambda folder: read_marker(folder / "run"), {"run/run.json": mutate_json}),
+        "marker": Reader(_make_sweep, lambda folder: read_marker(folder / "run"),
+        {"run/run.json": mutate_json}),
     }  # fmt: skip
 
 
@@ -465,12 +477,14 @@ def prepare() -> None:
 
 ATTACK = Attack(
     name="readers",
-    promise="What comes from a stranger is read or refused in words: no crash, no hang, no other exception, no more "
-    "than 1 GiB of memory, no other program, no connection, nothing written elsewhere",
-    how="valid list files, CSVs, CIFAR archives (both versions, packed and unpacked), npz and npy, images of "
-    "thirty formats, folders of images, indexes (also with digests mended), run folders, grids, notebooks and "
-    "markers are changed in bits, bytes, lines, JSON values, pickle steps and array headers, read in a process "
-    "with a memory limit and an alarm, and watched by an audit hook",
+    promise="What comes from a stranger is read or refused in words: no crash, no hang, no other "
+    "exception, no more than 1 GiB of memory, no other program, no connection, nothing "
+    "written elsewhere",
+    how="valid list files, CSVs, CIFAR archives (both versions, packed and unpacked), npz and "
+    "npy, images of thirty formats, folders of images, indexes (also with digests mended), "
+    "run folders, grids, notebooks and markers are changed in bits, bytes, lines, JSON "
+    "values, pickle steps and array headers, read in a process with a memory limit and an "
+    "alarm, and watched by an audit hook",
     found="",
     unit="changed files",
     cases=cases,

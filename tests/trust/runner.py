@@ -60,7 +60,8 @@ class _Running:
 def run(
     attacks: Sequence[Attack], *, seed: int, short: bool, workers: int, budget: float, only: str | None
 ) -> list[Outcome]:
-    """What came of some attacks; cases that the budget (in seconds) has no room for are counted as planned."""
+    """What came of some attacks; cases that the budget (in seconds) has no room for are counted as
+    planned."""
     deadline = time.monotonic() + budget
     outcomes = [Outcome(attack) for attack in attacks]
     wanted, _, item = (only or "").partition("#")

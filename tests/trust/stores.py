@@ -16,6 +16,10 @@ from .case import Attack, Case, Hang
 __all__ = ["ATTACK"]
 
 NAME = "labels.sqlite"
+COPY = (
+    "INSERT INTO log SELECT NEW.id + 1, kind, keys, '[\"evil\"]', flipped, who, seconds, at, question, target "
+    "FROM log WHERE id = NEW.id AND kind = 'class'"
+)
 
 
 @cache
@@ -47,26 +51,25 @@ def _told(path: Path) -> list:
 
 
 def cases(short: bool) -> list[str]:
-    special = ["locked-exclusive", "locked-writing", "newer", "logless", "other-columns", "view", "trigger-insert",
-               "trigger-temp", "index-expression", "generated", "stranger", "unknown-kind", "own-application-id",
+    special = ["locked-exclusive", "locked-writing", "newer", "logless", "other-columns", "view",
+               "trigger-insert",
+               "trigger-temp", "index-expression", "generated", "stranger", "unknown-kind",
+               "own-application-id",
                "closed-and-replaced"]  # fmt: skip
-    flips = [f"flips-{kind}-{i}" for kind in ("closed", "running") for i in range(1 if short else 8)]
-    return [*special, "cuts-closed", "cuts-running", *flips, *(["wal-flips-0"] if short else
-            [f"wal-flips-{i}" for i in range(4)])]  # fmt: skip
+    files = [f"{kind}/{path.name}" for kind, folder in sound().items() for path in sorted(folder.iterdir())]
+    changes = [f"cuts-0-{name}" for name in files]
+    changes += [f"flips-{i}-{name}" for name in files for i in range(1 if short else 8)]
+    return [*special, *changes]
 
 
 def play(case: Case) -> None:
-    how = case.name
-    if how.startswith("flips-"):
-        _many(case, how.split("-")[1], NAME, 40 if case.short else 125, _flipped)
-    elif how.startswith("wal-flips"):
-        _many(case, "running", f"{NAME}-wal", 40 if case.short else 100, _flipped)
-    elif how.startswith("cuts-"):
-        _many(case, how.split("-")[1], NAME, 20, _cut)
-        if how.endswith("running"):
-            _many(case, "running", f"{NAME}-wal", 10, _cut)
+    how, _, rest = case.name.partition("-")
+    if how == "cuts":
+        _many(case, *rest.partition("-")[2].split("/"), 20, _cut)
+    elif how == "flips":
+        _many(case, *rest.partition("-")[2].split("/"), 40 if case.short else 70, _flipped)
     else:
-        _special(case, how)
+        _special(case, case.name)
 
 
 def _flipped(data: bytes, draws) -> bytes:
@@ -89,8 +92,7 @@ def _many(case: Case, kind: str, name: str, count: int, change) -> None:
         case.tried += 1
         try:
             with case.within(20):
-                got = _told(folder / NAME)
-                if got != expected and not _earlier(got, expected, name, folder):
+                if _told(folder / NAME) != expected:
                     case.fault(f"other answers without a word, after a change of {name} ({kind})", i)
         except StoreError as error:
             if NAME not in str(error):
@@ -98,17 +100,6 @@ def _many(case: Case, kind: str, name: str, count: int, change) -> None:
         except (Exception, Hang) as error:
             case.fault(f"raw {type(error).__name__}: {error}", i)
         shutil.rmtree(folder)
-
-
-def _earlier(got: list, expected: list, name: str, folder: Path) -> bool:
-    """Whether the newest rows alone are missing, where nothing could tell: their only copy was in the -wal file.
-
-    An empty file is a new store; that a run had answers is for the run to know.
-    """
-    if name == NAME:
-        return got == [[], [], 0] and not Path(f"{folder / NAME}-wal").exists()
-    moments = got[2] < expected[2] and got[1] == expected[1][: len(got[1])]
-    return moments and (got[2] % 7 != 0 or got[0] == expected[1][got[2] // 7])
 
 
 def _expected(case: Case, kind: str) -> list:
@@ -140,11 +131,9 @@ def _special(case: Case, how: str) -> None:
         "logless": ["DROP TABLE log"],
         "other-columns": ["DROP TABLE log", "CREATE TABLE log (id INTEGER PRIMARY KEY, kind TEXT)"],
         "view": ["ALTER TABLE log RENAME TO kept", "CREATE VIEW log AS SELECT * FROM kept WHERE id < 3"],
-        "trigger-insert": ["CREATE TRIGGER evil AFTER INSERT ON log BEGIN INSERT INTO log SELECT NEW.id + 1, kind, "
-                           "keys, '[\"evil\"]', flipped, who, seconds, at, question, target FROM log WHERE id = "
-                           "NEW.id AND kind = 'class'; END"],
-        "trigger-temp": ["CREATE TABLE also (x)", "CREATE TRIGGER evil AFTER INSERT ON log BEGIN INSERT INTO also "
-                         "VALUES (1); END"],
+        "trigger-insert": [f"CREATE TRIGGER evil AFTER INSERT ON log BEGIN {COPY}; END"],
+        "trigger-temp": ["CREATE TABLE also (x)",
+                         "CREATE TRIGGER evil AFTER INSERT ON log BEGIN INSERT INTO also VALUES (1); END"],
         "index-expression": ["CREATE INDEX evil ON log (abs(id))"],
         "generated": ["ALTER TABLE log ADD COLUMN evil TEXT AS (lower(kind))"],
         "stranger": ["DROP TABLE log", "CREATE TABLE people (name)", "PRAGMA application_id = 0",
@@ -202,9 +191,9 @@ def _refused(case: Case, use, what: str) -> None:
 
 ATTACK = Attack(
     name="stores",
-    promise="A label store never tells other answers than were given: what is damaged, newer, locked, a stranger's "
-    "or replaced is refused by name",
-    how="random bit flips and cuts of the file and of its -wal file, reading every answer as of many moments; "
+    promise="A label store never tells other answers than were given: what is damaged, newer, locked, a "
+    "stranger's or replaced is refused by name",
+    how="random bit flips and cuts of every file it has, reading every answer as of many moments; "
     "locks held by another connection; a newer version, a missing or different table, a view in its place, a "
     "stranger's triggers, index and columns, rows of unknown kinds",
     found="",

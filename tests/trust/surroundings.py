@@ -1,4 +1,5 @@
-"""Odd surroundings: a clock that jumps back, no HOME, read-only places, a bare locale, a folder that is gone."""
+"""Odd surroundings: a clock that jumps back, no HOME, read-only places, a bare locale, a folder that
+is gone."""
 
 import os
 import subprocess
@@ -29,7 +30,8 @@ from dhaps_core.rounds import ActiveSession
 from dhaps_core.settings import Settings
 from dhaps_core.training import TrainingSettings
 rows = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
-items = arrays(rows, np.array(["Katze", "H\\u00fcndchen", "\\u732b", "d"])[np.arange(40) % 4], queries=8, seed=0)
+names = np.array(["Katze", "H\\u00fcndchen", "\\u732b", "d"])[np.arange(40) % 4]
+items = arrays(rows, names, queries=8, seed=0)
 settings = Settings(picks=3, bits=8, hidden=0, training=TrainingSettings(least=2, most=2))
 session = ActiveSession(sys.argv[1], items, settings)
 for _ in range(2):
@@ -47,7 +49,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def cases(short: bool) -> list[str]:
-    names = ["clock-answers", "clock-rounds", "no-home", "read-only-session", "read-only-folder", "read-only-store",
+    names = ["clock-answers", "clock-rounds", "no-home", "read-only-session", "read-only-folder",
+             "read-only-store",
              "read-only-index", "read-only-export", "stranger-folder", "no-tmpdir", "locale-c", "ascii",
              "folder-removed", "cwd-removed", "cwd-changed", "umask", "odd-names", "long-name"]  # fmt: skip
     slow = {"no-home", "no-tmpdir", "ascii"}
@@ -95,7 +98,8 @@ def _python(case: Case, code: str, *given: object, drop: tuple[str, ...] = (), *
     kept = {name: value for name, value in os.environ.items() if name not in drop}
     kept |= {"PYTHONPATH": str(ROOT), **environment}
     done = subprocess.run([sys.executable, "-c", code, *map(str, given)], env=kept, cwd=case.folder,
-                          capture_output=True, text=True, errors="replace", timeout=100, check=False)  # fmt: skip
+                          capture_output=True, text=True, errors="replace", timeout=100,
+                          check=False)  # fmt: skip
     last = (done.stderr.strip().splitlines() or ["no word"])[-1]
     case.require(done.returncode == 0, f"a program fails: {last}")
 
@@ -305,11 +309,12 @@ def _long_name(case: Case) -> None:
 
 ATTACK = Attack(
     name="surroundings",
-    promise="A clock that jumps back, no home, no temporary folder, a bare locale, another working directory and "
-    "odd names change nothing; what cannot be written can still be looked at, and is refused in words",
-    how="sessions with a clock that draws its time at random; programs without HOME and with one that is not "
-    "there, in the C locale, as ASCII; read-only mounts and another user; a run folder and a working directory "
-    "moved away under the session; thirteen odd folder names",
+    promise="A clock that jumps back, no home, no temporary folder, a bare locale, another working "
+    "directory and odd names change nothing; what cannot be written can still be looked at, "
+    "and is refused in words",
+    how="sessions with a clock that draws its time at random; programs without HOME and with one "
+    "that is not there, in the C locale, as ASCII; read-only mounts and another user; a run "
+    "folder and a working directory moved away under the session; thirteen odd folder names",
     found="",
     unit="surroundings",
     cases=cases,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -114,8 +115,11 @@ def _value(seed: int) -> float:
 
 def _start(case: Case, grid: Path) -> subprocess.Popen:
     command = [sys.executable, "-m", "dhaps_core.sweep", str(grid), "--out", str(case.folder / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for the kernels, which start elsewhere
     with (case.folder / "sweep.log").open("ab") as log:
-        return subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log, cwd=ROOT)
+        return subprocess.Popen(
+            [*command, "--workers", "1"], stdout=log, stderr=log, cwd=ROOT, env=environment
+        )
 
 
 def _killed(case: Case, grid: Path, what: str, draws: random.Random) -> bool:
@@ -153,11 +157,12 @@ def _said(case: Case) -> str:
 
 ATTACK = Attack(
     name="sweep_kills",
-    promise="A kill -9 of a sweep, a worker or a kernel costs at most the run in progress: the same command goes "
-    "on, no finished run is run again, the table has the same numbers, no temporary file stays",
-    how="real sweeps on a worker process, whose command (twice), worker or notebook kernel is killed at a random "
-    "moment of the first runs; the writing of manifest and table is killed before and after each change of the "
-    "disk",
+    promise="A kill -9 of a sweep, a worker or a kernel costs at most the run in progress: the same "
+    "command goes on, no finished run is run again, the table has the same numbers, no "
+    "temporary file stays",
+    how="real sweeps on a worker process, whose command (twice), worker or notebook kernel is "
+    "killed at a random moment of the first runs; the writing of manifest and table is killed "
+    "before and after each change of the disk",
     found="",
     unit="kills",
     cases=cases,

@@ -132,10 +132,12 @@ def _threads(case: Case, question: str, how: str) -> list[str]:
 
 ATTACK = Attack(
     name="two_sessions",
-    promise="Two sessions in one run folder, or a cell beside the training in the background, never break a run: "
-    "both go on, or one is refused in words; rounds stay 0, 1, 2 and the numbers those of one session",
-    how="pairs of processes start at a barrier and play whole rounds (with an oracle, answer by answer, in a new "
-    "folder); a thread trains while the same session, or another on the folder, trains too",
+    promise="Two sessions in one run folder, or a cell beside the training in the background, never "
+    "break a run: both go on, or one is refused in words; rounds stay 0, 1, 2 and the numbers "
+    "those of one session",
+    how="pairs of processes start at a barrier and play whole rounds (with an oracle, answer by "
+    "answer, in a new folder); a thread trains while the same session, or another on the "
+    "folder, trains too",
     found="",
     unit="pairs",
     cases=cases,

@@ -49,13 +49,18 @@ FLOATS = (
     float("inf"),
     -float("inf"),
 )
-TEXTS = ("", "a", "b", "digits", "dhaps", "dpsh", "train", "cat.jpg", "same", "different", "cpu", "猫", "../x", "\0",
+TEXTS = ("", "a", "b", "digits", "dhaps", "dpsh", "train", "cat.jpg", "same", "different", "cpu", "猫",
+         "../x", "\0",
          "1", "x" * 300, "mAP@all", "folder: str = ''", "=1+1", "a|b", "$x_1$")  # fmt: skip
 WRONG: tuple[Any, ...] = (
-    None, "a", "", b"a", 3, -1, 2**63, 2**200, 2.5, float("nan"), True, [], [1, "a", None], {}, {"a": 1}, (), object(),
-    lambda *given: None, int, np.float64("nan"), np.int64(3), np.zeros((0,)), np.array(["a"]), np.ones((2, 2)),
-    np.array([None]), np.zeros((3, 0, 2)), torch.zeros(0), torch.ones(2, 3), torch.tensor(True), torch.ones(2) * 1j,
-    torch.zeros(2, 2).to_sparse(), torch.empty(1, 2, device="meta"), Path("/nonexistent"), Path("\0"), ..., range(3),
+    None, "a", "", b"a", 3, -1, 2**63, 2**200, 2.5, float("nan"), True, [], [1, "a", None], {}, {"a": 1},
+    (), object(),
+    lambda *given: None, int, np.float64("nan"), np.int64(3), np.zeros((0,)), np.array(["a"]), np.ones((2,
+    2)),
+    np.array([None]), np.zeros((3, 0, 2)), torch.zeros(0), torch.ones(2, 3), torch.tensor(True),
+    torch.ones(2) * 1j,
+    torch.zeros(2, 2).to_sparse(), torch.empty(1, 2, device="meta"), Path("/nonexistent"), Path("\0"), ...,
+                range(3),
 )  # fmt: skip
 
 
@@ -191,7 +196,8 @@ def producers() -> dict[type, list[Callable[..., Any]]]:
 
 
 def _object(kind: type, axes: Axes, depth: int) -> Any:
-    """An object of ours, made by a function of ours or its constructor; of abstract ones, some implementation."""
+    """An object of ours, made by a function of ours or its constructor; of abstract ones, some
+    implementation."""
     for maker in axes.draws.sample(producers().get(kind, []), k=len(producers().get(kind, []))):
         for _ in range(4):
             given, named = arguments(maker, axes)
@@ -286,12 +292,15 @@ def _like_an_array(axes: Axes, name: str) -> Any:
     if name == "labels":
         options = [[draws.choice("abc") for _ in range(n)], [draws.randrange(3) for _ in range(n)],
                    np.eye(max(1, n))[:n] > 0, [draws.random() for _ in range(n)], [None] * n, [-1] * n,
-                   np.zeros((n, 1), int), [[]] * n, np.array(["é", "e\u0301", " a", "A"])[np.arange(n) % 4], 3, "abc",
+                   np.zeros((n, 1), int), [[]] * n, np.array(["é", "e\u0301", " a", "A"])[np.arange(n) % 4],
+                   3, "abc",
                    np.array([1 + 2j] * n), np.array([2**63] * n, dtype=np.uint64)]  # fmt: skip
         return draws.choice(options)
     rows = _floats((n, axes.size("d")), axes, name)
-    return draws.choice([rows, rows, rows.tolist(), rows.astype(np.float64), rows[0] if n else rows, rows.astype(int),
-                         [["a"] * 2] * n, [[1, 2], [3]], np.float16(rows), rows.T, rows[:, None]])  # fmt: skip
+    return draws.choice([rows, rows, rows.tolist(), rows.astype(np.float64), rows[0] if n else rows,
+                         rows.astype(int),
+                         [["a"] * 2] * n, [[1, 2], [3]], np.float16(rows), rows.T, rows[:,
+                                                                    None]])  # fmt: skip
 
 
 def _path(axes: Axes) -> Path:
