@@ -203,12 +203,12 @@ def _shown(given: list[Any], named: dict[str, Any]) -> str:
 
 ATTACK = Attack(
     name="public_functions",
-    promise="Every function that a notebook or page names raises what it documents or a plain ValueError in words; "
-    "every public function ends, takes no more than 1 GiB for small arguments and never crashes, and the doors "
-    "refuse wrong types in words",
-    how="every function, class and method that a module of dhaps_core lists in __all__ is called with generated "
-    "arguments: of the annotated types with axes that agree, sensible, empty, not finite, huge; every fourth "
-    "time with one argument of a wrong type",
+    promise="Every function that a notebook or page names raises what it documents or a plain ValueError in "
+    "words; every public function ends, takes no more than 1 GiB for small arguments and never crashes, and "
+    "the doors refuse wrong types in words",
+    how="every function, class and method that a module of dhaps_core lists in __all__ is called with "
+    "generated arguments: of the annotated types with axes that agree, sensible, empty, not finite, huge; "
+    "every fourth time with one argument of a wrong type",
     found="",
     unit="calls",
     cases=cases,

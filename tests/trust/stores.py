@@ -17,8 +17,8 @@ __all__ = ["ATTACK"]
 
 NAME = "labels.sqlite"
 COPY = (
-    "INSERT INTO log SELECT NEW.id + 1, kind, keys, '[\"evil\"]', flipped, who, seconds, at, question, target "
-    "FROM log WHERE id = NEW.id AND kind = 'class'"
+    "INSERT INTO log SELECT NEW.id + 1, kind, keys, '[\"evil\"]', flipped, who, seconds, at, question, "
+    "target FROM log WHERE id = NEW.id AND kind = 'class'"
 )
 
 
@@ -138,7 +138,7 @@ def _special(case: Case, how: str) -> None:
         "generated": ["ALTER TABLE log ADD COLUMN evil TEXT AS (lower(kind))"],
         "stranger": ["DROP TABLE log", "CREATE TABLE people (name)", "PRAGMA application_id = 0",
                      "PRAGMA user_version = 0"],
-        "unknown-kind": ["INSERT INTO log (id, kind, who, at) SELECT max(id) + 1, 'praise', 'anna', 1.0 FROM log"],
+        "unknown-kind": ["INSERT INTO log (id, kind, who, at) SELECT max(id) + 1, 'praise', 'a', 1.0 FROM log"],
         "own-application-id": ["PRAGMA application_id = 7"],
     }[how]  # fmt: skip
     database = sqlite3.connect(path)
