@@ -144,7 +144,11 @@ ATTACK = Attack(
     how="every file is emptied, cut, overwritten, bit-flipped, deleted, and replaced by a folder "
     "or a dangling link, in turn, in runs closed and copied while open; all is read, the run "
     "goes on, and after an error the file is put back and all must be as it was",
-    found="",
+    found="Before: 257 of 460 damages were met with JSONDecodeError, BadZipFile, SafetensorError, "
+    "IsADirectoryError or advice to load unsafely, and a deleted or emptied store, metrics or "
+    "settings began a new run without a word. Now one sentence that names the file and the "
+    "way out. A CSV is made to be edited: what still reads as answers is believed. Pairs lost "
+    "before a round is trained are chosen anew; no answer is lost by it",
     unit="damages",
     cases=cases,
     play=play,

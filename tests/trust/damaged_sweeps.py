@@ -80,7 +80,8 @@ ATTACK = Attack(
     "table says which file it was",
     how="every file of a finished run and of its sweep is damaged in every way, in turn, and the "
     "table is written again",
-    found="",
+    found="Before: one damaged run.json or metrics.json cost the table of all runs (32 of 40 "
+    "damages). Now the damaged run is named in its row",
     unit="damages",
     cases=cases,
     play=play,

@@ -181,7 +181,8 @@ ATTACK = Attack(
     how="a disk of 3 MB of the process's own is filled but for 0 to 128 KiB while a run opens, "
     "answers, trains and exports, embeddings are cached, a sweep's table is written; then it "
     "is freed and the run is ended",
-    found="",
+    found="Before: nothing was lost, but 'No space left on device' named no file. Now every writer "
+    "of whole files names its file; the store always did",
     unit="full disks",
     cases=cases,
     play=play,

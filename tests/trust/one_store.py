@@ -100,7 +100,7 @@ ATTACK = Attack(
     how="4 processes give 1,000 answers each, every one twice as by a double click; 4 and 8 give "
     "fewer, with undo and redo of their own between them, or in transactions of ten; every "
     "answer is looked for",
-    found="",
+    found="Nothing lost or doubled, before and now",
     unit="answers",
     cases=cases,
     play=play,

@@ -485,7 +485,10 @@ ATTACK = Attack(
     "run folders, grids, notebooks and markers are changed in bits, bytes, lines, JSON "
     "values, pickle steps and array headers, read in a process with a memory limit and an "
     "alarm, and watched by an audit hook",
-    found="",
+    found="Before: an EPS named .jpg started Ghostscript; headers of npz and npy asked for up to "
+    "229 TiB; list files, CSVs, grids, notebooks, indexes and markers let zlib.error, "
+    "UnicodeDecodeError, TokenError, RecursionError, KeyError and faiss's own errors through; "
+    "NumPy's text advised to load unsafely",
     unit="changed files",
     cases=cases,
     play=play,

@@ -315,7 +315,9 @@ ATTACK = Attack(
     how="sessions with a clock that draws its time at random; programs without HOME and with one "
     "that is not there, in the C locale, as ASCII; read-only mounts and another user; a run "
     "folder and a working directory moved away under the session; thirteen odd folder names",
-    found="",
+    found="Before: a run could not be looked at where nothing can be written, and a session on a "
+    "relative folder went on elsewhere after a change of directory. A path of more than 500 "
+    "characters is refused (SQLite takes no longer ones)",
     unit="surroundings",
     cases=cases,
     play=play,

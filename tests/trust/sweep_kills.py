@@ -163,7 +163,8 @@ ATTACK = Attack(
     how="real sweeps on a worker process, whose command (twice), worker or notebook kernel is "
     "killed at a random moment of the first runs; the writing of manifest and table is killed "
     "before and after each change of the disk",
-    found="",
+    found="Before: finished runs were safe; temporary files of tables stayed for ever. Now the next "
+    "sweep of the folder removes them",
     unit="kills",
     cases=cases,
     play=play,
