@@ -55,6 +55,7 @@ def main() -> int:
                 "tried": outcome.tried,
                 "cases": outcome.cases,
                 "planned": outcome.planned,
+                "notes": outcome.notes,
                 "findings": [
                     f"{finding.text}\n{replay(finding, options.seed, short=options.short)}"
                     for finding in outcome.findings
