@@ -7,7 +7,7 @@ DEMO := runs/quickstart
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
-.PHONY: demo lab lock table1 test check lint types contracts gpu clean
+.PHONY: demo lab lock table1 test trust check lint types contracts gpu clean
 
 # Every file is checked against its hash, and none runs a script of its own to install itself. Two things come
 # without: torch, of which people have builds of their own, and what only another system's packages ask for.
@@ -40,6 +40,9 @@ table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_D
 test: $(VENV)/.ready  ## all tests, fast ones first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or browser"
+
+trust: $(VENV)/.ready  ## what we promise, attacked for at most ten minutes; writes docs/trust.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.trust --out docs/trust.md
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
