@@ -30,7 +30,7 @@ WHITE: Colour = (255, 255, 255)
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "PSD", "TIFF", "WEBP")
 """What is decoded: by Pillow, in this process. Others start programs (EPS), or are rare and little tried."""
 _LARGEST_FILE = 256 << 20
-_STRIP = 1 << 22
+_STRIP = 1 << 20
 """Pixels that are converted at a time, so that copies stay small beside the image."""
 _SCANS = 64
 """Most scans of a JPEG of Pillow's largest size; each goes over all pixels. Cameras write up to 12."""
@@ -83,8 +83,9 @@ def to_rgb8(
 
     AVIF, BMP, GIF, JPEG (also MPO), PNG, PPM, PSD, TIFF and WebP are decoded, and HEIF where pillow-heif is
     registered; whatever a file is called, nothing else is. A file may have 256 MiB, and an image as many
-    pixels as ``PIL.Image.MAX_IMAGE_PIXELS`` (89 million). Decoding takes up to 17 bytes a pixel; over all
-    threads together no more pixels are decoded at a time than one image may have: 1.5 GiB.
+    pixels as ``PIL.Image.MAX_IMAGE_PIXELS`` (89 million; a WebP half as many, for its decoder keeps copies).
+    Decoding takes up to 13 bytes a pixel; over all threads together no more pixels are decoded at a time than
+    one image may have: 1.1 GiB.
 
     Args:
         source: path of the file, or its bytes.
@@ -298,11 +299,11 @@ def _refuse_bomb(image: Image.Image, data: bytes, most: int) -> None:
 
 
 def _pixels(image: Image.Image) -> int:
-    """Pixels that are decoded at a time: of the image, or of a TIFF's tile, which may be larger."""
+    """Pixels that are decoded at a time: of the image and a WebP's copies, or of a TIFF's tile."""
     tags = getattr(image, "tag_v2", {})
     width, height = tags.get(322, 0), tags.get(323, 0)
     tile = width * height if isinstance(width, int) and isinstance(height, int) else 0
-    return max(image.width * image.height, tile)
+    return max((2 if image.format == "WEBP" else 1) * image.width * image.height, tile)
 
 
 def _unidentified(data: bytes) -> str:

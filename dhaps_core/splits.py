@@ -21,7 +21,8 @@ def seeded(seed: Any) -> np.random.Generator:
         ValueError: if the seed is no whole number of at least 0.
     """
     if not _whole(seed) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}. Choose another.")
+        rule = "at least 0" if _whole(seed) else "a whole number"
+        raise ValueError(f"seed must be {rule}; got {seed!r}. Choose another.")
     return np.random.default_rng(int(seed))
 
 
