@@ -27,6 +27,9 @@ def evaluate_codes(items: Items, codes: Float[Tensor, "n b"]) -> dict[str, Any]:
     Returns:
         What :func:`dhaps_core.metrics.evaluate` gives, ``precision_at`` (by cut-off) and ``by_radius``
         (precision and recall within each radius).
+
+    Raises:
+        ValueError: if a query is also a database item, or a value is no code.
     """
     query, database = items.splits["query"], items.splits["database"]
     if items.labels is None or not len(query) or not len(database):
