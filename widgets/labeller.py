@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from html import escape
 from typing import Any
 
 import anywidget
@@ -12,6 +11,7 @@ from dhaps_core.answers import StoreError
 from dhaps_core.owner import RunReadOnly
 from widgets.card import script, style, with_summary
 from widgets.labelling_state import LabellingState
+from widgets.picture_html import plain_html
 from widgets.reasons import Reasons
 from widgets.workbench import Change, Workbench
 
@@ -115,13 +115,13 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         """HTML without scripts: how far the run is, and the last answers."""
         view, counts = self.state.view(), self.state.counts()
         rows = "".join(
-            f"<tr><td>{escape(' | '.join(one['keys']))}</td><td>{escape(one['value'])}</td>"
-            f"<td>{escape(one['who'])}</td></tr>"
+            f"<tr><td>{plain_html(' | '.join(one['keys']))}</td><td>{plain_html(one['value'])}</td>"
+            f"<td>{plain_html(one['who'])}</td></tr>"
             for one in view["recent"]
         )
         question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
         return (
             f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
-            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {escape(question)}</p>"
+            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {plain_html(question)}</p>"
             f"<table><tr><th>item or pair</th><th>answer</th><th>by</th></tr>{rows}</table>"
         )
