@@ -46,8 +46,8 @@ def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
     Raises:
         RunDamaged: if the folder holds parts of a run that has lost its settings.
     """
+    folder.check_links()
     with folder.owned("begins it"):
-        folder.check_links()
         if folder.read_json("settings.json") is not None:
             return False
         check_new(folder)

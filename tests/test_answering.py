@@ -247,3 +247,14 @@ def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, mon
     with pytest.raises(ValueError, match="codes exist of finished rounds"):
         ActiveSession(tmp_path / "new", items, TINY).export(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_copies_in_the_pool_inherit_answers_and_cost_the_budget_nothing(tmp_path):
+    points = np.repeat(np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32), 2, axis=0)
+    items = arrays(points, np.arange(20) // 2 % 2, queries=4, seed=0)
+    session = played(tmp_path, items, 1, replace(TINY, picks=2))
+    row = session.run_round(label_oracle(items))
+    assert (row["items_labelled"], row["answers"]) == (4, 4)
+    taught = session.snapshot().supervised
+    assert len(taught) == 8
+    assert not np.isin(taught, items.splits["query"]).any()
