@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO
 
 __all__ = ["open_own", "refuse_link", "remove_leftovers", "replace_text", "replacing"]
 
-_NEW = re.compile(r".+\.[0-9]+-[0-9a-f]{8}\.new")
+_NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         path: in a folder that exists.
 
     Raises:
-        OSError: if the file cannot be written; the old one is as it was.
+        OSError: if the file cannot be written; it names the file, and the old one is as it was.
 
     Example:
         >>> import tempfile
@@ -46,8 +46,10 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say which file it has no room for
         raise
     _sync_folder(path.parent)
 
@@ -84,15 +86,28 @@ def refuse_link(folder: str | Path) -> None:
 def remove_leftovers(folder: str | Path, *, below: bool = True) -> None:
     """Remove what killed processes left of :func:`replacing` in a folder.
 
-    Only for who keeps every other writer out of it: a file being written looks the same.
+    A file of a process that lives on this machine may be on its way to its place, and stays.
 
     Args:
         folder: to clean.
         below: whether the folders below it are cleaned too.
     """
     for path in Path(folder).glob("**/*.new" if below else "*.new"):
-        if _NEW.fullmatch(path.name) and not path.is_dir():
+        name = _NEW.fullmatch(path.name)
+        if name and not path.is_dir() and not _lives(int(name["process"])):
             path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # there is no harmless way to ask
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -33,9 +33,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dhaps_core.checks import hint
 from dhaps_core.json_object import is_text
 from dhaps_core.notebook_parameters import Notebook, digest
-from dhaps_core.spelling import hint
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dhaps_core.checks import hint
 from dhaps_core.parameter_types import Parameter, is_json
-from dhaps_core.spelling import hint
 
 __all__ = ["Notebook", "check_parameters", "code_cells", "digest"]
 

@@ -6,9 +6,10 @@ import pytest
 
 from dhaps_core.json_object import DamagedRunWarning
 from dhaps_core.paper import BITS, DATASETS, ROWS, STAR_SHARES, claims
-from dhaps_core.settings import METHODS
+from dhaps_core.settings import METHODS, Settings
 from dhaps_core.table1 import Cell, gather, read_runs
 from dhaps_core.table1_report import check_claims, markdown, order, report, seconds, selection, verdict
+from dhaps_core.training_settings import TrainingSettings
 from widgets.figure1 import figure1
 
 
@@ -16,7 +17,7 @@ def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", **about):
     folder.mkdir(parents=True)
     last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
     content = {
-        "settings": {"bits": bits, "seed": seed, "training": {}},
+        "settings": Settings(bits=bits, seed=seed).to_json(),
         "source": "made",
         "protocol": f"by hand, seed {seed}",
         "rounds": [{"mAP@all": 0.0}, last],
@@ -144,7 +145,7 @@ def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2(tmp_pat
     [
         ({"protocol": "by foot"}, r"got made, embeddings; by foot; one round.* \| made, embeddings; by hand"),
         (
-            {"settings": {"bits": 32, "seed": 1, "training": {"least": 30, "most": 60}}},
+            {"settings": Settings(seed=1, training=TrainingSettings(least=30, most=60)).to_json()},
             r"least=200.* \| .*least=30",
         ),
     ],
