@@ -215,9 +215,12 @@ def curve(
         level: of confidence.
 
     Raises:
-        ValueError: if two runs have one seed, or one lacks the metric, or has no finite number there.
+        ValueError: if there is no run, two have one seed, or one lacks the metric, or has no finite number
+            there.
     """
     _by_seed(group)
+    if not group:
+        raise ValueError("a curve must have at least one run; got none. Give a folder of runs.")
     values = [_by_budget(run, metric, against) for run in group]
     common = sorted(set.intersection(*map(set, values)))
     return {budget: interval([one[budget] for one in values], level=level) for budget in common}

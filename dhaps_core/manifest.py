@@ -7,7 +7,6 @@ the table, so the table is the same however often the sweep was stopped and star
 import io
 import json
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dhaps_core
+from dhaps_core.escaping import csv_cell
 from dhaps_core.files import replace_text, replacing
 from dhaps_core.grid import Cell, Grid, require
 from dhaps_core.json_object import DamagedFileError
@@ -124,13 +124,12 @@ _OWN = ("run", "block", "state", "error", "notebook")  # columns that no paramet
 
 def _no_formulas(frame: Any) -> Any:
     """The table for CSV: a spreadsheet would run text that begins as a formula; an apostrophe says text."""
-    formula = r"^(?=[=+\-@\t\r])"
     text = {
-        name: column.str.replace(formula, "'", regex=True)
+        name: column.map(csv_cell, na_action="ignore")
         for name, column in frame.items()
         if column.dtype == "string"
     }
-    return frame.assign(**text).rename(columns=lambda name: re.sub(formula, "'", name))
+    return frame.assign(**text).rename(columns=csv_cell)
 
 
 def _column(pandas: Any, values: Sequence[Any]) -> Any:

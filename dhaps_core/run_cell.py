@@ -118,21 +118,17 @@ def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
 
 def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[bytes]) -> None:
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
-    from traitlets import default
+
+    from dhaps_core.private_kernels import PrivateKernel
 
     # Papermill reads no `int | None`, and would warn of a parameter that the grid's check knows to exist.
     logging.getLogger("papermill").setLevel(logging.ERROR)
 
-    class Kernel(AsyncKernelManager):
+    class Kernel(PrivateKernel):
         """A kernel in the notebook's folder with its own environment, which keeps the run's lock.
 
         Nothing of the worker's process is changed for it, so runs in threads of one worker do not mix.
         """
-
-        @default("transport_encryption")  # type: ignore[untyped-decorator]
-        def _encrypt(self) -> str:
-            return "required"  # other users of the machine can connect to its loopback address
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous, as its base
             options |= {"env": dict(environment), "cwd": str(Path(job.notebook).parent), "pass_fds": (lock,)}

@@ -259,6 +259,8 @@ def test_a_missing_metric_and_a_misspelled_budget_are_refused():
         curve(RUNS[:3], "P@7")
     with pytest.raises(ValueError, match="against must be items_labelled or answers; got 'item_labelled'"):
         paired(RUNS, "mAP@all", against="item_labelled")
+    with pytest.raises(ValueError, match="a curve must have at least one run; got none"):
+        curve([], "mAP@all")
     with pytest.raises(ValueError, match=r"level must lie between 0 and 1; got 95\.0"):
         curve(RUNS[:3], "mAP@all", level=95.0)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tiny_notebooks import PARAMETERS, write_grid, write_notebook
 
 from dhaps_core.grid import GridError, read_grid, require
-from dhaps_core.notebook_parameters import Notebook, Parameter
+from dhaps_core.notebook_parameters import Notebook
+from dhaps_core.parameter_types import Parameter
 
 
 def fault(folder, text):

@@ -67,6 +67,13 @@ def test_every_parameter_is_typed_and_explained(path):
         assert parameter["help"], name
 
 
+@every_notebook
+def test_the_cell_below_the_parameters_checks_them(path):
+    cells = content(path)["cells"]
+    at = next(i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", []))
+    assert "".join(cells[at + 1]["source"]).splitlines()[-1] == "check_parameters(globals())"
+
+
 @pytest.mark.slow
 @every_notebook
 def test_a_notebook_runs_without_a_screen(path, tmp_path, monkeypatch):

@@ -229,7 +229,7 @@ def test_a_run_is_done_once(tmp_path):
     given = {**cell.given, "folder": str(folder), "interactive": False}
     job = Job(cell.run, str(grid.notebook.path), str(folder), given, threads=3, timeout=60)
     folder.mkdir(parents=True)
-    (folder / "run.json.77-0123abcd.new").write_text("of a killed start")
+    (folder / "run.json.99999999-0123abcd.new").write_text("of a killed start")
     first = run_cell(job)
     assert first["state"] == "finished", first
     assert json.loads((folder / "metrics.json").read_text())["threads"] == 3

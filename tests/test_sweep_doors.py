@@ -180,7 +180,7 @@ def test_a_damaged_run_is_not_run_again_and_ends_the_sweep_with_a_word(tmp_path,
         (folder / "run.json").write_text('{"state": "finished"}')
     (damaged / "run.json").write_text("")
     (out / "notebooks").mkdir()
-    leftovers = [out / "table.csv.77-0123abcd.new", out / "notebooks" / "x.ipynb.77-0123abcd.new"]
+    leftovers = [out / "table.csv.99999999-0123abcd.new", out / "notebooks" / "x.ipynb.99999999-0123abcd.new"]
     for leftover in leftovers:
         leftover.write_text("half")
     assert main([str(path), "--out", str(out), "--workers", "1"]) == 1
