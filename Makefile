@@ -2,21 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/quickstart
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
-.PHONY: demo lab table1 test trust check lint types contracts gpu clean
+.PHONY: demo lab lock table1 test trust check lint types contracts gpu clean
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+# Every file is checked against its hash, and none runs a script of its own to install itself. Two things come
+# without: torch, of which people have builds of their own, and what only another system's packages ask for.
+$(VENV)/.ready: pyproject.toml constraints.txt requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,sweep,pretrained,compare]'
+	$(PIP) --no-deps --require-hashes --only-binary :all: -r requirements.lock
+	$(PIP) --no-build-isolation -c constraints.txt torch==2.13.0 -e '.[dev,sweep,pretrained,compare]'
 	touch $@
+
+lock:  ## requirements.lock again after a change of constraints.txt; needs uv (pip install uv)
+	grep -v '^torch==' constraints.txt | uv pip compile - --no-deps --generate-hashes --no-annotate \
+	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
 
 demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 	mkdir -p $(DEMO)
-	OMP_NUM_THREADS=1 $(BIN)/papermill notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
+	OMP_NUM_THREADS=1 $(BIN)/papermill --engine private notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
 	  -p interactive False -p folder ../$(DEMO) --execution-timeout 600 --no-progress-bar
 	$(BIN)/python -m dhaps_core.report $(DEMO)
 
@@ -26,7 +33,7 @@ lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-
 table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_DATA; it goes on where it stopped
 	failed=0; for name in cifar imagenet scenes; do \
 	  $(BIN)/python -m dhaps_core.sweep notebooks/grids/table1_$$name.yaml --out runs/table1_$$name && \
-	  $(BIN)/papermill notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
+	  $(BIN)/papermill --engine private notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
 	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || failed=1; \
 	done; exit $$failed
 

@@ -17,6 +17,7 @@ References:
     Wang, Ye: Querying Discriminative and Representative Samples for Batch Mode Active Learning, KDD 2013.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -53,20 +54,29 @@ __all__ = [
 Solver = Literal["greedy", "exhaustive", "relaxed"]
 SHORTLIST = 4096
 MOST_CANDIDATES = 400_000  # a pass over all their pairs takes minutes
+KNOWN_TO = 1e-6  # of the size of a cost: with a greater rounding error no pick is called exact
 
 
 @dataclass(frozen=True)
 class Certificate:
     """What is known about the picks.
 
+    Costs are computed in float64 from the codes, the space and the kernel means as they were given. They are
+    known to ``rounding``; costs that differ by less than theirs count as equal, and of equal pairs the first
+    by position is picked.
+
     Attributes:
-        exact: every greedy pick is the cheapest of ALL feasible pairs (greedy), or the set is the best of all
-            (exhaustive). False where pairs were left out or sums were sampled, and for the relaxed solver.
+        exact: every greedy pick costs at most twice ``rounding`` more than the cheapest of ALL feasible pairs
+            (greedy), or no set of as many disjoint pairs is better by more than rounding (exhaustive). False
+            where pairs were left out, sums were sampled or too few digits are known, and for the relaxed
+            solver.
         pairs: pairs of candidate items that the claim is about.
         scored: pair costs that were computed.
-        margin: least difference between the bound on unscored pairs and a pick's cost; at least 0 if exact.
+        margin: least difference between the bound on unscored pairs and a pick's cost; not below minus twice
+            ``rounding`` if exact.
         lower_bound: value that no set of q pairs can beat (relaxed solver, invariant kernel), else None.
-        note: the approximation made, empty if none.
+        note: the approximation made, or what the picks leave open; empty if neither.
+        rounding: bound on the rounding error of the cost of a pair; see :attr:`dhaps_core.pool.Pool.errors`.
     """
 
     exact: bool
@@ -75,6 +85,7 @@ class Certificate:
     margin: float
     lower_bound: float | None = None
     note: str = ""
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,8 @@ class Selection:
 
     Attributes:
         pairs: positions of the two items of each pick, the smaller first.
-        scores: per pick, what it added to the objective: ``uncertainty``, ``representativeness``,
-            ``diversity`` and ``total``.
+        scores: per pick, what it added to the objective that the solver minimised, with its kernel and its
+            sums over all pairs: ``uncertainty``, ``representativeness``, ``diversity`` and ``total``.
         certificate: see :class:`Certificate`.
     """
 
@@ -117,7 +128,8 @@ def select_pairs(
 
     Args:
         relaxed: relaxed codes u in [-1, 1] of the pool, for the uncertainty of each pair.
-        picks: q, at least 1. Fewer pairs are returned only when no feasible pair is left.
+        picks: q, at least 1. Fewer pairs are returned only when no feasible pair is left beside them; the
+            certificate says so where others might have left more (``exhaustive`` finds as many as there are).
         space: points that the kernel compares: codes (as published), relaxed codes or embeddings.
         bandwidth: sigma of the kernel; see :func:`dhaps_core.pairs.median_bandwidth`.
         reading: ``closed`` or ``published``; see the module.
@@ -148,7 +160,7 @@ def select_pairs(
     _check(relaxed, space, picks=picks, beta=beta, reading=reading, kernel=kernel, solver=solver)
     none = torch.zeros(0, dtype=torch.long, device=device)
     if means is None:
-        means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
+        means = pool_kernel_means(space.double(), bandwidth=bandwidth, generator=generator)
     note = means.note
     if candidates is None:
         candidates = torch.ones(n, dtype=torch.bool, device=device)
@@ -157,10 +169,10 @@ def select_pairs(
         candidates = torch.zeros_like(candidates).index_fill_(0, best, True)
         note += f"; pairs among the {MOST_CANDIDATES} items with the greatest of them"
     pool = Pool(
-        relaxed=relaxed,
-        space=space,
+        relaxed=relaxed.double(),
+        space=space.double(),
         bandwidth=bandwidth,
-        means=means.values,
+        means=means.values.double(),
         candidates=candidates,
         labelled_pairs=none.view(0, 2) if labelled_pairs is None else labelled_pairs,
         labelled_items=none if labelled_items is None else labelled_items,
@@ -168,36 +180,50 @@ def select_pairs(
         reading=reading,
         weights=weights or Weights(uncertainty=0.03 if reading == "closed" else 1.0),
         beta=beta,
-        credit=relaxed.new_zeros(n) if credit is None else credit,
+        credit=means.values.new_zeros(n, dtype=torch.float64) if credit is None else credit.double(),
         calibration=calibration or Calibration(),
         known=known,
     )
+    _check_given(pool)
+    rounding = pool.rounding
+    if rounding > pool.cost_size * KNOWN_TO:
+        note = "; ".join(
+            filter(None, (note, f"costs are known to {rounding:.1g} only: the space is too wide"))
+        )
     if solver == "greedy" and kernel == "invariant":
         solve = greedy_closed if reading == "closed" else greedy_published
         pairs, scored, margin = solve(pool)
-        certificate = Certificate(margin >= 0 and not note, _pairs_among(pool), scored, margin, note=note)
-        return Selection(pairs, separate_terms(pool, pairs), certificate)
+        exact = margin >= -2 * rounding and not note
+        certificate = Certificate(exact, _pairs_among(pool), scored, margin, note=note, rounding=rounding)
+        return Selection(pairs, separate_terms(pool, pairs), _with_what_is_open(certificate, pool, pairs))
     form, certificate = _explicit(pool, kernel, generator)
+    certificate = replace(certificate, rounding=rounding)
     if note:
         told = "; ".join(filter(None, (note, certificate.note)))
         certificate = replace(certificate, exact=False, note=told)
-    form = _at_most_feasible(form)
     if solver == "exhaustive":
         chosen = solve_exhaustive(form)
-    elif solver == "relaxed":
-        chosen, bound = solve_relaxed(form)
-        certificate = Certificate(
+        return Selection(form.pairs[chosen], form.scores(chosen), certificate)
+    if solver == "relaxed":
+        chosen, bound = solve_relaxed(_at_most_feasible(form))
+        certificate = replace(
+            certificate,
             exact=False,
-            pairs=certificate.pairs,
-            scored=certificate.scored,
-            margin=0.0,
             lower_bound=bound if kernel == "invariant" else None,
             note=certificate.note or "relaxed to [0,1], rounded, improved by swaps",
         )
     else:
         chosen = solve_greedy(form)
     pairs = form.pairs[chosen]
-    return Selection(pairs, separate_terms(pool, pairs, kernel), certificate)
+    return Selection(pairs, form.scores(chosen), _with_what_is_open(certificate, pool, pairs))
+
+
+def _with_what_is_open(certificate: Certificate, pool: Pool, pairs: Int[Tensor, "q 2"]) -> Certificate:
+    """The certificate, with a word where other picks might have left room for more pairs."""
+    if len(pairs) >= min(pool.picks, int(pool.candidates.sum()) // 2):
+        return certificate
+    left = f"{len(pairs)} of {pool.picks} picks: beside these no pair is left, other picks may leave more"
+    return replace(certificate, note="; ".join(filter(None, (certificate.note, left))))
 
 
 def select_random(
@@ -207,10 +233,12 @@ def select_random(
 
     Args:
         candidates: items that may be picked.
-        picks: q; fewer pairs are returned when fewer are left.
+        picks: q; fewer pairs are returned when no feasible pair is left beside them, which is at least half
+            of the most that could be found.
         generator: CPU generator.
         known: tells which pairs are answered or implied.
     """
+    # Every turn picks a pair or leaves out an item that has no partner left.
     left = candidates.nonzero().flatten()
     left = left[torch.randperm(len(left), generator=generator).to(left.device)]
     pairs = left.new_zeros((0, 2))
@@ -278,7 +306,7 @@ def _shortlist(pool: Pool) -> Int[Tensor, "u 2"]:
 def _at_most_feasible(form: QuadraticForm) -> QuadraticForm:
     """The same form asking for no more picks than a greedy pass can make disjoint."""
     possible = len(solve_greedy(form))
-    return QuadraticForm(form.pairs, form.linear, form.quadratic, possible)
+    return replace(form, picks=possible)
 
 
 def _pairs_among(pool: Pool) -> int:
@@ -305,7 +333,7 @@ def _check(
     if reading == "closed" and kernel == "matched":
         msg = "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
         raise ValueError(msg)
-    if picks < 1 or beta < 0:
+    if picks < 1 or not 0 <= beta < float("inf"):
         msg = f"picks must be at least 1 and beta at least 0; got {picks} and {beta}."
         raise ValueError(msg)
     if len(relaxed) != len(space) or len(relaxed) < 2:
@@ -315,3 +343,27 @@ def _check(
         if not bool(points.isfinite().all()):
             msg = f"{name} must be finite; got {int((~points.isfinite()).sum())} values that are not."
             raise ValueError(msg)
+
+
+def _check_given(pool: Pool) -> None:
+    """Refusal of what the solvers' bounds cannot hold for."""
+    n, line = len(pool.relaxed), pool.calibration
+    for name, positions in (("labelled_pairs", pool.labelled_pairs), ("labelled_items", pool.labelled_items)):
+        if len(positions) and not bool(((positions >= 0) & (positions < n)).all()):
+            got = f"{int(positions.min())} to {int(positions.max())}"
+            msg = f"{name} must be positions of the {n} items, from 0 on; got {got}."
+            raise ValueError(msg)
+    for name, values, fits in (
+        ("means", pool.means, (pool.means > 0) & (pool.means < float("inf"))),
+        ("credit", pool.credit, pool.credit.isfinite()),
+        ("candidates", pool.candidates, torch.ones_like(pool.candidates)),
+    ):
+        if len(values) != n or not bool(fits.all()):
+            rule = (
+                f"{name} must be {'above 0 and ' if name == 'means' else ''}finite for each of the {n} items"
+            )
+            msg = f"{rule}; got {len(values)}, of which {int((~fits).sum())} are not."
+            raise ValueError(msg)
+    if not (math.isfinite(line.slope) and math.isfinite(line.intercept)):
+        msg = f"the calibration must be finite; got {line}. Fit it again, or leave it out."
+        raise ValueError(msg)

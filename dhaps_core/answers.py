@@ -5,27 +5,28 @@ An answer is checked once, where it is given; whoever holds an `Answer` can rely
 
 from __future__ import annotations
 
-import csv
 import json
-import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import index
+from numbers import Real
 from pathlib import Path
-from typing import Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, cast
+
+from dhaps_core.class_names import NO_CLASS, class_name
+from dhaps_core.csv_cells import CsvRow, read_rows, write_rows
 
 __all__ = ["NO_CLASS", "PAIR_WORDS", "Answer", "StoreError", "Value", "read_csv", "write_csv"]
 
 PAIR_WORDS = ("same", "different", "unsure")
-NO_CLASS = "(none)"
-"""The answer about an item that has none of the classes, where items may have several: it shares none."""
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]
 """What a person may say: a class, several classes, or one of `PAIR_WORDS`."""
 _COLUMNS = ("kind", "a", "b", "value", "who", "seconds")
 _JSON = ("[", '"')
-_WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?", re.ASCII)
+_LONGEST = 100_000  # characters of a key or a name
+_MOST = 1_000  # classes of one item
+_FOR_EVER = 1e15  # seconds
 
 
 class StoreError(Exception):
@@ -40,7 +41,7 @@ class Answer:
         id: row number in the store, counted from 1; later answers have larger ids.
         kind: "class" (classes of one item) or "pair" (one word on two items).
         keys: the item's key, or both keys of the pair in ascending order.
-        value: the classes (1 and "1" are different classes), or "same", "different" or "unsure".
+        value: the names of the classes (see `class_names`), or "same", "different" or "unsure".
         who: the person or the oracle.
         seconds: how long the answer took.
         at: when it was stored, in seconds since 1970; None where that is not recorded (a CSV file).
@@ -51,7 +52,7 @@ class Answer:
     id: int
     kind: Literal["class", "pair"]
     keys: tuple[str, ...]
-    value: str | tuple[int | str, ...]
+    value: str | tuple[str, ...]
     who: str
     seconds: float
     at: float | None = None
@@ -75,7 +76,8 @@ class Answer:
 
         Args:
             kind: "class" or "pair".
-            shown: the item's key, or the two keys in the order in which they were shown.
+            shown: the item's key, or the two keys in the order in which they were shown. A key is kept as it
+                is, to the last blank: a file system may hold both Unicode forms of a name, as two files.
             value: see `Value`.
             who: the person or the oracle; not empty.
             seconds: at least 0.
@@ -90,17 +92,28 @@ class Answer:
             >>> Answer.given("pair", ("cat", "ant"), "same", who="anna", seconds=2.0, id=1).keys
             ('ant', 'cat')
         """
-        if any(not isinstance(key, str) or not key for key in shown):
-            raise StoreError(f"item keys must be strings with at least one character; got {tuple(shown)}.")
-        if not isinstance(who, str) or not who:
-            raise StoreError(f"who must be a name; got {who!r}. Say who gave the answer.")
-        if not (math.isfinite(seconds) and seconds >= 0):
-            raise StoreError(f"seconds must be a number of at least 0; got {seconds}.")
-        if kind == "pair" and len(set(shown)) != 2:
-            raise StoreError(f"a pair must be two different items; got {tuple(shown)}.")
+        shown = tuple(shown)
+        if not all(_text(key, _LONGEST) for key in shown):
+            rule = (
+                f"item keys must be strings with at least one character, at most {_LONGEST}, and no zero byte"
+            )
+            raise StoreError(f"{rule}; got {_cut(shown)}.")
+        if not _text(who, _LONGEST) or not who.strip() or not _encodes(who):
+            raise StoreError(f"who must be a name; got {_cut(who)}. Say who gave the answer.")
+        if question is not None and not _text(question, 4 * _LONGEST):
+            raise StoreError(f"a question's id must be a string of its keys' length; got {_cut(question)}.")
+        took: object = seconds
+        if not isinstance(took, Real) or not 0 <= seconds <= _FOR_EVER:
+            raise StoreError(f"seconds must be a number of at least 0; got {seconds!r}.")
+        if kind == "pair":
+            if len(shown) != 2 or shown[0] == shown[1]:
+                raise StoreError(f"a pair must be two different items; got {_cut(shown)}.")
+        elif kind != "class" or len(shown) != 1:
+            rule = 'an answer must be a "class" of one item or a word on a "pair"'
+            raise StoreError(f"{rule}; got {kind!r} with {len(shown)} keys.")
         kept = _word(value) if kind == "pair" else _classes(value)
         keys = tuple(sorted(shown))
-        return cls(id, kind, keys, kept, who, float(seconds), at, question, flipped=keys != tuple(shown))
+        return cls(id, kind, keys, kept, who, float(seconds), at, question, flipped=keys != shown)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -109,79 +122,81 @@ class Answer:
 
 
 def write_csv(answers: Iterable[Answer], path: str | Path) -> None:
-    """Write answers as a CSV file that `read_csv` reads back without loss of type.
+    """Write answers as a CSV file that `read_csv` reads back unchanged.
 
-    The columns are kind, a, b (in the order shown), value, who, seconds. The file is replaced as a whole.
+    The columns are kind, a, b (in the order shown), value, who, seconds. A cell that a spreadsheet would take
+    for a formula has an apostrophe before it (`csv_cells` says where). The file is replaced as a whole.
 
     Args:
         answers: in order.
         path: the file, in a folder that exists.
+
+    Raises:
+        OSError: the file cannot be written; the old one is as it was.
     """
-    part = Path(f"{path}.part")
-    with part.open("w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for answer in answers:
-            a, b = (*answer.shown, "")[:2]
-            value = answer.value if isinstance(answer.value, str) else _to_cell(answer.value)
-            writer.writerow((answer.kind, a, b, value, answer.who, answer.seconds))
-    os.replace(part, path)
+    write_rows(path, _COLUMNS, map(_to_cells, answers))
 
 
 def read_csv(path: str | Path) -> list[Answer]:
     """Answers from a CSV file with the columns kind, a, b, value, who, seconds; ids count the rows from 1.
 
-    In the column `value`, a whole number is an integer class; text that starts with " or [ is JSON, a string
-    or a list of classes; any other text is the name of one class as it stands. So 7 is a number, "7" a name.
+    `csv_cells` says what files are read: commas, semicolons or tabs, UTF-8 or what Excel calls Unicode text.
+    Nothing is guessed. In the column `value`, text that starts with " or [ is JSON, a name or a list of
+    names; any other text is the name of one class, 7 as well. Seconds may have a decimal comma where commas
+    do not separate. Rows without any content are left out, and do not count.
 
     Args:
-        path: a UTF-8 file, with or without a byte order mark.
+        path: the file; at most 100 MiB.
 
     Raises:
-        StoreError: a column is missing, or a row is not an answer; the message names the row.
+        StoreError: the file cannot be read, a column is missing, or a row is not an answer; the message names
+            the line.
     """
-    with Path(path).open(encoding="utf-8-sig", errors="surrogatepass", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        try:
-            _check_columns(reader.fieldnames)
-            return [_from_cells(cells, row) for row, cells in enumerate(reader, 1)]
-        except (StoreError, csv.Error, ValueError) as error:
-            raise StoreError(f"{path}, line {reader.line_num}: {error}") from error
+    try:
+        return [_in_row(row, number) for number, row in enumerate(read_rows(path, _COLUMNS), 1)]
+    except (StoreError, ValueError, OSError) as error:
+        raise StoreError(f"{path}: {error}") from error
 
 
-def _check_columns(found: Sequence[str] | None) -> None:
-    if found is None or not set(_COLUMNS) <= set(found):
-        raise StoreError(f"the first line must name the columns {', '.join(_COLUMNS)}; got {found}.")
+def _in_row(row: CsvRow, number: int) -> Answer:
+    try:
+        return _from_cells(row, number)
+    except (StoreError, ValueError, RecursionError) as error:
+        raise StoreError(f"line {row.line}: {error}") from error
 
 
-def _from_cells(cells: dict[str, str], row: int) -> Answer:
-    if None in cells or None in cells.values():
-        raise StoreError(f"a row must have one cell for each column; got {cells}. Quote a cell with a comma.")
-    kind, a, b, value, who, seconds = (cells[name] for name in _COLUMNS)
+def _to_cells(answer: Answer) -> tuple[object, ...]:
+    a, b = (*answer.shown, "")[:2]
+    value = answer.value if isinstance(answer.value, str) else _to_cell(answer.value)
+    return answer.kind, a, b, value, answer.who, answer.seconds
+
+
+def _from_cells(row: CsvRow, number: int) -> Answer:
+    kind, a, b, value, who, seconds = (row.cells[name] for name in _COLUMNS)
+    kind = kind.strip().casefold()
+    if kind not in ("class", "pair") or (kind == "class") != (not b):
+        raise StoreError(f'kind must be "class" (then b is empty) or "pair"; got {kind!r} with b = {b!r}.')
+    if row.separator != ",":
+        seconds = seconds.replace(",", ".", 1)
+    if not _SECONDS.fullmatch(seconds.strip()):
+        raise StoreError(f"seconds must be a number of at least 0; got {seconds!r}.")
+    stamp: dict[str, Any] = {"who": who, "seconds": float(seconds), "id": number}
     if kind == "pair":
-        return Answer.given("pair", (a, b), value, who=who, seconds=float(seconds), id=row)
-    if kind == "class" and not b:
-        return Answer.given("class", (a,), _from_cell(value), who=who, seconds=float(seconds), id=row)
-    raise StoreError(f'kind must be "class" (then b is empty) or "pair"; got {kind!r} with b = {b!r}.')
+        return Answer.given("pair", (a, b), value.strip().casefold(), **stamp)
+    return Answer.given("class", (a,), _from_cell(value), **stamp)
 
 
-def _to_cell(classes: tuple[int | str, ...]) -> str:
+def _to_cell(classes: tuple[str, ...]) -> str:
     """The cell of some classes: bare where that is unambiguous, JSON elsewhere."""
-    one = classes[0]
     if len(classes) > 1:
         return json.dumps(classes, ensure_ascii=False)
-    if isinstance(one, str) and (_WHOLE_NUMBER.fullmatch(one) or one.startswith(_JSON)):
-        return json.dumps(one, ensure_ascii=False)
-    return str(one)
+    (one,) = classes
+    return json.dumps(one, ensure_ascii=False) if one.startswith(_JSON) else one
 
 
 def _from_cell(cell: str) -> Value:
-    if _WHOLE_NUMBER.fullmatch(cell):
-        return int(cell)
-    if cell.startswith(_JSON):
-        value: Value = json.loads(cell)
-        return value
-    return cell
+    value: Value = json.loads(cell) if cell.startswith(_JSON) else cell
+    return value
 
 
 def _word(value: Value) -> str:
@@ -191,19 +206,29 @@ def _word(value: Value) -> str:
     return value
 
 
-def _classes(value: Value) -> tuple[int | str, ...]:
-    several = [value] if isinstance(value, str | SupportsIndex) else value
-    classes = tuple(dict.fromkeys(_class(one) for one in several))
-    if not classes:
-        raise StoreError(
-            "an answer on an item must give at least one class; got none. Skip it, or name a class."
-        )
+def _classes(value: Value) -> tuple[str, ...]:
+    listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    several = cast("Sequence[str | SupportsIndex]", value if listed else [value])
+    if not 1 <= len(several) <= _MOST:
+        rule = f"an answer on an item must give at least one class, and at most {_MOST}"
+        raise StoreError(f"{rule}; got {len(several) or 'none'}. Skip it, or name a class.")
+    try:
+        classes = tuple(dict.fromkeys(class_name(one) for one in several))
+    except ValueError as error:
+        raise StoreError(str(error)) from error
+    if NO_CLASS in classes and len(classes) > 1:
+        raise StoreError(f"{NO_CLASS!r} must stand alone: the item has none of the classes; got {classes}.")
     return classes
 
 
-def _class(value: str | SupportsIndex) -> int | str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
-        return index(value)
-    raise StoreError(f"a class must be an integer or a string with at least one character; got {value!r}.")
+def _text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most and "\x00" not in value
+
+
+def _encodes(text: str) -> bool:
+    return text.encode("utf-8", "replace").decode() == text
+
+
+def _cut(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= 200 else f"{told[:200]} ..."

@@ -80,8 +80,8 @@ def pixels(side: int) -> Backbone:
         >>> pixels(2).module(torch.ones(1, 3, 8, 8)).shape
         torch.Size([1, 12])
     """
-    if side < 1:
-        raise ValueError(f"side must be at least 1 pixel; got {side}")
+    if type(side) is not int or side < 1:
+        raise ValueError(f"side must be at least 1 pixel, a whole number; got {side!r}")
     return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()))
 
 

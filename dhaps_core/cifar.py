@@ -1,18 +1,21 @@
 """CIFAR-10 from its official archives, python or binary version, packed or not, and its three protocols."""
 
+import gzip
 import io
-import pickle
+import os
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.batch_pickles import read_pickle
 from dhaps_core.images import ArrayImages
 from dhaps_core.items import Items
-from dhaps_core.splits import draw_per_class
+from dhaps_core.splits import draw_per_class, seeded
 
 __all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
 
@@ -21,6 +24,10 @@ Protocol = Literal["59k", "54k", "50k"]
 _CLASSES = 10
 _RECORD = 1 + 3 * 32 * 32
 _TRAIN, _TEST = 50_000, 10_000
+_LARGEST_FILE = 64 << 20
+"""Twice what a file of the official archives has (31 MB; a pickle by Python 3 writes bytes as text)."""
+_LARGEST_ARCHIVE = 512 << 20
+_MOST_MEMBERS = 1000
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
 _PROTOCOLS = {
     "59k": "CIFAR-10 59k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
@@ -34,9 +41,12 @@ _PROTOCOLS = {
 def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
     """CIFAR-10 as items with images, split by one of the field's three protocols.
 
+    An archive may unpack to 512 MiB, each file in it to 64 MiB; reading one takes up to 1 GiB of memory.
+
     Args:
         path: ``cifar-10-python.tar.gz`` or ``cifar-10-binary.tar.gz``, or the folder that one unpacks to (or
-            its parent). Both versions hold the same images in the same order and give the same items.
+            its parent); ``~`` is the home folder. Both versions hold the same images in the same order and
+            give the same items.
         protocol: see :func:`cifar10_splits`.
         seed: seed of the draw; unused by "50k".
 
@@ -45,12 +55,13 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
 
     Raises:
         FileNotFoundError: if a file of the archive is missing.
-        ValueError: if the archive is damaged, incomplete, or a pickle in it asks for anything but numpy
-        arrays.
+        ValueError: if the archive is damaged, incomplete or too large, or a pickle in it asks for anything
+            but numpy arrays.
 
     References:
         Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
     """
+    _check_protocol(protocol)
     pixels, labels, train_rows, names = read_cifar10(path)
     if (train_rows, len(labels)) != (_TRAIN, _TRAIN + _TEST):
         raise ValueError(
@@ -83,13 +94,12 @@ def cifar10_splits(
     Raises:
         ValueError: if the protocol is unknown or a class has too few images.
     """
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
+    _check_protocol(protocol)
     everything = np.arange(len(labels), dtype=np.int64)
     if protocol == "50k":
         official = everything[:train_rows]
         return {"train": official, "query": everything[train_rows:], "database": official}
-    generator = np.random.default_rng(seed)
+    generator = seeded(seed)
     query = draw_per_class(labels, np.full(_CLASSES, 100), candidates=everything, generator=generator)
     rest = np.setdiff1d(everything, query)
     train = draw_per_class(labels, np.full(_CLASSES, 500), candidates=rest, generator=generator)
@@ -100,21 +110,25 @@ def cifar10_splits(
     }
 
 
+def _check_protocol(protocol: str) -> None:
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
+
+
 def read_cifar10(
     path: str | Path,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
     """Pixels [n 32 32 3], class ids [n], number of official train images (they come first), class names."""
-    path = Path(path)
-    if path.is_dir():
-        return _read_version(*_folder_reader(path))
-    if not path.exists():
+    path = Path(os.path.expanduser(path))
+    if not os.path.exists(path):
         raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
     try:
-        with tarfile.open(path) as archive:
-            return _read_version(*_archive_reader(archive))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+        if os.path.isdir(path):
+            return _read_version(*_folder_reader(path))
+        return _read_version(*_archive_reader(path))
+    except FileNotFoundError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, RecursionError, zlib.error) as error:
         raise ValueError(f"{path.name} must be a complete .tar.gz; got: {error}. Fetch it again") from error
 
 
@@ -124,24 +138,76 @@ Read = Callable[[str], bytes]
 def _folder_reader(path: Path) -> tuple[bool, Read]:
     for folder in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
         for binary in (False, True):
-            if (folder / _file("test_batch", binary)).is_file():
-                return binary, lambda name, folder=folder: (folder / name).read_bytes()
+            if os.path.isfile(folder / _file("test_batch", binary)):
+                return binary, lambda name, folder=folder: _content(folder / name)
     raise FileNotFoundError(
         f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}. "
         "Give the folder that the official archive unpacks to"
     )
 
 
-def _archive_reader(archive: tarfile.TarFile) -> tuple[bool, Read]:
-    members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
+def _content(path: Path) -> bytes:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"CIFAR-10 must have {path.name}; got none in {path.parent}")
+    _check_size(path.name, path.stat().st_size)
+    return path.read_bytes()
+
+
+def _archive_reader(path: Path) -> tuple[bool, Read]:
+    """Reads the files once, front to back, so that no more is unpacked than is allowed."""
+    wanted = {*_BATCHES, "test_batch", "batches.meta"}
+    wanted |= {f"{name}.bin" for name in wanted} | {"batches.meta.txt"}
+    contents: dict[str, bytes] = {}
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, path.name)
+        with tarfile.open(fileobj=cast("Any", stream), mode="r|") as archive:
+            for count, member in enumerate(archive):
+                stream.here = 0
+                if count >= _MOST_MEMBERS:
+                    raise ValueError(
+                        f"{path.name} must have few files; got {count} and more. It is not CIFAR-10"
+                    )
+                name = Path(member.name).name
+                if name not in wanted or not member.isreg() or member.issparse():
+                    continue
+                if name in contents:
+                    raise ValueError(f"{path.name} must have {name} once; got it twice")
+                _check_size(name, member.size)
+                part = archive.extractfile(member)
+                contents[name] = part.read() if part else b""
 
     def read(name: str) -> bytes:
-        file = archive.extractfile(members[name]) if name in members else None
-        if file is None:
-            raise FileNotFoundError(f"CIFAR-10 must have {name}; the archive has {sorted(members)}")
-        return file.read()
+        if name not in contents:
+            raise FileNotFoundError(
+                f"CIFAR-10 must have {name}; the archive has {', '.join(sorted(contents)) or 'no file of it'}"
+            )
+        return contents[name]
 
-    return "test_batch.bin" in members, read
+    return "test_batch.bin" in contents, read
+
+
+class _Bounded:
+    """A stream of which no more is read than a CIFAR-10 archive has, in all and from one file to the next."""
+
+    def __init__(self, file: io.BufferedIOBase, name: str) -> None:
+        self.file, self.name, self.all, self.here = file, name, 0, 0
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        self.all, self.here = self.all + len(data), self.here + len(data)
+        if self.all > _LARGEST_ARCHIVE or self.here > _LARGEST_FILE + (1 << 20):
+            raise ValueError(
+                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file; "
+                "got more. It is not CIFAR-10"
+            )
+        return data
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > _LARGEST_FILE:
+        raise ValueError(f"{name} must have at most {_LARGEST_FILE} bytes; got {size}. It is not CIFAR-10")
 
 
 def _file(batch: str, binary: bool) -> str:
@@ -156,13 +222,13 @@ def _read_version(
     planes = np.concatenate([pixels for pixels, _ in batches])
     labels = np.concatenate([labels for _, labels in batches])
     if binary:
-        names = read("batches.meta.txt").decode().split()
+        names = read("batches.meta.txt").decode(errors="replace").split()
     else:
-        names = [
-            _text(name) for name in _entry(_unpickle(read("batches.meta"), "batches.meta"), "label_names")
-        ]
-    if len(names) != _CLASSES or not 0 <= labels.min() <= labels.max() < _CLASSES:
-        raise ValueError(f"CIFAR-10 must have 10 classes; got {len(names)} names, labels to {labels.max()}")
+        found = _entry(_unpickle(read("batches.meta"), "batches.meta"), "label_names")
+        names = [_text(name) for name in found if type(name) in {str, bytes}] if type(found) is list else []
+    if len(names) != _CLASSES or not len(labels) or not 0 <= labels.min() <= labels.max() < _CLASSES:
+        got = f"{len(names)} names, labels to {labels.max(initial=-1)}"
+        raise ValueError(f"CIFAR-10 must have 10 classes; got {got}")
     # Each row is the red, the green and the blue plane, 1,024 bytes each.
     images = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     return images, labels, sum(len(labels) for _, labels in batches[:-1]), tuple(names)
@@ -177,16 +243,16 @@ def _parse_binary(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.ND
 
 def _parse_python(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     batch = _unpickle(data, name)
-    planes, labels = np.asarray(_entry(batch, "data")), np.asarray(_entry(batch, "labels"))
-    if (
-        planes.dtype != np.uint8
-        or planes.shape != (len(labels), _RECORD - 1)
-        or labels.dtype.kind not in "iu"
-    ):
-        raise ValueError(
-            f"{name} must hold uint8 [n {_RECORD - 1}] and n class ids; got {planes.dtype} {planes.shape} "
-            f"and {labels.dtype} {labels.shape}"
-        )
+    planes, labels = _entry(batch, "data"), _entry(batch, "labels")
+    if type(labels) is list and all(type(label) is int and 0 <= label < _CLASSES for label in labels):
+        labels = np.array(labels, dtype=np.int64)
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1:
+        raise ValueError(f"{name} must hold a class id from 0 to {_CLASSES - 1} for each image; got others")
+    if not isinstance(planes, np.ndarray) or planes.shape != (len(labels), _RECORD - 1):
+        shape = planes.shape if isinstance(planes, np.ndarray) else type(planes).__name__
+        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {shape}")
+    if planes.dtype != np.uint8:
+        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {planes.dtype}")
     return planes, labels.astype(np.int64)
 
 
@@ -197,40 +263,17 @@ def _entry(batch: Any, name: str) -> Any:
         return entries[name.encode()]
     if name in entries:
         return entries[name]
-    raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {sorted(map(_text, entries))}")
+    raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {', '.join(map(_text, entries))}")
 
 
-def _text(name: Any) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """What protocol 2 calls to make bytes."""
-    return text.encode(encoding)
-
-
-# Where numpy keeps the function that rebuilds an array has moved; the array itself knows.
-_reconstruct = np.empty(0).__reduce__()[0]
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return _ADMITTED[module, name]
+def _text(name: str | bytes) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
 
 
 def _unpickle(data: bytes, name: str) -> Any:
     try:
-        return _ArrayUnpickler(io.BytesIO(data), encoding="bytes").load()
-    except Exception as error:  # a damaged pickle can fail in any of the calls it makes
+        return read_pickle(data)
+    except ValueError as error:
         raise ValueError(
             f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}. "
             "Fetch the official archive again"

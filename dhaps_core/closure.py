@@ -120,7 +120,7 @@ class Components:
     """
 
     def __init__(self) -> None:
-        self.nodes: dict[str | tuple[int | str, ...], int] = {}
+        self.nodes: dict[str | tuple[str, ...], int] = {}
         self.enemies: list[set[int]] = []
         self.hub: list[int] = []
         self._parent: list[int] = []
@@ -141,9 +141,7 @@ class Components:
         x, y = self.find(u), self.find(v)
         if answer.value == "different":
             return self._way(self._reach(u), v)[::-1] if x == y else []
-        # Two components that both have a class have different ones: a class is in one component only.
-        apart = x != y and (y in self.enemies[x] or min(self.hub[x], self.hub[y]) >= 0)
-        return self._way_apart(u, v) if apart else []
+        return self._way_apart(u, v) if self._apart(x, y) else []
 
     def add(self, answer: Answer) -> None:
         """Add an answer that conflicts with none."""
@@ -161,10 +159,25 @@ class Components:
             return
         self._same[u].append((v, answer))
         self._same[v].append((u, answer))
-        if x != y:
-            self._merge(*((x, y) if self._weight[x] >= self._weight[y] else (y, x)))
+        self._merge(x, y)
 
-    def _merge(self, large: int, small: int) -> None:
+    def join(self, a: str, b: str) -> None:
+        """Take two items for the same without an answer, unless the answers set them apart.
+
+        No chain leads over them: ask for no conflict afterwards.
+        """
+        x, y = self.find(self._node(a)), self.find(self._node(b))
+        if not self._apart(x, y):
+            self._merge(x, y)
+
+    def _apart(self, x: int, y: int) -> bool:
+        # Two components that both have a class have different ones: a class is in one component only.
+        return x != y and (y in self.enemies[x] or min(self.hub[x], self.hub[y]) >= 0)
+
+    def _merge(self, x: int, y: int) -> None:
+        if x == y:
+            return
+        large, small = (x, y) if self._weight[x] >= self._weight[y] else (y, x)
         self._parent[small] = large
         self._weight[large] += self._weight[small]
         self.hub[large] = max(self.hub[large], self.hub[small])
@@ -185,7 +198,7 @@ class Components:
             )
         return self._node(answer.keys[0]), self._node(answer.value)
 
-    def _node(self, name: str | tuple[int | str, ...]) -> int:
+    def _node(self, name: str | tuple[str, ...]) -> int:
         node = self.nodes.setdefault(name, len(self._parent))
         if node == len(self._parent):
             self._parent.append(node)
@@ -240,7 +253,7 @@ class Overlaps:
     """
 
     def __init__(self) -> None:
-        self.classes: dict[str, dict[int | str, Answer]] = {}
+        self.classes: dict[str, dict[str, Answer]] = {}
         self.pairs: dict[tuple[str, ...], Answer] = {}
         self._partners: dict[str, list[Answer]] = {}
 
@@ -273,7 +286,7 @@ class Overlaps:
                 self._partners.setdefault(key, []).append(answer)
 
     @staticmethod
-    def _mismatch(pair: Answer, a: dict[int | str, Answer], b: dict[int | str, Answer]) -> list[Answer]:
+    def _mismatch(pair: Answer, a: dict[str, Answer], b: dict[str, Answer]) -> list[Answer]:
         """The class answers that a pair answer conflicts with: for one shared class, or all of them."""
         if not (a and b):
             return []

@@ -1,7 +1,15 @@
-"""The Dask cluster of a sweep: its own workers on this machine, or any scheduler by address."""
+"""The Dask cluster of a sweep: its own workers on this machine, or any scheduler by address.
+
+Whoever can speak to a scheduler or a worker can run code as its owner, and every user of a machine can reach
+its loopback address. So the sweep's own cluster speaks TLS, with a certificate made for it alone and kept in
+memory, and its processes take nobody without it. A scheduler that somebody else started is spoken to as
+Dask's configuration says (``distributed.comm.tls``, ``DASK_DISTRIBUTED__COMM__TLS__CA_FILE`` and so on, with
+an address ``tls://...``); whether it asks who is there is up to whoever deployed it.
+"""
 
 import logging
 import os
+import secrets
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,11 +36,15 @@ def connect(address: str) -> Iterator[Any]:
     """Client of the scheduler at an address.
 
     Raises:
-        ClusterError: if there is none.
+        ClusterError: if there is none, or it takes nobody without a certificate.
     """
+    distributed, dask = require("distributed"), require("dask")
+    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file", None):
+        rule = f"Dask's configuration must name the certificates that {address} asks for"
+        raise ClusterError(f"{rule}; got none. Set distributed.comm.tls, as Dask's documentation says.")
     try:
-        client = require("distributed").Client(address, timeout=patience(), set_as_default=False)
-    except (OSError, ValueError) as error:
+        client = distributed.Client(address, timeout=patience(), set_as_default=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two where TLS is not set up
         msg = f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
         raise ClusterError(msg) from error
     try:
@@ -45,19 +57,30 @@ def connect(address: str) -> Iterator[Any]:
 def local_client(
     workers: int, *, resources: Mapping[str, float], dashboard: bool, report: Callable[[str], None]
 ) -> Iterator[Any]:
-    """Client of worker processes of one thread each, which listen on the loopback address only.
+    """Client of worker processes of one thread each, which listen on the loopback address only, by TLS.
 
-    They end with this process, however it ends.
+    They end with this process, however it ends. Their pages for browsers are switched off, for these would
+    tell everyone of the machine what runs; the dashboard asks for the token in the address that is reported.
     """
-    distributed = require("distributed")
+    distributed, dask = require("distributed"), require("dask")
+    require("cryptography")
+    pages: dict[str, Any] = {
+        "distributed.scheduler.http.routes": ["distributed.http.statics"] if dashboard else [],
+        "distributed.worker.http.routes": [],
+    }
+    token = secrets.token_urlsafe(32)
     if dashboard:
         require("bokeh")
-    with _deaf_children():
+        from dhaps_core.dashboard_door import Door
+
+        pages["distributed.scheduler.dashboard.bokeh-application.auth_provider"] = Door(token)
+    with dask.config.set(pages), _deaf_children():
         cluster = distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
+            security=distributed.Security.temporary(),
             dashboard_address="127.0.0.1:8787" if dashboard else None,
             scheduler_kwargs=None if dashboard else {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,  # the sweep itself reports what becomes of every run
@@ -66,7 +89,8 @@ def local_client(
         )
     try:
         if dashboard:
-            report(f"dashboard: {cluster.dashboard_link}")
+            port = cluster.scheduler.http_server.port
+            report(f"dashboard: http://127.0.0.1:{port}/status?token={token}")
         with distributed.Client(cluster, timeout=patience(), set_as_default=False) as client:
             yield client
     finally:

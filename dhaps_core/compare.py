@@ -6,12 +6,20 @@ over the seeds, one budget at a time: of many budgets without an effect, one in 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dhaps_core.found_runs import RESTORE, found_runs, session_metrics
+from dhaps_core.json_object import DamagedFileError, DamagedRunWarning, member, read_object
+from dhaps_core.run_marker import read_metrics
 
 __all__ = [
     "Difference",
@@ -19,6 +27,7 @@ __all__ = [
     "Run",
     "curve",
     "interval",
+    "last_by_seed",
     "load_runs",
     "named_groups",
     "paired",
@@ -26,6 +35,7 @@ __all__ = [
 ]
 
 _NOT_COMPARED = ("seed", "folder", "interactive", "smoke", "fingerprint")
+_BUDGETS = ("items_labelled", "answers")
 
 
 @dataclass(frozen=True)
@@ -37,12 +47,14 @@ class Run:
         seed: its seed.
         facts: what else defines it: settings or parameters, source, protocol.
         rounds: metrics of its rounds; one that has no rounds counts as one.
+        fingerprint: of its data and split, where it says so.
     """
 
     name: str
     seed: int
     facts: Mapping[str, Any]
     rounds: tuple[Mapping[str, Any], ...]
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,41 +89,62 @@ def load_runs(folder: str | Path) -> list[Run]:
 
     Raises:
         FileNotFoundError: if there is none.
+
+    Warns:
+        DamagedRunWarning: for each run that is left out because its files are damaged.
     """
     folder = Path(folder)
-    blocks = {
-        manifest.parent / run["run"]: run["block"]
-        for manifest in folder.glob("**/manifest.json")
-        for run in _read(manifest)["runs"]
-    }
-    runs = []
-    for path in sorted(folder.glob("**/metrics.json")):
-        home = path.parent
-        in_sweep, session = (home / "starts.log").exists(), (home / "settings.json").exists()
-        if (in_sweep and (home / "run.json").exists()) or (session and not in_sweep):
-            runs.append(_run(home, folder, blocks.get(home, "")))
+    blocks = dict(_blocks(folder))
+    runs = list(found_runs(folder, lambda home: _run(home, folder, blocks.get(home, ""))).values())
     if not runs:
         msg = f"{folder} must hold at least one finished run; got none. Run a notebook or a sweep first."
         raise FileNotFoundError(msg)
     return runs
 
 
-def _run(home: Path, folder: Path, block: str) -> Run:
-    metrics = _read(home / "metrics.json")
+def _blocks(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Runs of sweeps with the name of their block."""
+    for path in sorted(folder.glob("**/manifest.json")):
+        try:
+            advice = "Start the sweep again: it writes the file anew."
+            runs = member(read_object(path, advice=advice), "runs", list, path=path, advice=advice)
+        except DamagedFileError as error:
+            warnings.warn(f"names of blocks are unknown: {error}", DamagedRunWarning, stacklevel=4)
+            continue
+        for run in runs:
+            if (
+                isinstance(run, dict)
+                and isinstance(run.get("run"), str)
+                and isinstance(run.get("block"), str)
+            ):
+                yield path.parent / run["run"], run["block"]
+
+
+def _run(home: Path, folder: Path, block: str) -> Run | None:
+    """A finished run; None for what is none."""
+    marked = os.path.lexists(home / "run.json")
+    in_sweep = marked or (home / "starts.log").exists()
+    if in_sweep and not marked:
+        return None
+    try:
+        metrics = read_metrics(home) if in_sweep else session_metrics(home)
+    except FileNotFoundError as error:
+        raise DamagedFileError(f"{error} {RESTORE}") from error
+    if metrics is None:
+        return None
     facts: dict[str, Any] = {"block": block} if block else {}
-    facts |= {name: metrics[name] for name in ("source", "protocol", "fingerprint") if name in metrics}
-    if (home / "run.json").exists():
-        facts |= _read(home / "run.json")["parameters"]  # they determine the settings
-    elif (home / "settings.json").exists():
-        facts |= _read(home / "settings.json")["settings"]
-    seed = int(facts.get("seed", 0))
-    kept = {name: value for name, value in facts.items() if name not in _NOT_COMPARED}
-    return Run(home.relative_to(folder).as_posix(), seed, kept, tuple(metrics.get("rounds") or [metrics]))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    facts |= {name: metrics[name] for name in ("source", "protocol") if name in metrics}
+    # The parameters of a sweep's run determine its settings.
+    name, key = ("run.json", "parameters") if in_sweep else ("settings.json", "settings")
+    facts |= member(read_object(home / name, advice=RESTORE), key, dict, path=home / name, advice=RESTORE)
+    seed = facts.get("seed", 0)
+    if type(seed) is not int:
+        raise DamagedFileError(f"{home} must have a whole number as its seed; got {seed!r:.80}. {RESTORE}")
+    if "protocol" in metrics:  # the draw is told apart by the seed, which every run has by itself
+        facts["protocol"] = re.sub(r", seed \d+", "", str(metrics["protocol"]))
+    kept = {fact: value for fact, value in facts.items() if fact not in _NOT_COMPARED}
+    below = home.relative_to(folder).as_posix()
+    return Run(below, seed, kept, tuple(metrics.get("rounds") or [metrics]), metrics.get("fingerprint"))
 
 
 def named_groups(runs: Iterable[Run], *, without: Sequence[str] = ()) -> dict[str, list[Run]]:
@@ -150,6 +183,9 @@ def _label(name: str, value: Any) -> str:
 def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """Mean and Student's t interval of values that are independent.
 
+    Raises:
+        ValueError: if the level is none.
+
     Example:
         >>> found = interval([1.0, 2.0, 3.0])  # mean 2, s = 1, t(2) = 4.3027, half width 4.3027 / sqrt(3)
         >>> round(found.low, 4), found.mean, round(found.high, 4)
@@ -157,6 +193,8 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """
     from scipy.stats import t
 
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1; got {level}. Write 0.95 for 95 %.")
     array = np.asarray(values, dtype=np.float64)
     n, mean = len(array), float(array.mean())
     if n < 2:
@@ -175,7 +213,11 @@ def curve(
         metric: name of a metric of the rounds.
         against: the budget: ``items_labelled`` or ``answers``.
         level: of confidence.
+
+    Raises:
+        ValueError: if two runs have one seed, or one lacks the metric, or has no finite number there.
     """
+    _by_seed(group)
     values = [_by_budget(run, metric, against) for run in group]
     common = sorted(set.intersection(*map(set, values)))
     return {budget: interval([one[budget] for one in values], level=level) for budget in common}
@@ -195,26 +237,42 @@ def paired(
     Groups are paired that differ in ``factor`` only; the name of a grid's block counts for nothing.
 
     Raises:
-        ValueError: if no group can be paired.
+        ValueError: if no group can be paired; if two runs are alike in settings and seed; if one lacks the
+            metric, or has no finite number there.
+
+    Warns:
+        UserWarning: if runs that are paired say of themselves that their data are not the same.
     """
     runs = list(runs)
-    base = {
-        (_key(run, (factor, "block")), run.seed): _by_budget(run, metric, against)
-        for run in runs
-        if run.facts.get(factor) == baseline
-    }
+    baselines: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.facts.get(factor) == baseline:
+            baselines.setdefault(_key(run, (factor, "block")), []).append(run)
+    base = {key: _by_seed(group) for key, group in baselines.items()}
     found: dict[str, list[Difference]] = {}
+    differ: list[str] = []
     for name, group in named_groups(runs, without=("block",)).items():
         if group[0].facts.get(factor) == baseline:
             continue
         differences: dict[int, list[float]] = {}
-        for run in group:
-            other = base.get((_key(run, (factor, "block")), run.seed), {})
+        for seed, run in _by_seed(group).items():
+            peer = base.get(_key(run, (factor, "block")), {}).get(seed)
+            if peer is None:
+                continue
+            if run.fingerprint != peer.fingerprint:
+                differ.append(f"{run.name} and {peer.name}")
+            other = _by_budget(peer, metric, against)
             for budget, value in _by_budget(run, metric, against).items():
                 if budget in other:
                     differences.setdefault(budget, []).append(value - other[budget])
         if differences:
             found[name] = [Difference(b, interval(v, level=level)) for b, v in sorted(differences.items())]
+    if differ:
+        rule = "runs of one seed should have the same data, split and embeddings"
+        got = f"{len(differ)} pairs have not, such as {differ[0]}"
+        warnings.warn(
+            f"{rule}; {got}. If they are of several machines, see that no more differs.", stacklevel=2
+        )
     if not found:
         msg = f"there must be runs with {factor} = {baseline}, else of the same seeds and settings; got none."
         raise ValueError(msg)
@@ -236,6 +294,49 @@ def sentence(difference: Difference, *, level: float = 0.95, against: str = "ite
     return f"{budget}: {found.mean:+.3f} {ends}: {difference.verdict}"
 
 
+def _by_seed(group: Iterable[Run]) -> dict[int, Run]:
+    """Runs by seed: two of one seed would count as two draws.
+
+    Raises:
+        ValueError: if two have the same.
+    """
+    found: dict[int, Run] = {}
+    for run in group:
+        other = found.setdefault(run.seed, run)
+        if other is not run:
+            rule = "settings must have one run a seed"
+            got = f"{other.name} and {run.name} of seed {run.seed}"
+            raise ValueError(f"{rule}; got {got}. Move one of them away.")
+    return found
+
+
+def last_by_seed(group: Iterable[Run], metric: str) -> dict[int, float]:
+    """A metric of the last round of each run, by seed.
+
+    Raises:
+        ValueError: if two runs have one seed, or one has no finite number there.
+    """
+    return {seed: _number(run.rounds[-1].get(metric), metric, run) for seed, run in _by_seed(group).items()}
+
+
+def _number(value: Any, metric: str, run: Run) -> float:
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    got = f"{value!r:.80} in {run.name}"
+    raise ValueError(
+        f"{metric} must be a finite number; got {got}. Move the run away, or give another metric."
+    )
+
+
 def _by_budget(run: Run, metric: str, against: str) -> dict[int, float]:
-    """A run's metric by budget; of several rounds with one budget the last counts."""
-    return {int(row.get(against, 0)): float(row[metric]) for row in run.rounds if row.get(metric) is not None}
+    """A run's metric by budget; of several rounds with one budget the last counts.
+
+    Raises:
+        ValueError: if the budget is none of those known, or no round has a finite number as its metric.
+    """
+    if against not in _BUDGETS:
+        raise ValueError(f"against must be {' or '.join(_BUDGETS)}; got {against!r}. Write one of these.")
+    found = {row.get(against, 0): row[metric] for row in run.rounds if row.get(metric) is not None}
+    if not found:
+        raise ValueError(f"runs must have {metric}; {run.name} has not. Give another folder or metric.")
+    return {int(budget): _number(value, metric, run) for budget, value in found.items()}

@@ -1,23 +1,26 @@
 """Sources of items: digits, arrays, image folder, CIFAR-10, list files; each gives one frozen ``Items``."""
 
 import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.array_files import read_array_file
 from dhaps_core.cifar import Protocol, cifar10
+from dhaps_core.class_labels import read_labels
+from dhaps_core.class_names import distinct_names
+from dhaps_core.features import read_features
+from dhaps_core.folders import folder_files
 from dhaps_core.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.items import SPLITS, Items
+from dhaps_core.keys import item_keys
 from dhaps_core.lists import list_files
-from dhaps_core.splits import draw_per_class, draw_uniform, hold_out, stratified_counts
+from dhaps_core.splits import draw_per_class, draw_uniform, hold_out, seeded, stratified_counts
 
 __all__ = ["SPLITS", "Items", "arrays", "cifar10", "digits", "image_folder", "list_files", "open_items"]
-
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 
 def digits(*, queries: int = 200, seed: int) -> Items:
@@ -50,27 +53,35 @@ def digits(*, queries: int = 200, seed: int) -> Items:
     )
 
 
-def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
+def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
     """Items of a data set whose kind is seen from what is there.
 
     Args:
         name: ``digits``; or the path of an .npy or .npz file, of the official CIFAR-10 archive or the folder
-            that it unpacks to, of a folder with list files, or of a folder of images.
+            that it unpacks to, of a folder with list files, or of a folder of images; ``~`` is one's home.
         protocol: of CIFAR-10.
         queries: items to hold out where the data set has no split of its own; of the digits 200 at most.
         seed: seed of the draw.
 
     Raises:
-        ValueError: if there is nothing of that name, or the seed is negative.
+        ValueError: if there is nothing of that name, the seed is negative, or as the source says.
+        FileNotFoundError: if a part of a data set is missing.
+        UnreadableImage: if images cannot be decoded.
     """
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0; got {seed}. Choose another.")
+    seeded(seed)
+    if not isinstance(name, str | Path):
+        raise ValueError(f"dataset must be 'digits' or a path; got {name!r:.100}. Pass a text")  # noqa: TRY004
     if name == "digits":
         return digits(queries=min(queries, 200), seed=seed)
-    path = Path(name)
-    if not path.exists():
+    path = _at_home(name)
+    if not os.path.exists(path):
         raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
-    inside = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
+        raise ValueError(
+            f"dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'; got the file {name!r}. "
+            "For images give their folder"
+        )
+    inside = _names(path) if os.path.isdir(path) else set()
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
     if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
@@ -81,10 +92,10 @@ def open_items(name: str, *, protocol: Protocol = "50k", queries: int, seed: int
 
 
 def arrays(
-    features: npt.ArrayLike | str | Path,
-    labels: npt.ArrayLike | None = None,
+    features: Any,
+    labels: Any = None,
     *,
-    keys: Sequence[str] | None = None,
+    keys: Iterable[str | SupportsIndex] | None = None,
     queries: int,
     seed: int,
 ) -> Items:
@@ -95,14 +106,18 @@ def arrays(
     rows, and the queries are drawn from the test rows. Rows become float32.
 
     Args:
-        features: numbers [n d], or the path of a file.
-        labels: whole numbers or text [n], one class each; or 0 and 1 (or bool) [n c], several classes each.
-        keys: unique names; row numbers by default (``train/0``, ``test/0`` with an official split).
+        features: numbers [n d] (see :func:`dhaps_core.features.read_features`), or the path of a file.
+        labels: whole numbers or text [n], one class each; or 0 and 1 (or bool) [n c], several classes each;
+            also of pandas. How they were read stands in the protocol (see
+            :func:`dhaps_core.class_labels.read_labels`).
+        keys: unique names, or whole numbers; row numbers by default (``train/0``, ``test/0`` with an official
+            split).
         queries: items to hold out, stratified by class if each item has one class; 0 is allowed.
         seed: seed of the draw.
 
     Raises:
-        ValueError: if shapes, types or names do not fit, or the file is damaged.
+        ValueError: if shapes, types or names do not fit, or the file is damaged or unpacks to too much.
+        FileNotFoundError: if there is no such file.
 
     Example:
         >>> items = arrays([[0.0], [1.0], [5.0], [6.0]], ["low", "low", "high", "high"], queries=2, seed=0)
@@ -111,102 +126,72 @@ def arrays(
     """
     source = "array"
     if isinstance(features, str | Path):
-        path = Path(features)
+        path = _at_home(features)
         source = path.name
-        stored = _load(path)
+        stored = read_array_file(path)
         if "train" in stored:
             if labels is not None or keys is not None:
                 raise ValueError(f"labels and keys must come from {source}, which has an official split")
             return _official_split(stored, source, queries=queries, seed=seed)
         features, labels, keys = _contents(stored, source, labels, keys)
-    rows = _features(features)
-    ids, names = _labels(labels)
-    splits, protocol = hold_out(ids, len(rows), queries, seed=seed)
-    keys = tuple(str(i) for i in range(len(rows))) if keys is None else tuple(str(key) for key in keys)
-    return Items(keys, rows, None, ids, names, splits, protocol, source)
+    rows = read_features(features)
+    of = read_labels(labels)
+    splits, protocol = hold_out(of.labels, len(rows), queries, seed=seed)
+    names = item_keys(range(len(rows)) if keys is None else keys)
+    return Items(names, rows, None, of.labels, of.names, splits, _said(protocol, of.said), source)
 
 
 def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: bool = False) -> Items:
     """Items of a folder of images: one sub-folder for each class, or a flat folder without labels.
 
-    Every file counts, whatever its name or extension, except hidden ones (``.name``); each is decoded once,
-    in parallel, because nothing less finds a truncated file. Items are sorted by key, the path below the
-    folder with ``/``. Folders without files are no classes.
+    Every file counts, whatever its name or extension: links (also those that lead nowhere) and texts too.
+    Each is decoded once, in parallel, because nothing less finds a truncated file. Left out, and listed in
+    ``Items.skipped``, is what is hidden (``.name``), what systems leave behind (``__MACOSX``, ``Thumbs.db``
+    and the like) and folders without files, which are no classes. Items are sorted by key, the path below
+    the folder with ``/``.
 
     Args:
-        path: the folder.
+        path: the folder; ``~`` is the home folder.
         queries: items to hold out, stratified by class if there are classes; 0 is allowed.
         seed: seed of the draw.
-        skip_unreadable: leave out files that cannot be decoded and list them in ``Items.skipped``.
+        skip_unreadable: leave out files that cannot be decoded and list them in ``Items.skipped`` too.
 
     Raises:
-        UnreadableImage: listing every file that cannot be decoded, unless they are skipped.
-        ValueError: if there is no image, loose files lie beside class folders, or class folders hold folders.
+        UnreadableImage: listing every file that cannot be decoded and every folder that cannot be opened,
+            unless they are skipped.
+        ValueError: if it is no folder, there is no image, loose files lie beside class folders, class folders
+            hold folders, or two of them are or look like one class.
     """
-    path = Path(path)
-    files = _files(path)
-    images = FileImages([file.relative_to(path).as_posix() for file in files], files)
-    skipped = images.check()
-    if skipped and not skip_unreadable:
-        raise UnreadableImage(skipped)
-    unreadable = {key for key, _ in skipped}
-    images = images.subset([i for i, key in enumerate(images.keys) if key not in unreadable])
+    path = _at_home(path)
+    if not os.path.isdir(path):
+        got = "a file" if os.path.exists(path) else "nothing of that name"
+        raise ValueError(f"a folder of images must be a folder; got {got}: {path}. Check the spelling")
+    folder = folder_files(path)
+    images = FileImages([file.relative_to(path).as_posix() for file in folder.files], folder.files)
+    unreadable = (*folder.closed, *images.check())
+    if unreadable and not skip_unreadable:
+        raise UnreadableImage(unreadable)
+    bad = {key for key, _ in unreadable}
+    images = images.subset([i for i, key in enumerate(images.keys) if key not in bad])
     if not images.keys:
         raise ValueError(f"a folder must hold at least one readable image; got none in {path}")
     flat = "/" not in images.keys[0]
-    ids, names = _labels(None if flat else [key.partition("/")[0] for key in images.keys])
-    splits, protocol = hold_out(ids, len(images), queries, seed=seed)
-    return Items(
-        images.keys, None, images, ids, names, splits, protocol, f"folder {path.resolve().name}", skipped
-    )
-
-
-def _files(path: Path) -> list[Path]:
-    """Visible files of a flat folder or of its class folders, sorted by their path as text."""
-    folders = [entry for entry in _visible(path) if entry.is_dir()]
-    loose = [entry for entry in _visible(path) if entry.is_file()]
-    inside = [entry for folder in folders for entry in _visible(folder)]
-    nested = next((entry for entry in inside if entry.is_dir()), None)
-    if nested is not None:
-        raise ValueError(
-            f"class folders must hold images only; got a folder {nested.relative_to(path).as_posix()}. "
-            f"Give the folder whose sub-folders are the classes, such as {nested.parent}"
-        )
-    classed = [entry for entry in inside if entry.is_file()]
-    if loose and classed:
-        raise ValueError(
-            f"a folder must hold class folders or loose images; got both: {loose[0].name!r} beside "
-            f"{classed[0].parent.name!r}. Move one of them away"
-        )
-    return sorted(loose or classed, key=lambda file: file.relative_to(path).as_posix())
-
-
-def _visible(path: Path) -> list[Path]:
-    with os.scandir(path) as entries:
-        return [path / entry.name for entry in entries if not entry.name.startswith(".")]
-
-
-def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of an .npz by name, or the one of an .npy as "features"."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"features": loaded}
-        with loaded:
-            return dict(loaded)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path.name} must be an .npy or .npz file without pickled objects; got: {error}"
-        ) from error
+    classes = [] if flat else [key.partition("/")[0] for key in images.keys]
+    distinct_names(sorted(set(classes)))
+    of = read_labels(classes or None)
+    splits, protocol = hold_out(of.labels, len(images), queries, seed=seed)
+    source = f"folder {path.resolve().name}"
+    skipped = (*unreadable, *folder.left_out)
+    return Items(images.keys, None, images, of.labels, of.names, splits, protocol, source, skipped)
 
 
 def _contents(
-    stored: dict[str, npt.NDArray[Any]], source: str, labels: npt.ArrayLike | None, keys: Sequence[str] | None
-) -> tuple[npt.NDArray[Any], npt.ArrayLike | None, Sequence[str] | None]:
+    stored: dict[str, npt.NDArray[Any]], source: str, labels: Any, keys: Iterable[str | SupportsIndex] | None
+) -> tuple[npt.NDArray[Any], Any, Iterable[str | SupportsIndex] | None]:
     """Features, labels and keys by their names in the file, with those given as arguments."""
     found: dict[str, Any] = {"labels": labels, "keys": keys}
     for name, value in stored.items():
-        role = {"X": "features", "y": "labels"}.get(name, name)
+        role = {"": "features", "X": "features", "y": "labels"}.get(name, name)
         if role not in {"features", "labels", "keys"}:
             raise ValueError(
                 f"arrays in {source} must be named features (or X), labels (or y) and keys, or train, "
@@ -229,13 +214,17 @@ def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries
             f"an official split must have train, test and train_y, test_y or neither of the last two; "
             f"got {', '.join(stored)} in {source}"
         )
-    m, n = len(stored["train"]), len(stored["train"]) + len(stored["test"])
-    rows = _features(np.concatenate([stored["train"], stored["test"]]))
-    ids, names = _labels(
-        np.concatenate([stored["train_y"], stored["test_y"]]) if "train_y" in stored else None
-    )
+    rows = read_features(_stacked(stored, "train", "test", source))
+    of = read_labels(_stacked(stored, "train_y", "test_y", source) if "train_y" in stored else None)
+    ids, names = of.labels, of.names
+    m, n = len(stored["train"]), len(rows)
+    if ids is not None and (len(ids) != n or len(stored["train_y"]) != m):
+        raise ValueError(
+            f"labels must have one row for each of the {m} train and {n - m} test rows; got "
+            f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
+        )
     everything = np.arange(n, dtype=np.int64)
-    generator = np.random.default_rng(seed)
+    generator = seeded(seed)
     if ids is not None and ids.ndim == 1:
         of_test = np.bincount(ids[m:], minlength=len(names))
         counts = stratified_counts(of_test, queries, leave=0)
@@ -245,6 +234,7 @@ def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries
     else:
         query = draw_uniform(everything[m:], queries, generator=generator)
         how = "uniform"
+    protocol = f"{queries} test rows as queries ({how}, seed {seed}); train = database = {m} train rows"
     return Items(
         keys=(*(f"train/{i}" for i in range(m)), *(f"test/{i}" for i in range(n - m))),
         features=rows,
@@ -252,33 +242,35 @@ def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries
         labels=ids,
         class_names=names,
         splits={"train": everything[:m], "query": query, "database": everything[:m]},
-        protocol=f"{queries} test rows as queries ({how}, seed {seed}); train = database = {m} train rows",
+        protocol=_said(protocol, of.said),
         source=source,
     )
 
 
-def _features(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    rows = np.asarray(values)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
-        raise ValueError(f"features must be numbers [n d]; got {rows.dtype} {rows.shape}")
-    return np.ascontiguousarray(rows, dtype=np.float32)
+def _stacked(stored: dict[str, npt.NDArray[Any]], first: str, second: str, source: str) -> npt.NDArray[Any]:
+    one, other = stored[first], stored[second]
+    texts = {array.dtype.kind == "U" for array in (one, other)}
+    if one.ndim == 0 or one.shape[1:] != other.shape[1:] or len(texts) > 1:
+        raise ValueError(
+            f"{first} and {second} must be rows of one kind; got {one.dtype} {one.shape} and {other.dtype} "
+            f"{other.shape} in {source}"
+        )
+    return np.concatenate([one, other])
 
 
-def _labels(values: npt.ArrayLike | None) -> tuple[Labels | None, tuple[str, ...]]:
-    """Class ids in sorted order of the classes, or multi-hot; and the class names."""
-    if values is None:
-        return None, ()
-    labels = np.asarray(values)
-    if labels.ndim == 2 and (labels.dtype == np.bool_ or np.isin(labels, (0, 1)).all()):
-        return labels.astype(np.bool_), tuple(str(c) for c in range(labels.shape[1]))
-    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+def _said(protocol: str, labels: str) -> str:
+    return f"{protocol}; {labels}" if labels else protocol
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError as error:
         raise ValueError(
-            f"labels must be whole numbers or text [n], or 0 and 1 [n c]; got {labels.dtype} {labels.shape}"
-        )
-    if labels.dtype.kind == "i" and len(labels) and labels.min() < 0:
-        raise ValueError(
-            f"class labels must be 0 or more; got {labels.min()}. If it means 'unknown', leave labels out "
-            "and put the known ones in the label store"
-        )
-    names, ids = np.unique(labels, return_inverse=True)
-    return ids.astype(np.int64), tuple(str(name) for name in names)
+            f"dataset must be a folder that can be opened; got {folder}: {error.strerror}"
+        ) from error
+
+
+def _at_home(path: str | Path) -> Path:
+    """The path with ``~`` expanded, as a shell would."""
+    return Path(os.path.expanduser(path))

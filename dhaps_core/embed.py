@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,10 @@ from jaxtyping import Float, Float32, Int64
 from PIL import Image
 from torch import Tensor, nn
 
+from dhaps_core.array_files import read_array_file
 from dhaps_core.backbones import Backbone
+from dhaps_core.features import first_equal
+from dhaps_core.files import remove_leftovers, replace_text, replacing
 from dhaps_core.images import Images
 from dhaps_core.items import Items
 
@@ -70,11 +73,14 @@ def embed(
     """
     if items.images is None:
         raise ValueError("items must have images to embed; got features only. Use them as they are")
-    if size < 1 or batch < 1:
-        raise ValueError(f"size and batch must be at least 1; got {size} and {batch}")
+    if not all(type(number) is int and number >= 1 for number in (size, batch)):
+        raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be one of {', '.join(_DTYPES)}; got {precision!r}")
     if items.n == 0:
         raise ValueError("items must not be empty to embed; got 0 items")
     folder = _folder(Path(cache), items.images, backbone, size, precision)
+    remove_leftovers(folder)
     shards = [
         (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
         for start in range(0, items.n, _SHARD)
@@ -83,7 +89,11 @@ def embed(
     if missing:
         network = _Network(backbone, precision)
         _fill(missing, items.images, network, size=size, batch=batch, progress=progress)
-    return np.concatenate([_load(path, len(rows)) for rows, path in shards])
+    loaded = [_load(path, len(rows)) for rows, path in shards]
+    widths = {rows.shape[1] for rows in loaded}
+    if len(widths) > 1:
+        raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete them")
+    return np.concatenate(loaded)
 
 
 def standardise_pca(
@@ -91,8 +101,8 @@ def standardise_pca(
 ) -> Float32[np.ndarray, "n k"]:
     """Features standardised, projected to their first principal components, and scaled to mean square norm 1.
 
-    All three steps are fitted on the train rows alone and applied to every row. A feature that is constant on
-    the train rows is centred and otherwise left as it is.
+    All three steps are fitted on the train rows alone, in float64, and applied to every row. A feature that
+    is constant on the train rows is centred and otherwise left as it is. Equal rows stay equal, to the bit.
 
     Args:
         features: embeddings.
@@ -111,19 +121,29 @@ def standardise_pca(
         [[1.0], [1.0]]
     """
     from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
 
     limit = min(features.shape[1], len(train_positions))
     if not 1 <= dims <= limit:
         raise ValueError(f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}")
-    scaler = StandardScaler().fit(features[train_positions])
-    if not scaler.var_.any():
+    # From a train row as the origin, so that what is constant is exactly 0, however far from zero.
+    scaled = features.astype(np.float64) - features[train_positions[0]]
+    scaled -= scaled[train_positions].mean(axis=0)
+    spread = np.sqrt(np.square(scaled[train_positions]).mean(axis=0))
+    if not spread.any():
         raise ValueError("train rows must differ from each other; got equal rows only")
-    scaled = scaler.transform(features)
+    scaled /= np.where(spread > 0, spread, 1)
     pca = PCA(dims, svd_solver="covariance_eigh").fit(scaled[train_positions])
     components = pca.transform(scaled)
-    norm = float(np.sqrt((components[train_positions].astype(np.float64) ** 2).sum(axis=1).mean()))
-    return np.asarray(components / norm, dtype=np.float32)
+    norm = float(np.sqrt(np.square(components[train_positions]).sum(axis=1).mean()))
+    with np.errstate(over="ignore"):
+        rows = np.asarray(components / norm, dtype=np.float32)
+    if not np.isfinite(rows).all():
+        raise ValueError(
+            "rows must be near the train rows; got features nearly constant there and far larger elsewhere. "
+            "Leave those features out"
+        )
+    # A product of matrices rounds equal rows differently, by where they stand in their block.
+    return np.asarray(rows[first_equal(features)])
 
 
 def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: Precision) -> Path:
@@ -142,7 +162,7 @@ def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precisio
     text = json.dumps(settings, indent=1)
     folder = cache / f"{backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "settings.json").write_text(text + "\n")
+    replace_text(folder / "settings.json", text + "\n")
     return folder
 
 
@@ -224,17 +244,18 @@ def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:
 
 
 def _save(path: Path, rows: npt.NDArray[np.float32]) -> None:
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with new.open("wb") as file:
+    with replacing(path) as file:
         np.save(file, rows)
-    new.replace(path)
 
 
 def _load(path: Path, count: int) -> npt.NDArray[np.float32]:
     try:
-        rows: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        rows = read_array_file(path)[""]
+    except (ValueError, KeyError) as error:
         raise ValueError(f"a cached shard must be a whole array; got {path}: {error}. Delete it") from error
-    if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != count:
-        raise ValueError(f"a cached shard must be float32 [{count} d]; got {rows.shape} in {path}. Delete it")
+    if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
+        raise ValueError(
+            f"a cached shard must be finite float32 [{count} d]; got {rows.dtype} {rows.shape} in {path}. "
+            "Delete it"
+        )
     return rows

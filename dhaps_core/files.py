@@ -10,11 +10,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
-__all__ = ["remove_leftovers", "replace_text", "replacing"]
+__all__ = ["open_own", "refuse_link", "remove_leftovers", "replace_text", "replacing"]
 
-_NEW = re.compile(r".+\.[0-9]+-[0-9a-f]{8}\.new")
+_NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
 
 
 @contextmanager
@@ -60,14 +60,54 @@ def replace_text(path: str | Path, text: str) -> None:
         file.write(text.encode())
 
 
-def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes left of :func:`replacing`, in a folder and all below it.
+def open_own(path: str | Path, mode: str) -> IO[Any]:
+    """Open a log or a lock, which is written in place; as UTF-8 if it is text.
 
-    Only for who keeps every other writer out of the folder: a file being written looks the same.
+    Raises:
+        OSError: if it cannot be opened, or is a link: in a stranger's folder it could lead anywhere.
     """
-    for path in Path(folder).rglob("*.new"):
-        if _NEW.fullmatch(path.name):
+    no_links = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+    encoding = None if "b" in mode else "utf-8"
+    return open(
+        path, mode, encoding=encoding, opener=lambda name, flags: os.open(name, flags | no_links, 0o666)
+    )
+
+
+def refuse_link(folder: str | Path) -> None:
+    """See that a folder inside another one lies there.
+
+    Raises:
+        NotADirectoryError: if it is a link.
+    """
+    if Path(folder).is_symlink():
+        raise NotADirectoryError(f"{folder} must be a folder; it is a link to elsewhere. Remove the link.")
+
+
+def remove_leftovers(folder: str | Path, *, below: bool = True) -> None:
+    """Remove what killed processes left of :func:`replacing` in a folder.
+
+    A file of a process that lives on this machine may be on its way to its place, and stays.
+
+    Args:
+        folder: to clean.
+        below: whether the folders below it are cleaned too.
+    """
+    for path in Path(folder).glob("**/*.new" if below else "*.new"):
+        name = _NEW.fullmatch(path.name)
+        if name and not path.is_dir() and not _lives(int(name["process"])):
             path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # there is no harmless way to ask
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,21 +2,26 @@
 
 Both solvers are branch and bound: a pair that was not scored has a cost of at least a known bound, and a pick
 is made only when its cost is at most that bound. The difference ``bound - cost`` is the certificate.
+
+Costs that differ by no more than rounding can explain count as equal, and of equal pairs the first by
+position is picked: so picks depend neither on the size of a block, nor on threads, nor on the device.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.pool import Pool
-from dhaps_core.shortlist import LOG2, cheapest_pairs
+from dhaps_core.pool import LOG2, Pool
+from dhaps_core.shortlist import Shortlist, cheapest_pairs, first_by_position
 
 __all__ = ["greedy_closed", "greedy_published"]
 
-CELLS = 1 << 22  # costs held at once
+CELLS = 1 << 21  # costs held at once
 PREFIX = 1024  # items put in order at first
+FIRST_ROWS = 64
+WAITING = 16  # picked items whose kernels with all items are summed at once
 LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 
 
@@ -29,99 +34,168 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     J* >= log 2 and k >= 0 give cost >= h_a + h_b + mu log 2 with item costs h. So with the items sorted by h,
     the best pair of the first T items is the best of all once its cost is at most h_1 + h_(T+1) + mu log 2.
 
+    Every turn makes a pick or ends, so there are at most q turns.
+
     References:
         Chen, Welling, Smola: Super-Samples from Kernel Herding, UAI 2010 (the item-level step).
     """
     weights, scale = pool.weights, pool.closed_scale
-    chosen = pool.labelled_items
-    g = _kernel_sums(pool, chosen)
-    free = pool.candidates.clone()
+    chosen, free = pool.labelled_items, pool.candidates.clone()
+    g, summed = torch.zeros_like(pool.means), 0
     picks = pool.labelled_pairs.new_zeros((0, 2))
-    scored, margin = 0, float("inf")
-    while len(picks) < pool.picks and int(free.sum()) >= 2:
+    available, scored, margin = int(free.sum()), 0, float("inf")
+    for _ in range(min(pool.picks, available // 2)):
+        if len(chosen) - summed >= WAITING or not summed:
+            for part in chosen[summed:].split(max(1, CELLS // len(g))):
+                g += pool.kernels(part).sum(0)
+            summed = len(chosen)
         inverse = scale * weights.diversity / (len(chosen) + 2)
         h = inverse * g - scale * weights.representativeness * pool.means - pool.credit
         h[~free] = float("inf")
-        pair, step_margin, step_scored = _best_pair(pool, h, inverse, int(free.sum()))
+        best, step_scored = _best_pair(pool, h, inverse, available, chosen[summed:])
         scored += step_scored
-        if pair is None:
+        if best.pair is None:
             break
-        margin = min(margin, step_margin)
+        margin = min(margin, best.rest - best.cost)
+        pair = free.new_tensor(best.pair, dtype=torch.long)
         picks = torch.cat([picks, pair[None]])
         free[pair] = False
+        available -= 2
         chosen = torch.cat([chosen, pair])
-        g += pool.kernels(pair).sum(0)
     return picks, scored, margin
 
 
+@dataclass
+class _Best:
+    """The best pair so far: the first by position of those that cost the least, up to rounding.
+
+    Attributes:
+        pool: the round.
+        least: greatest value that the least cost met can have: the cost and its rounding error.
+        pair: positions, the smaller first; None before any feasible pair.
+        cost: of this pair.
+        bottom: least value that its cost can have.
+        rest: bound on the cost of all pairs that were not scored.
+    """
+
+    pool: Pool
+    least: float = float("inf")
+    pair: tuple[int, int] | None = None
+    cost: float = float("inf")
+    bottom: float = float("inf")
+    rest: float = float("inf")
+
+    @property
+    def limit(self) -> float:
+        """A pair that costs more is not the best."""
+        return self.least + self.pool.rounding
+
+    def meet(self, costs: Float[Tensor, "p r"], rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> None:
+        """Take a block of costs into account."""
+        cheapest = float(costs.min())
+        if not cheapest <= min(self.limit, torch.finfo(costs.dtype).max):
+            return
+        near = costs <= min(self.limit, cheapest + 2 * self.pool.rounding)
+        at, of = near.nonzero().unbind(1)
+        items, costs = torch.stack([rows[at], columns[of]], 1).sort(1).values, costs[near]
+        errors = self.pool.errors(items, costs)
+        self.least = min(self.least, float((costs + errors).min()))
+        if self.bottom > self.least:
+            self.pair = None
+        equal = costs - errors <= self.least
+        if not bool(equal.any()):
+            return
+        items, costs, errors = items[equal], costs[equal], errors[equal]
+        first = first_by_position(items)
+        a, b = items[first].tolist()
+        if self.pair is None or (a, b) < self.pair:
+            self.pair, self.cost = (a, b), float(costs[first])
+            self.bottom = self.cost - float(errors[first])
+
+
 def _best_pair(
-    pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int
-) -> tuple[Int[Tensor, "2"] | None, float, int]:
-    """The exact best pair, its margin to everything unscored, and how many pairs were scored."""
+    pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int, waiting: Int[Tensor, " s"]
+) -> tuple[_Best, int]:
+    """The exact best pair, and how many pairs were scored: of each width of the prefix, each at most once.
+
+    Args:
+        pool: the round.
+        h: item costs without the kernels of the waiting items, which only add to them.
+        inverse: factor of a kernel.
+        available: number of free items.
+        waiting: items picked since the kernels were summed.
+    """
     width, scored = min(PREFIX, available), 0
     while True:
-        values, order = h.topk(width, largest=False, sorted=True)
-        pair, cost, rest, step = _best_of_prefix(pool, values, order, inverse)
+        least, order = h.topk(width, largest=False, sorted=True)
+        values, places = (least + inverse * pool.kernels(order, waiting).sum(1)).sort()
+        best, step = _best_of_prefix(pool, values, order[places], inverse)
         scored += step
         if width < available:  # a pair with an item outside the prefix
-            rest = min(rest, float(values[0] + values[-1]) + pool.weights.uncertainty * LOG2)
-        if width == available or (pair is not None and cost <= rest):
-            return pair, rest - cost, scored
+            outside = torch.minimum(values[0], least[-1]) + least[-1]
+            best.rest = min(best.rest, float(outside) + pool.weights.uncertainty * LOG2)
+        if width == available or best.rest > best.limit:
+            return best, scored
         width = min(8 * width, available)
 
 
 def _best_of_prefix(
     pool: Pool, values: Float[Tensor, " w"], order: Int[Tensor, " w"], inverse: float
-) -> tuple[Int[Tensor, "2"] | None, float, float, int]:
-    """The best pair of the items with the least h, its cost, a bound on the pairs not scored, their number.
+) -> tuple[_Best, int]:
+    """The best pair of the items with the least h, and the number of pairs scored.
 
     Rows and columns are items in the order of h. A block of rows is scored against the columns that could
-    still win; with one dense cluster, a square would have to hold nearly all items.
+    still win; with one dense cluster, a square would have to hold nearly all items. Every turn of the inner
+    loop goes on to columns that these rows have not met, every turn of the outer loop to rows that have met
+    none: no cell is scored twice.
     """
-    available = len(order)
-    floor = pool.weights.uncertainty * LOG2
-    best, rest = torch.full((), float("inf")).to(values), float("inf")
-    pair: Tensor | None = None
-    start, rows, scored = 0, 64, 0
-    stop = min(2 * rows, available)  # the first block only has to find some good pair
+    available, floor = len(order), pool.weights.uncertainty * LOG2
+    sorted_h = values.cpu()
+    best = _Best(pool)
+    start, rows, scored = 0, FIRST_ROWS, 0
+
+    def reach(row: int, least: int) -> int:
+        """Number of columns that could still win with a row, but not less than ``least``."""
+        most = sorted_h.new_tensor([best.limit - floor]) - sorted_h[row]
+        return max(least, int(torch.searchsorted(sorted_h, most, right=True)))
+
     while start < available - 1:
-        a, b = order[start : start + rows], order[start:stop]
-        cost = values[start : start + rows, None] + values[None, start:stop]
-        cost += inverse * pool.kernels(a, b)
-        cost += pool.weights.uncertainty * pool.uncertainties(a, b)
-        cost[pool.forbidden(a, b)] = float("inf")
-        # The same pair stands on both sides of the diagonal: the upper one is the pair.
-        cost += torch.full_like(cost, float("inf")).tril()
-        scored += cost.numel() - len(a) * (len(a) + 1) // 2
-        least, place = cost.flatten().min(0)
-        if least < best:
-            best = least
-            pair = torch.stack([a[place // len(b)], b[place % len(b)]]).sort().values
-        bound = values[start] + values[stop] + floor if stop < available else values.new_tensor(float("inf"))
-        if bound < best:  # too few columns for these rows: the same rows once more, with more of them
-            stop = _columns(values, best - floor - values[start], rows)
-            continue
-        rest = min(rest, float(bound))
-        start += len(a)
-        stop = _columns(values, best - floor - values[min(start, available - 1)], start)
-        if stop <= start + 1:
-            if start < available - 1:
-                rest = min(rest, float(values[start] + values[start + 1] + floor))
+        rows = min(rows, available - start)
+        a = order[start : start + rows]
+        met = start
+        stop = min(2 * rows, available) if start == 0 else reach(start, start)
+        while met < stop:
+            stop = min(stop, met + max(1, CELLS // rows))
+            b = order[met:stop]
+            cost = values[start : start + rows, None] + values[None, met:stop]
+            cost += inverse * pool.kernels(a, b)
+            cost += pool.weights.uncertainty * pool.uncertainties(a, b)
+            cost[pool.forbidden(a, b)] = float("inf")
+            # The same pair stands on both sides of the diagonal: the upper one is the pair.
+            if met < start + rows:
+                cost += torch.full_like(cost, float("inf")).tril(start - met)
+            scored += _above_diagonal(rows, met - start, stop - start)
+            best.meet(cost, a, b)
+            met = stop
+            stop = reach(start, met)
+        if met < available:
+            best.rest = min(best.rest, float(sorted_h[start] + sorted_h[met]) + floor)
+        start += rows
+        if (
+            start < available - 1
+            and (ahead := float(sorted_h[start] + sorted_h[start + 1]) + floor) > best.limit
+        ):
+            best.rest = min(best.rest, ahead)
             break
-        rows = max(1, min(4 * rows, CELLS // (stop - start)))
-    return pair, float(best), rest, scored
+        rows = min(4 * rows, max(1, CELLS // (met - start + rows)))
+    return best, scored
 
 
-def _columns(values: Float[Tensor, " n"], most: Tensor, least: int) -> int:
-    """Number of items whose h is at most a value, but not less than ``least``."""
-    return max(least, int(torch.searchsorted(values, most.reshape(1), right=True)))
-
-
-def _kernel_sums(pool: Pool, chosen: Int[Tensor, " s"], block: int = 1024) -> Float[Tensor, " n"]:
-    sums = torch.zeros_like(pool.means)
-    for part in chosen.split(block):
-        sums += pool.kernels(part).sum(0)
-    return sums
+def _above_diagonal(rows: int, first: int, stop: int) -> int:
+    """Number of cells right of the diagonal in some rows from 0 on and the columns first..stop-1."""
+    whole = max(0, min(rows, first))
+    part = max(0, min(rows, stop - 1) - whole)
+    return whole * (stop - first) + part * (stop - whole - 1) - part * (part - 1) // 2
 
 
 def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
@@ -129,25 +203,27 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
 
     Lazy greedy on a list of the cheapest pairs. A kernel is never negative, so a pick only raises costs, and
     what bounded the pairs outside the list still does (Minoux' lazy evaluation, exact here). A pick is the
-    cheapest pair on the list as long as it costs no more than that bound; then a new list is made.
+    cheapest pair on the list as long as it costs less than that bound; then a new list is made, whose
+    cheapest pair is the pick whatever its bound is. So a turn picks or ends, with one list at most.
 
     References:
         Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978 (lazy evaluation).
     """
     free, picks = pool.candidates.clone(), pool.labelled_pairs.new_zeros((0, 2))
-    diverse = pool.published_scale[3]
+    diverse, tie = pool.published_scale[3], 2 * pool.rounding
     found = cheapest_pairs(pool, free, picks, most=LISTED)
     scored, margin = found.scored, float("inf")
     while len(picks) < pool.picks:
-        place = found.costs.argmin() if len(found.costs) else None
-        if place is None or found.costs[place] > found.bound or found.costs[place].isinf():
-            if found.bound == float("inf"):
-                break
+        if len(picks) and _least(found) + 2 * tie > found.bound:
             # What is on the list costs at most this by now, so the next list need not look beyond it.
-            worst = float(found.costs.kthvalue(min(LISTED, len(found.costs))).values)
+            worst = float(found.costs.kthvalue(LISTED).values) if len(found.costs) >= LISTED else float("inf")
             found = cheapest_pairs(pool, free, picks, most=LISTED, worst=worst)
             scored += found.scored
-            continue
+        if _least(found) == float("inf"):
+            break
+        errors = pool.errors(found.pairs, found.costs)
+        equal = found.costs - errors <= (found.costs + errors).min()
+        place = int(equal.to(torch.uint8).argmax())  # the first: the list is in the order of positions
         pair = found.pairs[place]
         margin = min(margin, found.bound - float(found.costs[place]))
         picks = torch.cat([picks, pair[None]])
@@ -157,3 +233,7 @@ def greedy_published(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
         costs = found.costs + diverse / 2 * (first[a] * second[b] + second[a] * first[b])
         found = replace(found, costs=costs.masked_fill(~(free[a] & free[b]), float("inf")))
     return picks, scored, margin
+
+
+def _least(found: Shortlist) -> float:
+    return float(found.costs.min()) if len(found.costs) else float("inf")

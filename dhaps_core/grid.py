@@ -18,6 +18,9 @@ becomes one run. A list is always a list of values, so a parameter that is itsel
 brackets. Text with a ``/``, or that begins with ``~`` or ``$``, is a path: environment variables are filled
 in, and it must exist. Only ``notebook`` and one of ``every`` and ``blocks`` are needed; the others have the
 defaults 1, 86400 and none.
+
+Reading a grid runs nothing, neither of it nor of its notebook, in bounded memory. A sweep of it runs the
+notebook that it names, with the rights of whoever starts the sweep: look at a stranger's first.
 """
 
 import importlib
@@ -30,13 +33,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dhaps_core.checks import hint
+from dhaps_core.json_object import is_text
 from dhaps_core.notebook_parameters import Notebook, digest
-from dhaps_core.spelling import hint
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 
 _OWN = ("folder", "interactive")  # parameters that the sweep sets
 _KEYS = ("notebook", "every", "blocks", "threads", "timeout", "resources")
+_MOST_BYTES = 1 << 20  # of a grid file
+_MOST_VALUES = 100_000  # in a grid file, with what its anchors stand for
+_MOST_CELLS = 100_000
 
 
 class GridError(ValueError):
@@ -64,9 +71,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid; see the module for its fields."""
+    """A checked grid; see the module for its fields, and ``text`` for the file as it was read."""
 
     path: Path
+    text: str
     notebook: Notebook
     cells: tuple[Cell, ...]
     threads: int = 1
@@ -97,7 +105,10 @@ def read_grid(path: str | Path) -> Grid:
         GridError: listing every fault, each with its cell.
     """
     path = Path(path).absolute()
-    content = _load(path)
+    if not is_text(str(path)):
+        raise GridError(f"the grid file must have a name in UTF-8; got {str(path)!a}. Rename it.")
+    text = _read(path)
+    content = _load(path, text)
     faults = _form_faults(content)
     if faults:
         raise _error(path, faults)
@@ -113,6 +124,10 @@ def read_grid(path: str | Path) -> Grid:
     ]
     if faults:
         raise _error(path, faults)
+    count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
+    if count > _MOST_CELLS:
+        rule = f"the lists must make at most {_MOST_CELLS:,} cells"
+        raise _error(path, [f"{rule}; got {count:,}. Shorten some, or make several grids."])
     cells = tuple(
         cell for name, values in sets.items() for cell in _cells(name, values, notebook, path.parent)
     )
@@ -121,7 +136,7 @@ def read_grid(path: str | Path) -> Grid:
         raise _error(path, faults)
     options = {key: content[key] for key in ("threads", "timeout") if key in content}
     resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
-    return Grid(path, notebook, cells, resources=resources, **options)
+    return Grid(path, text, notebook, cells, resources=resources, **options)
 
 
 def _error(path: Path, faults: list[str]) -> GridError:
@@ -130,7 +145,25 @@ def _error(path: Path, faults: list[str]) -> GridError:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> str:
+    """Text of a grid file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise GridError(f"the grid file must be readable; got {path}, which is no plain file.")
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        msg = f"the grid file must be readable; got {error}"
+        raise GridError(msg) from error
+    if len(raw) > _MOST_BYTES:
+        raise _error(path, [f"it must have at most {_MOST_BYTES >> 20} MiB; it has more. Shorten it."])
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _error(path, [f"it must be text in UTF-8; {error}."]) from error
+
+
+def _load(path: Path, text: str) -> dict[str, Any]:
     require("yaml", "pyyaml")
     import yaml
 
@@ -140,31 +173,72 @@ def _load(path: Path) -> dict[str, Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:
+                line = key.start_mark.line + 1
+                if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+                    rule = f"keys must be names; got {key.value!r:.80} in line {line}"
+                    raise _error(path, [f"{rule}. Write its parameters out, or put them under every."])
                 name = self.construct_object(key, deep=True)
                 if name in seen:
-                    line = key.start_mark.line + 1
                     raise _error(
                         path, [f"keys must be unique; got {name!r} twice, again in line {line}. Rename one."]
                     )
                 seen.add(name)
             return super().construct_mapping(node, deep)
 
+        def construct_yaml_int(self, node: Any) -> int:
+            digits = node.value.lstrip("+-")
+            if ":" in digits or re.match(r"0[0-7_]", digits):
+                line, value = node.start_mark.line + 1, super().construct_yaml_int(node)
+                rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {value}"
+                raise _error(path, [f"{rule}, in line {line}. Write it so, or quote it."])
+            return int(super().construct_yaml_int(node))
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    loader = None
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506  (it is a SafeLoader)
-    except OSError as error:
-        msg = f"the grid file must be readable; got {error}"
-        raise GridError(msg) from error
+        loader = Loader(text)
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > _MOST_VALUES:
+            raise _error(path, [f"it must hold at most {_MOST_VALUES:,} values. Make several grids of it."])
+        content = None if node is None else loader.construct_document(node)
+    except GridError:
+        raise
     except yaml.YAMLError as error:
         raise _error(path, [f"it must be YAML; {error}"]) from error
+    except RecursionError as error:
+        raise _error(
+            path, ["it must be nested less deeply. A list of values is one pair of brackets."]
+        ) from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # what PyYAML lets through of a date that is none, or of text under a tag of numbers
+        raise _error(path, [f"it must be YAML; {type(error).__name__}: {error}."]) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
     if not isinstance(content, dict):
         raise _error(path, [f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}."])
     return content
 
 
+def _size(node: Any, sizes: dict[int, int]) -> int:
+    """Values below a YAML node with its anchors written out: a few lines of them can stand for billions.
+
+    Args:
+        node: of PyYAML.
+        sizes: of the nodes counted so far, by id; one that is being counted is more than enough.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = _MOST_VALUES + 1  # it holds itself, unless this is replaced before it is seen again
+        parts = node.value if isinstance(node.value, list) else []
+        flat = [part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in flat)
+    return sizes[id(node)]
+
+
 def _form_faults(content: Mapping[Any, Any]) -> list[str]:
     """Faults of the file's own keys and their types."""
     faults = [
-        f"keys must be among {', '.join(_KEYS)}; got {key!r}.{hint(key, _KEYS)}"
+        f"keys must be among {', '.join(_KEYS)}; got {key!r:.80}.{hint(key, _KEYS)}"
         for key in content
         if key not in _KEYS
     ]
@@ -176,20 +250,28 @@ def _form_faults(content: Mapping[Any, Any]) -> list[str]:
     sections = {"every": content.get("every") or {}, "blocks": blocks}
     sections |= {f"block {name!r}": own for name, own in blocks.items()} if isinstance(blocks, dict) else {}
     faults += [
-        f"{name} must be a mapping; got {section!r}."
+        f"{name} must be a mapping; got {section!r:.80}."
         for name, section in sections.items()
         if not isinstance(section, dict)
     ]
+    if isinstance(blocks, dict):
+        faults += [
+            f"block names must be text; got {name!r}. Put it in quotes."
+            for name in blocks
+            if not isinstance(name, str)
+        ]
     for key in ("threads", "timeout"):
         value = content.get(key, 1)
         if type(value) is not int or value < 1:
-            faults.append(f"{key} must be a whole number from 1; got {value!r}.")
+            faults.append(f"{key} must be a whole number from 1; got {value!r:.80}.")
     resources = content.get("resources", {})
     if not isinstance(resources, dict) or not all(
         isinstance(name, str) and type(amount) in (int, float) and 0 < amount < math.inf
         for name, amount in resources.items()
     ):
-        faults.append(f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r}.")
+        faults.append(
+            f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r:.80}."
+        )
     return faults
 
 
@@ -208,7 +290,7 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
             yield f"{where}: {name} must have at least one value; got []."
         else:
             for one in _listed(value):
-                at = f"cell {block!r} with {name}={one!r}" if block else f"cells with {name}={one!r}"
+                at = f"cell {block!r} with {name}={one!r:.80}" if block else f"cells with {name}={one!r:.80}"
                 fault = parameter.fault(one) or _value_fault(name, one, base)
                 if fault:
                     yield f"{at}: {fault}"
@@ -226,9 +308,11 @@ def _value_fault(name: str, value: Any, base: Path) -> str | None:
     unset = re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value))
     if unset:
         return f"the environment variable {unset[0]} must be set. Set it and start again."
-    if not _resolve(value, base).exists():
-        return f"the path must exist; there is nothing at {_resolve(value, base)}."
-    return None
+    try:
+        found = _resolve(value, base).exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; the home of nobody; a null character
+        return f"the path must exist; {error}."
+    return None if found else f"the path must exist; there is nothing at {_resolve(value, base)}."
 
 
 def _cells(block: str, values: Mapping[str, Any], notebook: Notebook, base: Path) -> Iterator[Cell]:

@@ -8,11 +8,12 @@ clears it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, NamedTuple, cast
 
 from dhaps_core.answers import Answer
 
-__all__ = ["History", "Row"]
+__all__ = ["History", "Row", "classes_of"]
 
 
 class Row(NamedTuple):
@@ -34,13 +35,18 @@ class History:
     Attributes:
         seen: number of rows taken, which is the id of the last one.
         active: the answers that count, by id.
-        asked: id of the active answer for each (question, who).
+        asked: ids of the active answers for each (question, who); mostly one, several where somebody revised
+            another person's answer to a question that they had answered themselves.
+        classes: number of active answers that give each class.
+        seal: of the last row taken, where the rows come from a file; see `log_rows`.
     """
 
     def __init__(self) -> None:
         self.seen = 0
         self.active: dict[int, Answer] = {}
-        self.asked: dict[tuple[str | None, str], int] = {}
+        self.asked: dict[tuple[str, str], set[int]] = {}
+        self.classes: Counter[str] = Counter()
+        self.seal = ""
         self._every: dict[int, Answer] = {}
         self._revised: dict[int, int] = {}  # what each revision took the place of
         self._withdrawn: dict[int, Row] = {}  # undos and retractions that no redo has lifted
@@ -52,15 +58,19 @@ class History:
         Raises:
             KeyError: the row does not follow, or its target is not in the state that its kind asks for.
         """
-        if row.id != self.seen + 1:
+        if row.id != self.seen + 1 or (row.kind != "answer" and row.target is None):
             raise KeyError(row.id)
-        leaving, coming = self._leaving(row), self._coming(row)
+        leaving, coming = self.change(row)
         if leaving is not None:
             del self.active[leaving.id]
-            self.asked.pop((leaving.question, leaving.who), None)
+            if leaving.question is not None:
+                self.asked[leaving.question, leaving.who].remove(leaving.id)
+            self.classes -= Counter(classes_of(leaving))
         if coming is not None:
             self.active[coming.id] = self._every[coming.id] = coming
-            self.asked[coming.question, coming.who] = coming.id
+            if coming.question is not None:
+                self.asked.setdefault((coming.question, coming.who), set()).add(coming.id)
+            self.classes.update(classes_of(coming))
         if row.kind == "answer":
             self._newest[row.who] = self._newest[None] = row.id
             if row.target is not None:
@@ -75,12 +85,24 @@ class History:
         """The active answers in order: now, or as they would be after one more row, which is not taken."""
         active = dict(self.active)
         if then is not None:
-            leaving, coming = self._leaving(then), self._coming(then)
+            leaving, coming = self.change(then)
             if leaving is not None:
                 del active[leaving.id]
             if coming is not None:
                 active[coming.id] = coming
         return [active[i] for i in sorted(active)]
+
+    def change(self, row: Row) -> tuple[Answer | None, Answer | None]:
+        """The active answer that a row puts out of force, and the answer that it puts into force.
+
+        Raises:
+            KeyError: the target of the row is not in the state that its kind asks for.
+        """
+        return self._leaving(row), self._coming(row)
+
+    def standing(self, answer: Answer) -> set[int]:
+        """Ids of the active answers of the same person to the question of an answer, if it has one."""
+        return set() if answer.question is None else self.asked.get((answer.question, answer.who), set())
 
     def undoable(self, who: str | None) -> int | None:
         """Id of the newest active answer of a person (None: of anybody)."""
@@ -93,8 +115,7 @@ class History:
             return None
         answer = self._every[cast("int", self._withdrawn[last].target)]
         below = self._below(self._withdrawn[last])
-        rival = None if answer.question is None else self.asked.get((answer.question, answer.who))
-        if (below is not None and below not in self.active) or rival not in (None, below):
+        if (below is not None and below not in self.active) or self.standing(answer) - {below}:
             return None  # the question was answered or revised again meanwhile, by somebody else
         return last
 
@@ -113,3 +134,8 @@ class History:
             return row.answer
         back = self._withdrawn[cast("int", row.target)].target if row.kind == "redo" else self._below(row)
         return None if back is None else self._every[back]
+
+
+def classes_of(answer: Answer) -> tuple[str, ...]:
+    """The classes that an answer gives; none if it is a word on a pair."""
+    return () if isinstance(answer.value, str) else answer.value

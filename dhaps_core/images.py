@@ -7,20 +7,19 @@ black, shows the hidden colours under transparent pixels and leaves photos lying
 import hashlib
 import io
 import os
-import warnings
+import sys
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from dhaps_core.thread_warnings import ThreadWarnings
+from PIL import Image, UnidentifiedImageError
 
 __all__ = ["ArrayImages", "FileImages", "Images", "UnreadableImage", "to_rgb8"]
 
@@ -28,7 +27,34 @@ Colour = tuple[int, int, int]
 Pixels = npt.NDArray[np.uint8]
 WHITE: Colour = (255, 255, 255)
 
-_PILLOW_WARNINGS = ThreadWarnings(r"PIL\.|dhaps_core\.images")
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "PSD", "TIFF", "WEBP")
+"""What is decoded: by Pillow, in this process. Others start programs (EPS), or are rare and little tried."""
+_LARGEST_FILE = 256 << 20
+_STRIP = 1 << 22
+"""Pixels that are converted at a time, so that copies stay small beside the image."""
+_SCANS = 64
+"""Most scans of a JPEG of Pillow's largest size; each goes over all pixels. Cameras write up to 12."""
+_READERS = 8
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_OTHERS = {
+    b"%!PS": "EPS",
+    b"\xc5\xd0\xd3\xc6": "EPS",
+    b"%PDF": "PDF",
+    b"\x00\x00\x01\x00": "ICO",
+    b"\x00\x00\x00\x0cjP": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\xd7\xcd\xc6\x9a": "WMF",
+    b"SIMPLE  =": "FITS",
+    b"DDS ": "DDS",
+}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
@@ -53,8 +79,12 @@ def to_rgb8(
     The rules: the first frame of an animation; EXIF and XMP orientation applied; transparency (alpha, palette
     or colour key) composited on ``background``; CMYK and LAB converted by Pillow. Images of one channel with
     more than 8 bits (modes I;16, I and F) have no stated white, so each is scaled by its own minimum and
-    maximum to 0..255; a constant one becomes 0, and values that are not finite become 0. Damaged metadata
-    that leaves the pixels intact is reissued as a ``UserWarning``.
+    maximum to 0..255; a constant one becomes 0, and values that are not finite become 0.
+
+    AVIF, BMP, GIF, JPEG (also MPO), PNG, PPM, PSD, TIFF and WebP are decoded, and HEIF where pillow-heif is
+    registered; whatever a file is called, nothing else is. A file may have 256 MiB, and an image as many
+    pixels as ``PIL.Image.MAX_IMAGE_PIXELS`` (89 million). Decoding takes up to 17 bytes a pixel; over all
+    threads together no more pixels are decoded at a time than one image may have: 1.5 GiB.
 
     Args:
         source: path of the file, or its bytes.
@@ -66,8 +96,8 @@ def to_rgb8(
         Red, green, blue of each pixel, 0..255; a new array.
 
     Raises:
-        UnreadableImage: if the file is missing, empty, truncated, broken, not an image, or larger than
-            Pillow's limit against decompression bombs.
+        UnreadableImage: if the file is missing, no file, empty, truncated, broken, not an image or not of
+            these formats, or too large.
 
     Example:
         >>> file = io.BytesIO()
@@ -79,20 +109,11 @@ def to_rgb8(
         name, data = f"<{len(source)} bytes>", source
     else:
         name, data = str(source), _read(Path(source), str(source))
-    pixels, notes = _decode(data, name, background, at_least)
-    for note in notes:
-        warnings.warn(note, UserWarning, stacklevel=2)
-    return pixels
+    return _decode(data, name, background, at_least)
 
 
 class Images(ABC):
-    """Lazy sequence of images: ``images[i]`` is a uint8 array of shape [h w 3].
-
-    Attributes:
-        notes: key of an image -> what Pillow found damaged in it although its pixels are fine.
-    """
-
-    notes: dict[str, str]
+    """Lazy sequence of images: ``images[i]`` is a uint8 array of shape [h w 3]."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -126,7 +147,6 @@ class ArrayImages(Images):
 
     def __init__(self, pixels: UInt8[np.ndarray, "n h w 3"]) -> None:
         self.pixels = pixels
-        self.notes = {}
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -137,19 +157,15 @@ class ArrayImages(Images):
         return cast("Pixels", self.pixels[i])
 
     def digests(self) -> tuple[str, ...]:
-        """Hex sha256 of the pixels of each image."""
-        return self._digests
-
-    @cached_property
-    def _digests(self) -> tuple[str, ...]:
+        """Hex sha256 of the pixels of each image, as they are now."""
         return tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in self.pixels)
 
 
 class FileImages(Images):
-    """Images in files, read from disk each time.
+    """Images in files, read from disk each time; a file that changes after it was first read is refused.
 
     Args:
-        keys: name of each image in notes and errors.
+        keys: name of each image in errors.
         paths: file of each image.
         background: RGB colour behind transparent pixels.
     """
@@ -158,27 +174,28 @@ class FileImages(Images):
         self.keys = tuple(keys)
         self.paths = tuple(paths)
         self.background = background
-        self.notes = {}
         self._known: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def read(self, i: int, *, at_least: int | None = None) -> Pixels:
-        """Pixels of image ``i``; raises UnreadableImage if its file has gone or gone bad."""
-        return self._pixels(i, _read(self.paths[i], self.keys[i]), at_least)
+        """Pixels of image ``i``; raises UnreadableImage if its file has gone, gone bad or changed."""
+        data = _read(self.paths[i], self.keys[i])
+        pixels = _decode(data, self.keys[i], self.background, at_least)
+        self._know(i, data)
+        return pixels
 
     def digests(self) -> tuple[str, ...]:
         """Hex sha256 of the bytes of each file, as they were when first read."""
-        missing = [i for i in range(len(self)) if i not in self._known]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for i, data in zip(missing, pool.map(self._hash, missing), strict=True):
-                self._known[i] = data
+        with ThreadPoolExecutor(_readers()) as pool:
+            missing = [i for i in range(len(self)) if i not in self._known]
+            list(pool.map(lambda i: self._know(i, _read(self.paths[i], self.keys[i])), missing))
         return tuple(self._known[i] for i in range(len(self)))
 
     def check(self) -> tuple[tuple[str, str], ...]:
         """(key, reason) of each file that cannot be decoded to its end: no header tells truncation."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(_readers()) as pool:
             failures = pool.map(self._failure, range(len(self)))
             return tuple(failure for failure in failures if failure is not None)
 
@@ -187,62 +204,105 @@ class FileImages(Images):
         chosen = FileImages(
             [self.keys[i] for i in positions], [self.paths[i] for i in positions], background=self.background
         )
-        chosen.notes = {key: self.notes[key] for key in chosen.keys if key in self.notes}
         chosen._known = {new: self._known[old] for new, old in enumerate(positions) if old in self._known}
         return chosen
 
-    def _pixels(self, i: int, data: bytes, at_least: int | None) -> Pixels:
-        pixels, notes = _decode(data, self.keys[i], self.background, at_least)
-        if notes:
-            self.notes[self.keys[i]] = "; ".join(notes)
-        return pixels
-
-    def _hash(self, i: int) -> str:
-        return hashlib.sha256(_read(self.paths[i], self.keys[i])).hexdigest()
+    def _know(self, i: int, data: bytes) -> None:
+        """Hold a file to what it was: whatever is kept of an image is kept under this digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._known.setdefault(i, digest) != digest:
+            raise UnreadableImage([(self.keys[i], "it has changed since it was listed. Load the items anew")])
 
     def _failure(self, i: int) -> tuple[str, str] | None:
         try:
-            data = _read(self.paths[i], self.keys[i])
-            self._pixels(i, data, None)
+            self.read(i)
         except UnreadableImage as error:
             return error.failures[0]
-        self._known[i] = hashlib.sha256(data).hexdigest()
         return None
+
+
+class _Budget:
+    """So many pixels at a time, over all threads; an image of more has its turn alone."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._used = 0
+
+    @contextmanager
+    def of(self, pixels: int, most: int) -> Iterator[None]:
+        with self._change:
+            self._change.wait_for(lambda: not self._used or self._used + pixels <= most)
+            self._used += pixels
+        try:
+            yield
+        finally:
+            with self._change:
+                self._used -= pixels
+                self._change.notify_all()
+
+
+_BUDGET = _Budget()
+
+
+def _readers() -> int:
+    return min(os.cpu_count() or 1, _READERS)
 
 
 def _read(path: Path, name: str) -> bytes:
     try:
-        return path.read_bytes()
+        size = path.stat().st_size
+        if not os.path.isfile(path):
+            reason = "a folder, not a file" if os.path.isdir(path) else "a pipe, socket or device, not a file"
+        elif size > _LARGEST_FILE:
+            reason = f"{size} bytes, of {_LARGEST_FILE} at most"
+        else:
+            return path.read_bytes()
     except OSError as error:
-        raise UnreadableImage([(name, error.strerror or str(error))]) from error
+        reason = "a link that leads nowhere" if os.path.islink(path) else error.strerror or str(error)
+    except ValueError as error:  # a NUL in the path
+        reason = str(error)
+    raise UnreadableImage([(name, reason)])
 
 
-def _decode(
-    data: bytes, name: str, background: Colour, at_least: int | None
-) -> tuple[Pixels, tuple[str, ...]]:
-    """Pixels, and what Pillow warned about."""
-    with _PILLOW_WARNINGS.record() as caught:
-        try:
-            image = Image.open(io.BytesIO(data))
-            _refuse_bomb(caught)
-            if at_least is not None:
-                image.draft(None, (2 * at_least, 2 * at_least))
+def _decode(data: bytes, name: str, background: Colour, at_least: int | None) -> Pixels:
+    most = Image.MAX_IMAGE_PIXELS or sys.maxsize
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data), formats=_formats())
+        _refuse_bomb(image, data, most)
+        if at_least is not None:
+            image.draft(None, (2 * at_least, 2 * at_least))
+        with _BUDGET.of(_pixels(image), most):
             # A second load() of a broken file succeeds with part of the pixels: load once, drop it on error.
             image.load()
-            pixels = _rgb(ImageOps.exif_transpose(image), background)
-        except UnidentifiedImageError as error:
-            raise UnreadableImage([(name, _unidentified(data))]) from error
-        except (
-            Exception
-        ) as error:  # what a Pillow plugin raises on a malformed file is not limited to OSError
-            raise UnreadableImage([(name, str(error) or type(error).__name__)]) from error
-    return pixels, tuple(dict.fromkeys(" ".join(str(warning).split()) for warning in caught))
+            turn = image.getexif().get(0x0112)
+            if turn in _UPRIGHT:
+                image = image.transpose(_UPRIGHT[turn])
+            return _rgb(image, background)
+    except UnidentifiedImageError as error:
+        raise UnreadableImage([(name, _unidentified(data))]) from error
+    except Exception as error:  # what a Pillow plugin raises on a malformed file is not limited to OSError
+        raise UnreadableImage([(name, str(error) or type(error).__name__)]) from error
 
 
-def _refuse_bomb(caught: list[Warning]) -> None:
-    for warning in caught:
-        if isinstance(warning, Image.DecompressionBombWarning):
-            raise warning
+def _formats() -> tuple[str, ...]:
+    return (*_FORMATS, "HEIF") if "HEIF" in Image.OPEN else _FORMATS
+
+
+def _refuse_bomb(image: Image.Image, data: bytes, most: int) -> None:
+    if _pixels(image) > most:
+        rule = "it could be a decompression bomb. Scale it down, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        raise ValueError(f"{_pixels(image)} pixels, of {most} at most: {rule}")
+    scans = data.count(b"\xff\xda") if image.format in {"JPEG", "MPO"} else 1
+    if scans * _pixels(image) > _SCANS * most:
+        raise ValueError(f"a JPEG of {scans} scans: it could be a decompression bomb. Save it anew")
+
+
+def _pixels(image: Image.Image) -> int:
+    """Pixels that are decoded at a time: of the image, or of a TIFF's tile, which may be larger."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(322, 0), tags.get(323, 0)
+    tile = width * height if isinstance(width, int) and isinstance(height, int) else 0
+    return max(image.width * image.height, tile)
 
 
 def _unidentified(data: bytes) -> str:
@@ -252,29 +312,54 @@ def _unidentified(data: bytes) -> str:
         return (
             "HEIF photo, which Pillow reads with a plugin only. Convert it to JPEG, or register pillow-heif"
         )
+    kind = next((kind for magic, kind in _OTHERS.items() if data.startswith(magic)), None)
+    if kind is not None or b"<svg" in data[:1024]:
+        return f"{kind or 'SVG'}, which is not decoded here. Convert it to PNG or JPEG"
     return "not an image, or damaged beyond recognition"
 
 
 def _rgb(image: Image.Image, background: Colour) -> Pixels:
     if image.mode == "F" or image.mode.startswith("I"):
         return _scaled(image, background)
-    if image.has_transparency_data:
-        # Premultiplied grey converts to RGBA by way of LA only.
-        layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        canvas = Image.new("RGBA", layer.size, (*background, 255))
-        return np.array(Image.alpha_composite(canvas, layer).convert("RGB"))
-    return np.array(image.convert("RGB"))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows, strip in _strips(image):
+        pixels[rows] = _flat(strip, background)
+    return pixels
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    step = max(1, _STRIP // image.width)
+    for top in range(0, image.height, step):
+        rows = slice(top, min(top + step, image.height))
+        strip = image.crop((0, rows.start, image.width, rows.stop))
+        yield rows, strip
+
+
+def _flat(image: Image.Image, background: Colour) -> Pixels:
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    # Premultiplied grey converts to RGBA by way of LA only.
+    layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    canvas = Image.new("RGBA", layer.size, (*background, 255))
+    return np.asarray(Image.alpha_composite(canvas, layer).convert("RGB"))
 
 
 def _scaled(image: Image.Image, background: Colour) -> Pixels:
-    values = np.asarray(image).astype(np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
-    grey = np.zeros(values.shape, np.uint8)
-    if high > low:
-        grey[finite] = np.rint((values[finite] - low) / (high - low) * 255)
-    pixels = np.repeat(grey[:, :, None], 3, axis=2)
+    low, high = np.inf, -np.inf
+    for _, strip in _strips(image):
+        values = np.asarray(strip)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
     key = image.info.get("transparency")
-    if key is not None:
-        pixels[values == key] = background
+    pixels = np.zeros((image.height, image.width, 3), np.uint8)
+    for rows, strip in _strips(image):
+        values = np.asarray(strip).astype(np.float64)
+        if high > low:
+            grey = np.zeros(values.shape, np.uint8)
+            finite = np.isfinite(values)
+            grey[finite] = np.rint((values[finite] - low) / (high - low) * 255)
+            pixels[rows] = grey[:, :, None]
+        if key is not None:
+            pixels[rows][values == key] = background
     return pixels

@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.array_files import read_array_file
+from dhaps_core.features import first_equal
+from dhaps_core.files import replacing
 from dhaps_core.images import Images
+from dhaps_core.keys import item_keys
 
 __all__ = ["SPLITS", "Items"]
 
@@ -87,27 +91,34 @@ class Items:
         parts = list(self._parts().values())
         return _sha256(*parts, *(self.splits[name] for name in SPLITS))
 
-    def duplicates(self) -> npt.NDArray[np.int64]:
-        """Position of the first item with exactly the content of each item, [n]; its own if it is the first.
+    def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+        """Position of the item that stands for all with exactly the content of each item, [n].
 
-        Content is the row of features, byte by byte; without features, the bytes of the image.
+        Content is the bytes of the image; without images, the numbers of the features. (Features made from
+        images do not tell: a projection makes equal rows differ in their last bits.)
+
+        Args:
+            pool: positions whose items stand for their copies wherever they are: of each content the first
+                that is in the pool, and the first of all where none is. Without it, the first of all.
         """
-        if self.features is None:
-            assert self.images is not None
-            first: dict[str, int] = {}
+        if self.images is None:
+            assert self.features is not None
+            first = first_equal(self.features)
+        else:
+            seen: dict[str, int] = {}
             digests = self.images.digests()
-            return np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
-        rows = np.ascontiguousarray(self.features)
-        as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
-        _, index, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-        return index[inverse].astype(np.int64)
+            first = np.array([seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
+        if pool is None:
+            return first
+        stands = np.arange(self.n, dtype=np.int64)
+        ordered = np.sort(np.asarray(pool, dtype=np.int64))[::-1]
+        stands[first[ordered]] = ordered  # where several are given, the last one stays: the lowest
+        return stands[first]
 
     def save_splits(self, path: str | os.PathLike[str]) -> None:
         """Writes splits and protocol to an .npz file without pickles, tied to the content of these items."""
-        path = Path(path)
-        new = path.with_name(path.name + ".new")
         rows: dict[str, Any] = {name: self.splits[name] for name in SPLITS}
-        with new.open("wb") as file:
+        with replacing(Path(path)) as file:
             np.savez_compressed(
                 file,
                 protocol=np.array(self.protocol),
@@ -115,28 +126,38 @@ class Items:
                 parts=np.array(list(self._parts().values())),
                 **rows,
             )
-        new.replace(path)
 
     def with_splits(self, path: str | os.PathLike[str]) -> "Items":
         """These items with the splits and the protocol of a file that ``save_splits`` wrote.
 
         Raises:
-            ValueError: if keys, labels or content are not those that the splits were saved with.
+            ValueError: if the file is damaged, or keys, labels or content are not those that the splits were
+                saved with.
+            FileNotFoundError: if there is no such file.
         """
-        with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in (*SPLITS, "protocol", "allow_overlap", "parts")}
+        path = Path(path)
+        stored = read_array_file(path)
         parts = self._parts()
+        kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
+        kinds["parts"] = ("U", 1)
+        if {name: (array.dtype.kind, array.ndim) for name, array in stored.items()} != kinds or len(
+            stored["parts"]
+        ) != len(parts):
+            raise ValueError(
+                f"{path.name} must hold the splits, protocol and content that save_splits writes; got "
+                f"{', '.join(stored)}. It is damaged: put back a copy, or start a new run"
+            )
         changed = [
             name for name, was in zip(parts, stored["parts"].tolist(), strict=True) if parts[name] != was
         ]
         if changed:
             raise ValueError(
-                f"items must be those that the splits in {Path(path).name} were drawn for; got other "
+                f"items must be those that the splits in {path.name} were drawn for; got other "
                 f"{', '.join(changed)}. Load the same source with the same files, or start a new run"
             )
         return replace(
             self,
-            splits={name: stored[name] for name in SPLITS},
+            splits={name: stored[name].astype(np.int64) for name in SPLITS},
             protocol=str(stored["protocol"]),
             allow_overlap=bool(stored["allow_overlap"]),
         )
@@ -167,11 +188,9 @@ def _sha256(*parts: str | npt.NDArray[Any]) -> str:
 
 
 def _check_keys(keys: tuple[str, ...]) -> None:
-    seen: set[str] = set()
+    if item_keys(keys) != keys:
+        raise ValueError("keys must be a tuple of text; got others. Pass item_keys(keys)")
     for key in keys:
-        if key in seen:
-            raise ValueError(f"keys must be unique; got {key!r} twice")
-        seen.add(key)
         try:
             key.encode()
         except UnicodeEncodeError:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal, cast
 
 from dhaps_core.answers import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
-from dhaps_core.history import History, Row
+from dhaps_core.class_names import KnownNames, class_name
+from dhaps_core.history import History, Row, classes_of
 from dhaps_core.log import LogFile
 
 __all__ = ["Answer", "Check", "LabelStore", "StoreError", "read_csv"]
@@ -31,12 +32,22 @@ class LabelStore:
     afterwards, in order, those of other processes included, while no one else can write. If it raises,
     nothing is written and its exception reaches the caller. `Closure.update` of `closure` is such a check.
 
+    A class is one however it is written, and a name that only looks like a known one is refused: a known
+    one is declared, or given by an answer that counts (`class_names` says what looks alike).
+
+    A file of a few bytes beside the store, named as it is with ".rows", tells how many rows it held.
+
     Args:
-        path: the file; made if it is absent, in a folder that exists.
+        path: the file, in a folder that exists.
+        classes: names of the classes that are declared; they may look like each other.
         busy_seconds: how long to wait for another writer before giving up.
+        create: whether to make the file if it is absent or empty.
+        read_only: whether only to look: nothing is written, nor made, also beside the file. Of a damaged file
+            the answers before the damage can be read by their watermark.
 
     Raises:
-        StoreError: the file cannot be opened, is damaged, is something else, or is of a newer version.
+        StoreError: the file cannot be opened, lacks rows that it held, is damaged, is something else, or is
+            of a newer version; the message says how to go on.
 
     Example:
         >>> import tempfile
@@ -46,10 +57,26 @@ class LabelStore:
         ('ant.jpg', 'cat.jpg') 1 []
     """
 
-    def __init__(self, path: str | Path, *, busy_seconds: float = 10.0) -> None:
-        self._log = LogFile(Path(path), busy_seconds)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        classes: Sequence[str] = (),
+        busy_seconds: float = 10.0,
+        create: bool = True,
+        read_only: bool = False,
+    ) -> None:
+        self._declared = tuple(map(class_name, classes))
+        self._log = LogFile(Path(path), busy_seconds, create=create, read_only=read_only)
         self.path = self._log.path
         self._history = History()
+        if not read_only:
+            try:
+                with self._log.reading() as log:
+                    log.vouch(log.follow(self._history))
+            except BaseException:
+                self.close()
+                raise
 
     def add_class(
         self,
@@ -65,7 +92,7 @@ class LabelStore:
 
         Args:
             key: the item.
-            classes: one class or several, each a string or an integer.
+            classes: one class or several, each a string or an integer, which is its decimals.
             who: the person or the oracle.
             seconds: how long the answer took.
             question: stable id of the question. While an answer of the same person to it counts, the id of
@@ -125,7 +152,9 @@ class LabelStore:
         """
         with self._log.writing() as log:
             history = log.follow(self._history)
-            asked = {question for question, person in history.asked if person == who}
+            asked = {
+                question for (question, person), known in history.asked.items() if known and person == who
+            }
             new: list[Answer] = []
             for kind, keys, value, question in given:
                 if question not in asked:
@@ -136,6 +165,7 @@ class LabelStore:
                             kind, keys, value, who=who, seconds=0.0, question=question, id=row_id, at=now
                         )
                     )
+            self._admit(history.classes, new)
             if check is not None:
                 check([*history.answers(), *new])
             for answer in new:
@@ -195,11 +225,10 @@ class LabelStore:
             StoreError: `upto` is not a watermark that the store has reached, or the store cannot be read.
         """
         with self._log.reading() as log:
-            history = log.follow(self._history)
-            if upto is None or upto == history.seen:
-                return history.answers()
-            if not 0 <= upto < history.seen:
-                raise StoreError(f"upto must be a watermark from 0 to {history.seen}; got {upto}.")
+            if upto is None:
+                return log.follow(self._history).answers()
+            if not 0 <= upto <= (last := log.last()):
+                raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto}.")
             return log.follow(History(), upto).answers()
 
     def watermark(self) -> int:
@@ -229,8 +258,8 @@ class LabelStore:
     def _answer(self, give: Callable[..., Answer], check: Check | None) -> int:
         def decide(history: History) -> Row | int:
             answer = give(id=history.seen + 1, at=time.time())
-            known = history.asked.get((answer.question, answer.who)) if answer.question is not None else None
-            return Row(answer.id, "answer", answer.who, answer, None) if known is None else known
+            known = history.standing(answer)
+            return max(known) if known else Row(answer.id, "answer", answer.who, answer, None)
 
         return cast("int", self._append(decide, check))
 
@@ -262,10 +291,28 @@ class LabelStore:
             row = decide(history)
             if not isinstance(row, Row):
                 return row
+            leaving, coming = history.change(row)
+            if coming is not None:
+                left = history.classes - Counter(() if leaving is None else classes_of(leaving))
+                self._admit(left, [coming])
             if check is not None:
                 check(history.answers(row))
             log.append(row)
             return row.id
+
+    def _admit(self, given: Counter[str], coming: Sequence[Answer]) -> None:
+        """Refuse a class that looks like one that is declared, given or coming, and is none of them."""
+        names = {name: None for answer in coming for name in classes_of(answer)}
+        new = [name for name in names if name not in given and name not in self._declared]
+        if not new:
+            return
+        known = KnownNames([*self._declared, *given])
+        try:
+            for name in new:
+                known.admit(name)
+                known.add(name)
+        except ValueError as error:
+            raise StoreError(str(error)) from error
 
     def _active(self, history: History, row_id: int) -> Answer:
         if row_id not in history.active:

@@ -156,7 +156,7 @@ def precision_recall_curve(h: DistanceHistograms) -> PrecisionRecall:
 
 def evaluate(
     h: DistanceHistograms, *, ks: Sequence[int] = (), radius: int = 2
-) -> dict[str, float | int | bool | None]:
+) -> dict[str, float | int | bool | str | None]:
     """Every metric under a name that says its cut-off and denominator, and what the numbers are about.
 
     Args:
@@ -166,14 +166,22 @@ def evaluate(
 
     Returns:
         ``mAP@all`` with its bounds, ``mAP@k (min)``, ``mAP@k (hits)``, ``P@k``, ``R@k``, ``P@r2``,
-        ``empty_balls@r2``, ``threshold AP``, ``P@all`` (what chance gives), and the counts that define them.
+        ``empty_balls@r2``, ``threshold AP``, ``P@all`` (what chance gives), and the counts that define them;
+        ``self`` says whether a query is in its own ranking: ``excluded``, ``no overlap`` (by the keys), or
+        ``unknown`` where no keys were given.
 
     Raises:
+        ValueError: if queries are in the database and were not left out of their rankings: each would find
+            itself first.
         ValueError: if a cut-off or the radius is out of range.
     """
+    if h.overlap and not h.exclude_self:
+        rule = "queries must not be in their own rankings"
+        msg = f"{rule}; got {h.overlap} of {len(h.items)} queries in the database. Set exclude_self."
+        raise ValueError(msg)
     bounds = average_precision_bounds(h)
     ball = precision_within_radius(h, radius)
-    values: dict[str, float | int | bool | None] = {
+    values: dict[str, float | int | bool | str | None] = {
         "mAP@all": mean_average_precision(h),
         "mAP@all (pessimistic)": float(bounds.pessimistic.mean()),
         "mAP@all (optimistic)": float(bounds.optimistic.mean()),
@@ -192,6 +200,7 @@ def evaluate(
         "queries_without_relevant": int((h.relevant.sum(1) == 0).sum()),
         "database": h.database,
         "bits": h.bits,
+        "self": "excluded" if h.exclude_self else "unknown" if h.overlap is None else "no overlap",
         "exclude_self": h.exclude_self,
         "excluded": h.excluded,
         "overlap": h.overlap,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dhaps_core.backbones import FineTuned
 from dhaps_core.items import Items
-from dhaps_core.methods.base import WithLayers
+from dhaps_core.methods.base import ClosedForm, WithLayers
 from dhaps_core.network import HashNetwork, Inputs, ResidualCNN, encode
 from dhaps_core.rows import ImageRows, augment, feature_rows, image_rows, pixel_references
 from dhaps_core.seeds import derive_generator
@@ -25,6 +25,10 @@ class Model:
         items: with features, or with images when ``settings.side`` is set.
         settings: of the run.
         device: where networks run.
+
+    Raises:
+        ValueError: if the method cannot learn from these items: before anything of the run is written.
+        ImportError: if the network needs a package that is not installed.
 
     Attributes:
         references: features whose cosines the similarity term follows, and the space of selection.
@@ -48,6 +52,10 @@ class Model:
             self.references = feature_rows(items, self.pool)
             self.inputs = self.references
             self.augmented = lambda _: self.references
+        self.build(0)
+        method = METHODS[settings.method]()
+        if isinstance(method, ClosedForm):
+            method.check(self.references[self.pool], bits=settings.bits)
 
     def build(self, number: int) -> HashNetwork:
         """Network of a round with its initial weights."""

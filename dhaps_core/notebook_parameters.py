@@ -1,19 +1,26 @@
 """A notebook's parameters, read from its tagged cell: names, types, defaults; and whether a value fits.
 
-Papermill gives an unknown parameter to the notebook with no more than a warning, and its own reader knows no
-``int | None`` and skips a line whose comment has an equals sign. So the cell is read here, as Python.
+Papermill gives an unknown parameter to the notebook with no more than a warning, takes ``-p smoke false`` for
+text, which counts as true, and its own reader knows no ``int | None`` and skips a line whose comment has an
+equals sign. So the cell is read here, as Python: by a sweep, from the file and before anything runs; by
+:func:`check_parameters`, in the notebook's own kernel and before its first step. Nothing of it is executed.
 """
 
 import ast
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Notebook", "Parameter", "digest"]
+from dhaps_core.checks import hint
+from dhaps_core.json_object import is_text
+
+__all__ = ["Notebook", "Parameter", "check_parameters", "code_cells", "digest", "yaml_advice"]
+
+_MOST = 16 << 20  # bytes of a notebook that is read
 
 _PLAIN = {
     "int": int,
@@ -37,6 +44,21 @@ def digest(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def yaml_advice(value: Any) -> str:
+    """The usual slip of YAML behind a value of the wrong type, as the end of a message."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return ""
+        return (
+            " YAML needs a point: write 1.0e-3 for 1e-3." if "e" in value.lower() else " Remove the quotes."
+        )
+    if isinstance(value, bool):
+        return " YAML reads yes, no, on and off as true and false: quote the word if you mean it."
+    return ""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One line ``name: type = default`` of the parameters cell.
@@ -51,8 +73,12 @@ class Parameter:
     annotation: str | None
     default: Any
 
-    def fault(self, value: Any) -> str | None:
+    def fault(self, value: Any, advice: Callable[[Any], str] = yaml_advice) -> str | None:
         """Why a value does not fit, or None.
+
+        Args:
+            value: as the notebook would get it.
+            advice: the end of the message, for a value of the wrong type.
 
         Example:
             >>> Parameter("bits", "int", 32).fault("12")
@@ -66,14 +92,17 @@ class Parameter:
             )
         try:
             fits = _fits(value, ast.parse(self.annotation, mode="eval").body)
-        except (SyntaxError, TypeError):
+        except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
             known = ", ".join(_PLAIN)
-            return f"the type of {self.name} must be made of {known}, Literal and |; got {self.annotation}."
-        if fits:
-            return None
-        return (
-            f"{self.name} must be {self.annotation}; got {value!r} ({type(value).__name__}).{_advice(value)}"
-        )
+            return (
+                f"the type of {self.name} must be made of {known}, Literal and |; got {self.annotation:.80}."
+            )
+        if not fits:
+            got = f"{_short(value)} ({type(value).__name__})"
+            return f"{self.name} must be {self.annotation}; got {got}.{advice(value)}"
+        if not _is_json(value):
+            return f"{self.name} must be made of what JSON holds; got {_short(value)}. Write text or numbers."
+        return None
 
     def exact(self, value: Any) -> Any:
         """A value that fits, whole numbers made floats where the type has no int: 1 and 1.0 are one run."""
@@ -89,30 +118,28 @@ class Notebook:
         path: absolute.
         parameters: by name, in the order of the cell.
         code: hash of its code cells; text around them may change freely.
+        content: the file's text as it was read.
     """
 
     path: Path
     parameters: Mapping[str, Parameter]
     code: str
+    content: str
 
     @classmethod
     def read(cls, path: Path) -> "Notebook":
-        """The notebook of a file.
+        """The notebook of a file; nothing of it is executed.
 
         Raises:
             ValueError: if it is no notebook, has no parameters cell, or none of them is ``folder``.
         """
-        path = path.resolve()
         try:
-            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-            tagged = [
-                "".join(cell["source"])
-                for cell in cells
-                if cell["cell_type"] == "code" and "parameters" in cell["metadata"].get("tags", ())
-            ]
-            parameters = dict(_parameters(tagged[0])) if len(tagged) == 1 else {}
-        except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+            path = path.resolve()
+            content = _text(path)
+            cells = code_cells(content)
+            tagged = code_cells(content, tag="parameters")
+            parameters = _parameters(tagged[0]) if len(tagged) == 1 else {}
+        except _UNREADABLE as error:
             msg = f"notebook must be a readable .ipynb file; got {path} ({type(error).__name__}: {error})."
             raise ValueError(msg) from error
         if len(tagged) != 1:
@@ -124,26 +151,171 @@ class Notebook:
                 "the sweep gives every run its own. Add it."
             )
             raise ValueError(msg)
-        return cls(path, parameters, digest(code))
+        return cls(path, parameters, digest(cells), content)
 
 
-def _parameters(source: str) -> list[tuple[str, Parameter]]:
-    found = []
+# All that Python's readers of JSON and of Python raise on text that is neither, or is nested without end.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    MemoryError,
+)
+
+
+def code_cells(content: str, *, tag: str | None = None) -> list[str]:
+    """Sources of the code cells of a notebook's text.
+
+    Args:
+        content: of an .ipynb file.
+        tag: of the cells that are wanted; all of them if None.
+
+    Raises:
+        ValueError: if it is no JSON; other exceptions if it is no notebook.
+    """
+    return [
+        "".join(cell["source"])
+        for cell in json.loads(content)["cells"]
+        if cell["cell_type"] == "code" and (tag is None or tag in cell["metadata"].get("tags", ()))
+    ]
+
+
+def check_parameters(namespace: Mapping[str, Any]) -> None:
+    """Refuse values that do not have the types of the parameters cell, and names that it has not.
+
+    A notebook calls this before its first step, with ``globals()``.
+
+    Args:
+        namespace: of the notebook, with IPython's list ``In`` of the cells that ran; the last one of nothing
+            but parameters counts, and what papermill put after it.
+
+    Raises:
+        ValueError: listing every fault; or if no parameters cell ran.
+
+    Example:
+        >>> check_parameters({"In": ["", "smoke: bool = False"], "smoke": "false"})
+        Traceback (most recent call last):
+            ...
+        ValueError: the parameters cell states types, and these must hold; nothing was run.
+        - smoke must be bool; got 'false' (str). Write True or False.
+    """
+    declared, given = _ran(namespace.get("In", ()))
+    faults = [
+        f"{name} must be a parameter of this notebook, which has {', '.join(declared)}.{hint(name, declared)}"
+        for name in given
+        if name not in declared and not name.startswith("PAPERMILL_")  # papermill's own, of --inject-paths
+    ]
+    faults += [
+        fault
+        for name in declared
+        if (fault := declared[name].fault(namespace[name], _papermill_advice(declared[name])))
+    ]
+    if faults:
+        raise ValueError(
+            "the parameters cell states types, and these must hold; nothing was run.\n- "
+            + "\n- ".join(faults)
+        )
+
+
+def _ran(cells: Sequence[str]) -> tuple[dict[str, Parameter], list[str]]:
+    """Parameters of the last cell of nothing else, and names that papermill set after it.
+
+    Raises:
+        ValueError: if there is no such cell.
+    """
+    given: list[str] = []
+    for source in reversed(cells):
+        try:
+            lines = ast.parse(source).body
+        except SyntaxError:  # one that did not run
+            continue
+        if source.startswith("# Parameters\n"):  # papermill's own heading
+            given = [
+                name.id for line in lines if isinstance(line, ast.Assign) for name in line.targets
+                if isinstance(name, ast.Name)
+            ]  # fmt: skip
+        elif any(isinstance(line, ast.AnnAssign) for line in lines) and all(
+            isinstance(line, ast.AnnAssign | ast.Assign) for line in lines
+        ):
+            return _parameters(source), given
+    raise ValueError("the parameters cell must run before this one; it did not. Run it, then this again.")
+
+
+def _papermill_advice(parameter: Parameter) -> Callable[[Any], str]:
+    """What to write after ``papermill``: its ``-p`` guesses types, and guesses text where it knows none."""
+
+    def advice(value: Any) -> str:
+        annotation = parameter.annotation or ""
+        if "str" in annotation and isinstance(value, bool | int | float | None):
+            return f" Text that looks like another type goes with -r: papermill ... -r {parameter.name} ..."
+        if annotation == "bool":
+            return " Write True or False."
+        if "[" in annotation or annotation in {"list", "dict"}:
+            return f" Write it as YAML: papermill ... -y '{parameter.name}: [1, 2]'"
+        return ""
+
+    return advice
+
+
+def _text(path: Path) -> str:
+    """Text of a file of bounded size.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no plain file, too large, or no UTF-8.
+    """
+    if not path.is_file():
+        raise ValueError("there is no such file" if not path.exists() else "no plain file")
+    with path.open("rb") as file:
+        raw = file.read(_MOST + 1)
+    if len(raw) > _MOST:
+        raise ValueError(f"more than {_MOST >> 20} MiB")
+    return raw.decode("utf-8")
+
+
+def _parameters(source: str) -> dict[str, Parameter]:
+    found: dict[str, Parameter] = {}
     for line in ast.parse(source).body:
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-            found.append(Parameter(line.target.id, ast.unparse(line.annotation), _literal(line.value)))
+            name = line.target.id
+            found[name] = Parameter(name, ast.unparse(line.annotation), _literal(line.value))
         elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-            found.append(Parameter(line.targets[0].id, None, _literal(line.value)))
-    return [(parameter.name, parameter) for parameter in found]
+            name = line.targets[0].id  # written below its declaration, as people do, it keeps the type
+            found[name] = Parameter(
+                name, found[name].annotation if name in found else None, _literal(line.value)
+            )
+    return found
 
 
 def _literal(node: ast.expr) -> Any:
     try:
         value = ast.literal_eval(node)
-        json.dumps(value, allow_nan=False)
     except (ValueError, TypeError):
         return ast.unparse(node)
-    return value
+    return value if _is_json(value) else ast.unparse(node)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON gives a value back as it is."""
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_json(name) and _is_json(v) for name, v in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, str):
+        return is_text(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int)
+
+
+def _short(value: Any) -> str:
+    """A value in a message."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _fits(value: Any, kind: ast.expr) -> bool:
@@ -151,6 +323,7 @@ def _fits(value: Any, kind: ast.expr) -> bool:
 
     Raises:
         TypeError: if the annotation is none of those known.
+        ValueError: if a Literal holds something else than constants.
     """
     match kind:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
@@ -161,7 +334,8 @@ def _fits(value: Any, kind: ast.expr) -> bool:
             return _fits(value, ast.parse(text, mode="eval").body)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             allowed = ast.literal_eval(choices)
-            return value in (allowed if isinstance(allowed, tuple) else (allowed,))
+            among = allowed if isinstance(allowed, tuple) else (allowed,)
+            return any(type(value) is type(one) and value == one for one in among)
         case ast.Subscript(value=ast.Name(id="list"), slice=inner):
             return isinstance(value, list) and all(_fits(one, inner) for one in value)
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, inner])):
@@ -169,22 +343,15 @@ def _fits(value: Any, kind: ast.expr) -> bool:
                 _fits(k, key) and _fits(v, inner) for k, v in value.items()
             )
         case ast.Name(id="float"):
-            return type(value) in (int, float) and math.isfinite(value)
+            return _is_float(value)
         case ast.Name(id=name) if name in _PLAIN:
             return type(value) is _PLAIN[name]
     raise TypeError(ast.unparse(kind))
 
 
-def _advice(value: Any) -> str:
-    """The usual slip of YAML behind a value of the wrong type."""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return ""
-        return (
-            " YAML needs a point: write 1.0e-3 for 1e-3." if "e" in value.lower() else " Remove the quotes."
-        )
-    if isinstance(value, bool):
-        return " YAML reads yes, no, on and off as true and false: quote the word if you mean it."
-    return ""
+def _is_float(value: Any) -> bool:
+    """Whether it is a finite float, or an int that is one."""
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        return False

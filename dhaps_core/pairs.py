@@ -2,6 +2,10 @@
 
 A pair is unordered, so everything here is unchanged when the two items of a pair are swapped.
 
+Distances come from products, |a|^2 + |b|^2 - 2ab, which lose digits where |a| is large beside |a - b|. So all
+products here are of points in float64, moved to a common centre and divided by the bandwidth: an offset, a
+scale or a setting that lets float32 products round (TF32, bfloat16) changes nothing.
+
 References:
     Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020.
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola: A Kernel Two-Sample Test, JMLR 2012.
@@ -10,13 +14,15 @@ References:
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 __all__ = [
     "Kernel",
+    "WIDE",
     "all_pairs_kernel_mean",
     "closed_mmd_squared",
+    "exponents",
     "item_kernel",
     "kernel_factors",
     "kernel_means",
@@ -24,9 +30,16 @@ __all__ = [
     "mmd_squared",
     "pair_distance",
     "pair_kernel",
+    "reach",
 ]
 
 Kernel = Literal["invariant", "matched"]
+
+WIDE = 1e4
+"""Squared distance from the centre, in bandwidths, from which on products lose digits even in float64."""
+
+FARTHEST = 1e150
+"""Distance in bandwidths whose square is still a number."""
 
 
 def pair_distance(x: Float[Tensor, "p 2 d"], t: Float[Tensor, "r 2 d"]) -> Float[Tensor, "p r"]:
@@ -66,11 +79,14 @@ def item_kernel(
         b: points.
         bandwidth: sigma, in the units of the points, above 0.
 
+    Returns:
+        Kernels from float64 products, in the dtype of ``a``, at least float32.
+
     Raises:
         ValueError: if the bandwidth is not a positive number.
     """
-    left, right = kernel_factors(a, bandwidth=bandwidth)[0], kernel_factors(b, bandwidth=bandwidth)[1]
-    return (left @ right.T).clamp_max_(0).exp_()
+    left, right = _scaled(a, b, bandwidth=bandwidth)
+    return exponents(factors(left), factors(right)).exp().to(_dtype(a))
 
 
 def pair_kernel(
@@ -99,8 +115,9 @@ def pair_kernel(
         1.0
     """
     if kind == "matched":
-        _check_bandwidth(bandwidth)
-        return torch.exp(-pair_distance(x, t).square() / (2 * bandwidth**2))
+        left, right = _scaled(x.flatten(0, 1), t.flatten(0, 1), bandwidth=bandwidth)
+        distance = pair_distance(left.view(x.shape), right.view(t.shape))
+        return (distance.square() / -2).exp().to(_dtype(x))
     a, b = x.unbind(1)
     t_a, t_b = t.unbind(1)
     straight = item_kernel(a, t_a, bandwidth=bandwidth) * item_kernel(b, t_b, bandwidth=bandwidth)
@@ -130,11 +147,13 @@ def mmd_squared(
     if not len(x) or not len(t):
         msg = f"both sets of pairs must hold at least one; got {len(x)} and {len(t)}. Add pairs."
         raise ValueError(msg)
+    dtype = _dtype(x)
+    x, t = x.double(), t.double()
     within_x = pair_kernel(x, x, bandwidth=bandwidth, kind=kind).mean()
     within_t = pair_kernel(t, t, bandwidth=bandwidth, kind=kind).mean()
     value = within_x + within_t - 2 * pair_kernel(x, t, bandwidth=bandwidth, kind=kind).mean()
     # The invariant kernel is positive definite: below zero there is rounding only.
-    return value.clamp_min(0) if kind == "invariant" else value
+    return (value.clamp_min(0) if kind == "invariant" else value).to(dtype)
 
 
 def median_bandwidth(
@@ -146,21 +165,31 @@ def median_bandwidth(
         points: at least two items.
         generator: CPU generator; draws the sample, so every device sees the same one.
         scale: factor on the median, above 0; small values make a narrow kernel.
-        sample: the median is taken over the pairs of at most this many items.
+        sample: the median is taken over the pairs of at most this many items; of distinct ones if all that
+            were drawn are equal.
+
+    Returns:
+        Sigma; 1 if all points are equal, where every bandwidth gives the same kernel.
 
     Raises:
-        ValueError: if there are fewer than two points, or if every sampled point is the same.
+        ValueError: if there are fewer than two points, or if one is not finite.
     """
-    if len(points) < 2 or scale <= 0:
+    if len(points) < 2 or not 0 < scale < float("inf"):
         msg = f"the median heuristic needs 2 points and scale > 0; got {len(points)} and {scale}."
         raise ValueError(msg)
-    chosen = torch.randperm(len(points), generator=generator)[:sample].to(points.device)
-    squared = torch.pdist(points[chosen].float()).square()
-    squared = squared[squared > 0]
-    if not len(squared):
-        msg = f"points must not all be equal; got {len(points)} equal points. Give a bandwidth."
+    centre, size = _box(points)
+    if not size < float("inf"):
+        msg = f"points must be finite; got {int((~points.isfinite()).sum())} values that are not. Drop them."
         raise ValueError(msg)
-    return float((scale * squared.median() / 2).sqrt())
+    if size == 0:
+        return 1.0
+    chosen = points[torch.randperm(len(points), generator=generator)[:sample].to(points.device)]
+    squared = torch.pdist(((chosen.double() - centre) / size).float()).square()
+    if not bool((squared > 0).any()):
+        chosen = points.unique(dim=0)
+        chosen = chosen[torch.randperm(len(chosen), generator=generator)[:sample].to(points.device)]
+        squared = torch.pdist((chosen.double() - centre) / size).square()
+    return size * float((scale * squared[squared > 0].double().median() / 2).sqrt())
 
 
 def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 1024) -> Float[Tensor, " n"]:
@@ -172,20 +201,22 @@ def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int =
     Args:
         points: codes or embeddings.
         bandwidth: sigma, above 0.
-        block: rows at a time; memory is about 4 n block bytes.
+        block: rows at a time; memory is about 12 n block bytes.
 
     Returns:
-        Means in (0, 1], float64 sums returned in the dtype of the points.
+        Means in (0, 1], float64 sums returned in the dtype of the points, at least float32.
     """
-    left, right = kernel_factors(points, bandwidth=bandwidth)
-    n = len(points)
+    dtype = _dtype(points)
+    rows = kernel_factors(points, bandwidth=bandwidth)
+    wide, n = reach(rows) > WIDE, len(points)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
         stop = min(start + block, n)
-        kernel = (left[start:stop] @ right[start:].T).clamp_max_(0).exp_()
-        sums[start:stop] += kernel.sum(1)
-        sums[stop:] += kernel[:, stop - start :].sum(0)
-    return (sums / n).to(points.dtype)
+        # The exponent needs all digits; of the kernel itself, those of the answer are enough.
+        kernel = exponents(rows[start:stop], rows[start:], wide=wide).to(dtype).exp_()
+        sums[start:stop] += kernel.sum(1, dtype=torch.float64)
+        sums[stop:] += kernel[:, stop - start :].sum(0, dtype=torch.float64)
+    return (sums / n).to(dtype)
 
 
 def all_pairs_kernel_mean(
@@ -210,15 +241,15 @@ def all_pairs_kernel_mean(
     Raises:
         ValueError: if ``distinct`` is asked of fewer than two items.
     """
-    a = item_kernel(points[pairs[:, 0]], points, bandwidth=bandwidth)
-    b = item_kernel(points[pairs[:, 1]], points, bandwidth=bandwidth)
-    n = len(points)
+    a = item_kernel(points[pairs[:, 0]].double(), points, bandwidth=bandwidth)
+    b = item_kernel(points[pairs[:, 1]].double(), points, bandwidth=bandwidth)
+    n, dtype = len(points), _dtype(points)
     if population == "ordered":
-        return a.mean(1) * b.mean(1)
+        return (a.mean(1) * b.mean(1)).to(dtype)
     if n < 2:
         msg = f"distinct pairs need at least 2 items; got {n}."
         raise ValueError(msg)
-    return (a.sum(1) * b.sum(1) - (a * b).sum(1)) / (n * (n - 1))
+    return ((a.sum(1) * b.sum(1) - (a * b).sum(1)) / (n * (n - 1))).to(dtype)
 
 
 def closed_mmd_squared(
@@ -245,9 +276,9 @@ def closed_mmd_squared(
     if not len(labelled):
         msg = "labelled must hold at least one item; got none. Label an item first."
         raise ValueError(msg)
-    m = kernel_means(points, bandwidth=bandwidth) if means is None else means
-    chosen = points[labelled]
-    within = item_kernel(chosen, chosen, bandwidth=bandwidth).double().mean()
+    m = kernel_means(points.double(), bandwidth=bandwidth) if means is None else means
+    chosen = points[labelled].double()
+    within = item_kernel(chosen, chosen, bandwidth=bandwidth).mean()
     across = m[labelled].double().mean()
     return max(0.0, float(m.double().mean() ** 2 - 2 * across**2 + within**2))
 
@@ -257,10 +288,8 @@ def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor,
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def kernel_factors(
-    points: Float[Tensor, "n d"], *, bandwidth: float
-) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
-    """Left and right factors whose product is -|a - b|^2 / 2 sigma^2: one matmul gives every exponent.
+def kernel_factors(points: Float[Tensor, "n d"], *, bandwidth: float) -> Float64[Tensor, "n e"]:
+    """Rows from which :func:`exponents` makes -|a - b|^2 / 2 sigma^2.
 
     Args:
         points: codes or embeddings.
@@ -269,14 +298,63 @@ def kernel_factors(
     Raises:
         ValueError: if the bandwidth is not a positive number.
     """
-    _check_bandwidth(bandwidth)
-    scaled = points / bandwidth
+    return factors(_scaled(points, bandwidth=bandwidth)[0])
+
+
+def factors(scaled: Float64[Tensor, "n d"]) -> Float64[Tensor, "n e"]:
+    """Rows x, -|x|^2 / 2, 1: one product of them with their partners gives every exponent."""
     half = scaled.square().sum(1, keepdim=True) / -2
-    one = torch.ones_like(half)
-    return torch.cat([scaled, half, one], 1), torch.cat([scaled, one, half], 1)
+    return torch.cat([scaled, half, torch.ones_like(half)], 1)
 
 
-def _check_bandwidth(bandwidth: float) -> None:
+def reach(rows: Float64[Tensor, "n e"]) -> float:
+    """Greatest squared distance of a point from the centre, in bandwidths, from the rows of its factors."""
+    return -2 * float(rows[:, -2].min()) if len(rows) else 0.0
+
+
+def exponents(
+    rows: Float64[Tensor, "p e"], others: Float64[Tensor, "r e"], *, wide: bool | None = None
+) -> Float64[Tensor, "p r"]:
+    """Exponents -|a - b|^2 / 2 sigma^2 from rows of :func:`factors`: by a product, or one by one if wide.
+
+    Args:
+        rows: of some points.
+        others: of other points, around the same centre.
+        wide: whether some :func:`reach` is above ``WIDE``; looked up in these rows if None.
+    """
+    if max(reach(rows), reach(others)) > WIDE if wide is None else wide:
+        return _distance(rows[:, :-2], others[:, :-2]).square() / -2
+    partners = torch.cat([others[:, :-2], others[:, -1:], others[:, -2:-1]], 1)
+    # The side with fewer rows last: for two rows it is four times as fast.
+    if len(others) > len(rows):
+        return (partners @ rows.T).clamp_max(0).T
+    return (rows @ partners.T).clamp_max(0)
+
+
+def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tensor, "_ d"]]:
+    """Points in float64 around the centre of the box that holds all sets, in units of the bandwidth.
+
+    The centre of the box, unlike the mean, is the same for every order of the points, and that of codes is 0.
+    """
     if not 0 < bandwidth < float("inf"):
         msg = f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth."
         raise ValueError(msg)
+    filled = [points.detach() for points in sets if len(points)]
+    if not filled:
+        return [points.double() for points in sets]
+    centre, size = _box(torch.stack([end for points in filled for end in (points.amin(0), points.amax(0))]))
+    if not size / bandwidth < FARTHEST:
+        rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
+        msg = f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
+        raise ValueError(msg)
+    return [(points.double() - centre) / bandwidth for points in sets]
+
+
+def _box(points: Float[Tensor, "n d"]) -> tuple[Float64[Tensor, " d"], float]:
+    """Centre of the box that holds the points, and half of its greatest side."""
+    low, high = (end.double() / 2 for end in (points.amin(0), points.amax(0)))
+    return low + high, float((high - low).max())
+
+
+def _dtype(points: Tensor) -> torch.dtype:
+    return torch.promote_types(points.dtype, torch.float32)

@@ -100,10 +100,10 @@ def normal_budget(budget: str) -> str:
         >>> normal_budget("10.0 %"), normal_budget("*")
         ('10%', '*')
     """
-    text = budget.replace(" ", "")
+    text = budget.strip() if isinstance(budget, str) else ""
     if text == "*":
         return text
-    number = float(text[:-1]) if re.fullmatch(r"\d+(\.\d+)?%", text) else 0.0
+    number = float(text[:-1]) if re.fullmatch(r"[0-9]+(\.[0-9]+)? *%", text) else 0.0
     if not 0 < number <= 100:
         rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
         msg = f"{rule}; got {budget!r}. Write it as in 10%."

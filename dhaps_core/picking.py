@@ -1,6 +1,6 @@
 """From the state of a run to the pairs to ask next: what may be picked, and the call of the acquisition."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,11 @@ class Picker:
         references: features of every item, the space ``embeddings``.
         folder: keeps the kernel means of embeddings, which are the same in every round.
         device: where the selection runs.
+
+    Attributes:
+        rows: positions of the train items.
+        place: place of each key among them.
+        copies: position of the first exact copy in the pool of each train item; its own of every other item.
     """
 
     def __init__(
@@ -56,8 +61,10 @@ class Picker:
         self.folder, self.device = folder, device
         self.rows = torch.from_numpy(items.splits["train"])
         self.place = {items.keys[row]: i for i, row in enumerate(self.rows.tolist())}
-        # Of exact duplicates only the first is worth a question.
-        self.distinct = torch.from_numpy(items.duplicates())[self.rows] == self.rows
+        # Of exact duplicates in the pool only the first is worth a question; queries learn nothing from it.
+        self.copies = np.arange(items.n)
+        self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
+        self.distinct = torch.from_numpy(self.copies)[self.rows] == self.rows
 
     def choose(
         self,
@@ -67,7 +74,7 @@ class Picker:
         picks: int,
         relaxed: Float[Tensor, "n b"],
         earlier: Sequence[tuple[str, str]],
-        calibration: Calibration | None,
+        calibration: Callable[[], Calibration] | None,
     ) -> Picks:
         """Pairs of a round; none if none is left or ``picks`` is below 1.
 
@@ -77,13 +84,11 @@ class Picker:
             picks: how many at most.
             relaxed: relaxed codes of every item.
             earlier: pairs chosen in earlier rounds.
-            calibration: log-odds of "same", or None for theta itself.
+            calibration: gives the log-odds of "same", or None for theta itself.
         """
-        candidates, known = self.distinct.clone(), self._known(snapshot)
-        if self.settings.question == "classes":
-            candidates &= ~torch.from_numpy(np.isin(self.rows.numpy(), snapshot.supervised))
-            if not len(snapshot.unsure_pairs):
-                known = None  # nothing is known of items without an answer
+        candidates, known = self._candidates(snapshot), self._known(snapshot)
+        if self.settings.question == "classes" and not len(snapshot.unsure_pairs):
+            known = None  # nothing is known of items without an answer
         if picks < 1 or int(candidates.sum()) < 2:
             return Picks([], {}, {})
         generator = derive_generator(self.settings.seed, "select", number)
@@ -92,9 +97,7 @@ class Picker:
             return Picks(self._named(pairs), {}, {})
         pool = relaxed[self.rows].to(self.device)
         space = self._space(pool)
-        scale = self.settings.bandwidth_scale
-        bandwidth_generator = derive_generator(self.settings.seed, "bandwidth")
-        bandwidth = median_bandwidth(space, scale=scale, generator=bandwidth_generator)
+        bandwidth = self._bandwidth(space)
         labelled = np.flatnonzero(np.isin(self.rows.numpy(), snapshot.supervised))
         pairs_before = [(self.place[a], self.place[b]) for a, b in earlier]
         sizes = torch.tensor(snapshot.component_sizes)[self.rows].to(pool)
@@ -112,11 +115,36 @@ class Picker:
             candidates=candidates.to(self.device),
             known=known,
             credit=self.settings.implication * sizes.log(),
-            calibration=calibration,
+            calibration=calibration() if calibration else None,
             means=self._means(space, bandwidth),
             generator=generator,
         )
         return self._recorded(selection)
+
+    def why_none(self, snapshot: Snapshot) -> str:
+        """Why there is no pair to pick after some answers, although the budget allows one."""
+        left, distinct = int(self._candidates(snapshot).sum()), int(self.distinct.sum())
+        if distinct < 2:
+            return f"fewer than two of the {len(self.rows)} items to choose from differ"
+        if self.settings.question == "classes" and left == 1:
+            return "one item is left without an answer, and a pair needs two that differ"
+        return "every pair is answered or implied"
+
+    def _candidates(self, snapshot: Snapshot) -> Tensor:
+        """Which items of the pool may be picked."""
+        if self.settings.question == "pairs":
+            return self.distinct.clone()
+        return self.distinct & ~torch.from_numpy(np.isin(self.rows.numpy(), snapshot.supervised))
+
+    def _bandwidth(self, space: Tensor) -> float:
+        scale, generator = self.settings.bandwidth_scale, derive_generator(self.settings.seed, "bandwidth")
+        try:
+            return median_bandwidth(space, scale=scale, generator=generator)
+        except ValueError:  # the points are equal, or those of its sample are
+            distinct = space.unique(dim=0)
+        if len(distinct) < 2:
+            return 1.0  # between equal points the kernel is 1 at every bandwidth
+        return median_bandwidth(distinct, scale=scale, generator=generator)
 
     def _recorded(self, selection: Selection) -> Picks:
         certificate = dict(vars(selection.certificate))
@@ -135,9 +163,11 @@ class Picker:
 
     def _means(self, space: Tensor, bandwidth: float) -> KernelMeans:
         embeddings = self.settings.space == "embeddings"
-        stored = self.folder.read_array("kernel_means.npy") if embeddings else None
-        if stored is not None:
-            return KernelMeans(torch.from_numpy(stored).to(space))
+        if embeddings:
+            name, shape = "kernel_means.npy", (len(space),)
+            stored = self.folder.read_derived(name, dtype=np.float32, shape=shape)
+            if stored is not None:
+                return KernelMeans(torch.from_numpy(stored).to(space))
         generator = derive_generator(self.settings.seed, "means")
         means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
         if embeddings:

@@ -19,7 +19,7 @@ class Plan:
         row: name of its row.
         share: of the pool that is labelled.
         labelled: items that are labelled.
-        rounds: of selection; 0 without labels.
+        rounds: of selection, at most as many as asked for; 0 without labels.
         picks: pairs chosen in a round, at least 1.
         told: what the method learns from, for people.
     """
@@ -60,6 +60,9 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         if value not in known:
             msg = f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}. Write one of these."
             raise ValueError(msg)
+    for name, number in (("rounds", rounds), ("pool", pool)):
+        if type(number) is not int:
+            raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")
     if rounds < 1:
         msg = f"rounds must be at least 1; got {rounds}. To label nothing, set acquisition to none."
         raise ValueError(msg)
@@ -82,6 +85,7 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         msg = f"{rule}; got {budget}. Label more, or set acquisition to none."
         raise ValueError(msg)
     picks = ceil(labelled / 2 / rounds)
+    rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
     return Plan(row_name(method, acquisition, budget), share, labelled, rounds, picks, told)
 

@@ -14,12 +14,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.pairs import Kernel, kernel_factors, pair_kernel
+from dhaps_core.checks import check_fields
+from dhaps_core.pairs import WIDE, Kernel, exponents, kernel_factors, pair_kernel, reach
 
-__all__ = ["Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+__all__ = ["LOG2", "Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+
+LOG2 = 0.6931471805599453  # the least uncertainty of a pair
 
 Reading = Literal["closed", "published"]
 Known = Callable[[Tensor, Tensor], Tensor]
+MOST_WEIGHT = 1e6
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Weights:
     factor of the last two. For ``closed`` the uncertainty is small beside the others: 0.03 by default.
 
     Raises:
-        ValueError: on a weight below 0 (the solvers' bounds need costs that only rise).
+        ValueError: on what is no number, or below 0 (the solvers' bounds need costs that only rise), or so
+            large (over a million) that float32 keeps nothing of the other terms.
     """
 
     uncertainty: float = 0.03
@@ -38,9 +43,13 @@ class Weights:
     diversity: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, value in vars(self).items():
-            if not 0 <= value < float("inf"):
+            if value < 0:
                 msg = f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
+                raise ValueError(msg)
+            if value > MOST_WEIGHT:
+                msg = f"weight {name!r} must be at most {MOST_WEIGHT:g}; got {value:g}. Lower it."
                 raise ValueError(msg)
 
 
@@ -68,18 +77,18 @@ def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
     References:
         Wang et al., ECCV 2020: s1.
     """
-    return softplus(theta.abs())
+    return softplus(theta.abs(), threshold=40)  # beyond the default of 20, float64 would lose half its digits
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Everything a solver needs; all tensors on one device.
+    """Everything a solver needs; all tensors on one device, and of one dtype: float64, for the certificate.
 
     Attributes:
         relaxed: relaxed codes in [-1, 1], for theta = <u_a, u_b> / 2.
         space: points the kernel compares (codes, relaxed codes or embeddings).
         bandwidth: sigma of the kernel.
-        means: :func:`dhaps_core.pairs.kernel_means` of the space.
+        means: :func:`dhaps_core.pairs.kernel_means` of the space, all above 0.
         candidates: items that may be picked.
         labelled_pairs: L of the reading ``published``.
         labelled_items: S of the reading ``closed``.
@@ -145,22 +154,83 @@ class Pool:
         return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
 
     @cached_property
-    def _factors(self) -> tuple[Tensor, Tensor]:
+    def _factors(self) -> Tensor:
         return kernel_factors(self.space, bandwidth=self.bandwidth)
+
+    @cached_property
+    def _wide(self) -> bool:
+        return reach(self._factors) > WIDE
+
+    @cached_property
+    def kernel_rounding(self) -> float:
+        """Bound on the relative rounding error of a kernel.
+
+        A sum of d products errs by 4 sqrt(d) units in the last place of the sizes that are summed, but for a
+        chance of one in thousands of pairs (Higham, Mary, SISC 2019).
+        """
+        # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
+        size = 50.0 if self._wide else reach(self._factors)
+        return float(torch.finfo(self.means.dtype).eps / 2 * (4 + 4 * self._factors.shape[1] ** 0.5 * size))
+
+    @cached_property
+    def other_rounding(self) -> float:
+        """Bound on the rounding error of all other terms of a cost, and of the sum of the terms."""
+        unit, width = torch.finfo(self.means.dtype).eps / 2, self.relaxed.shape[1]
+        odds = abs(self.calibration.slope) * float(self.relaxed.square().sum(1).max()) / 2
+        doubt = 4 * (width + 2) ** 0.5 * (odds + abs(self.calibration.intercept)) + 4
+        largest, credit = float(self.means.max()), float(self.credit.abs().max())
+        if self.reading == "closed":
+            shared = self.closed_scale * (self.weights.representativeness + self.weights.diversity) * largest
+            return float(unit * (self.weights.uncertainty * doubt + 8 * (shared + credit)))
+        uncertain, mean, _, diverse = self.published_scale
+        return float(unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit)))
+
+    def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """Bounds on the rounding errors of the costs of pairs.
+
+        Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
+        """
+        if self.reading == "closed":
+            own = self.closed_scale * self.weights.representativeness * self.means[pairs].sum(1)
+            least = self.weights.uncertainty * LOG2
+        else:
+            uncertain, mean, _, _ = self.published_scale
+            own, least = mean * self.means[pairs].prod(1), uncertain * LOG2
+        kernels = (costs - least + own + self.credit[pairs].sum(1)).clamp_min(0)
+        return self.other_rounding + 2 * self.kernel_rounding * kernels
+
+    @property
+    def cost_size(self) -> float:
+        """Size of the terms of a cost: what its rounding is measured by."""
+        largest, credit = float(self.means.max()), float(self.credit.abs().max())
+        if self.reading == "closed":
+            shared = self.weights.representativeness + self.weights.diversity
+            return self.weights.uncertainty + self.closed_scale * shared * largest + credit
+        uncertain, mean, _, diverse = self.published_scale
+        return uncertain + mean * largest**2 + diverse + credit
+
+    @cached_property
+    def rounding(self) -> float:
+        """Bound on the rounding error of the cost of any pair."""
+        if self.reading == "closed":
+            kernels = 3 * self.closed_scale * self.weights.diversity
+        else:
+            _, _, labelled, diverse = self.published_scale
+            kernels = diverse * (self.picks + 1) + labelled * len(self.labelled_pairs)
+        return self.other_rounding + 2 * self.kernel_rounding * kernels
 
     def kernels(
         self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None
     ) -> Float[Tensor, "p r"]:
         """Item kernel of ``rows`` with ``columns`` (all items by default), on the space."""
-        left, right = self._factors
-        right = right if columns is None else right[columns]
-        # This side of the product first: for two rows it is four times as fast.
-        return (right @ left[rows].T).clamp_max_(0).exp_().T
+        others = self._factors if columns is None else self._factors[columns]
+        return exponents(self._factors[rows], others, wide=self._wide).exp_()
 
     def kernels_within(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Item kernel of the two items of each pair, on the space."""
-        left, right = self._factors
-        return (left[pairs[:, 0]] * right[pairs[:, 1]]).sum(1).clamp_max_(0).exp_()
+        first, second = self._factors[pairs.T, :-2]
+        squared: Tensor = (first - second).square().sum(1)
+        return (squared / -2).exp_()
 
     def pair_kernels(
         self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"

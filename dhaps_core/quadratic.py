@@ -4,8 +4,8 @@ Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice.
 (`exhaustive` is the oracle of the others) and for the `matched` kernel, whose sums do not factorise.
 """
 
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import comb
 
 import torch
@@ -30,17 +30,33 @@ MOST_PAIRS = 20_000
 
 @dataclass(frozen=True)
 class QuadraticForm:
-    """Objective over the indicator of the listed pairs: c'a + 1/2 a'Ha."""
+    """Objective over the indicator of the listed pairs: c'a + 1/2 a'Ha.
+
+    Attributes:
+        pairs: in rising order of position.
+        linear: c.
+        quadratic: H, the diversity among the picks.
+        picks: q, at most.
+        terms: c by its terms ``uncertainty``, ``representativeness`` and ``diversity``; less the credits.
+    """
 
     pairs: Int[Tensor, "u 2"]
     linear: Float[Tensor, " u"]
     quadratic: Float[Tensor, "u u"]
     picks: int
+    terms: Mapping[str, Float[Tensor, " u"]]
 
     def value(self, chosen: Int[Tensor, " q"]) -> float:
         """Objective of a set of listed pairs."""
         within = self.quadratic[chosen][:, chosen].sum() / 2
         return float(self.linear[chosen].sum() + within)
+
+    def scores(self, chosen: Int[Tensor, " q"]) -> dict[str, Float[Tensor, " q"]]:
+        """What each pair of a set adds to the objective after those before it, by term; in all the value."""
+        within = self.quadratic[chosen][:, chosen]
+        own = within.diagonal() / 2 + within.tril(-1).sum(1)
+        scores = {name: values[chosen] for name, values in self.terms.items()}
+        return scores | {"diversity": scores["diversity"] + own, "total": self.linear[chosen] + own}
 
     def disjoint(self, chosen: Int[Tensor, " q"]) -> bool:
         """Whether no item is used twice."""
@@ -71,9 +87,7 @@ def quadratic_form(
         msg = f"the dense form takes at most {MOST_PAIRS} pairs; got {len(pairs)}. Use the greedy solver."
         raise ValueError(msg)
     build = _published if pool.reading == "published" else _closed
-    form = build(pool, pairs, kind, population)
-    credit = pool.credit[pairs].sum(1)
-    return replace(form, linear=form.linear - credit)
+    return build(pool, pairs, kind, population)
 
 
 def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
@@ -85,9 +99,15 @@ def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | Non
         means = pool.means[pairs].prod(1)
     else:
         means = pool.pair_kernels(pairs, population, kind).mean(1)
-    linear = uncertain * pool.pair_uncertainties(pairs) - mean * means
-    linear += labelled * pool.pair_kernels(pairs, pool.labelled_pairs, kind).sum(1)
-    return QuadraticForm(pairs, linear, diverse * pool.pair_kernels(pairs, pairs, kind), pool.picks)
+    near = pool.pair_kernels(pairs, pool.labelled_pairs, kind).sum(1)
+    # Part of the kernel with L stands for the unlabelled pairs that are not there.
+    absent = mean / pool.population * near
+    terms = {
+        "uncertainty": uncertain * pool.pair_uncertainties(pairs),
+        "representativeness": absent - mean * means,
+        "diversity": labelled * near - absent,
+    }
+    return _form(pool, pairs, terms, diverse * pool.pair_kernels(pairs, pairs, kind))
 
 
 def _closed(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
@@ -101,42 +121,68 @@ def _closed(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) 
     kernels = pool.kernels(items, items)
     first, second = where.unbind(1)
     rows = kernels[first] + kernels[second]
-    quadratic = rows[:, first] + rows[:, second]
+    quadratic = rows[:, first]
+    quadratic += rows[:, second]
     sums = pool.kernels(items, pool.labelled_items).sum(1)
     diverse = scale * pool.weights.diversity / total
-    linear = pool.weights.uncertainty * pool.pair_uncertainties(pairs)
-    linear += diverse * (sums[first] + sums[second])
-    linear -= scale * pool.weights.representativeness * (pool.means[a] + pool.means[b])
-    return QuadraticForm(pairs, linear, diverse * quadratic, pool.picks)
+    terms = {
+        "uncertainty": pool.weights.uncertainty * pool.pair_uncertainties(pairs),
+        "representativeness": -scale * pool.weights.representativeness * (pool.means[a] + pool.means[b]),
+        "diversity": diverse * (sums[first] + sums[second]),
+    }
+    return _form(pool, pairs, terms, quadratic.mul_(diverse))
+
+
+def _form(pool: Pool, pairs: Tensor, terms: dict[str, Tensor], quadratic: Tensor) -> QuadraticForm:
+    linear = terms["uncertainty"] + terms["representativeness"] + terms["diversity"]
+    return QuadraticForm(pairs, linear - pool.credit[pairs].sum(1), quadratic, pool.picks, terms)
 
 
 def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, " q"]:
-    """The best set of disjoint pairs, by trying every one.
+    """The best set of disjoint pairs, by trying every one; fewer than q only where no q pairs are disjoint.
 
     Raises:
         ValueError: if there are more than two million sets.
     """
-    sets = comb(len(form.pairs), form.picks)
-    if sets > MOST_SUBSETS:
-        msg = f"exhaustive search takes at most {MOST_SUBSETS} sets; got {sets}. Use the greedy solver."
-        raise ValueError(msg)
-    best, best_value = None, float("inf")
-    for subset in combinations(range(len(form.pairs)), form.picks):
-        chosen = torch.tensor(subset, device=form.pairs.device)
-        if form.disjoint(chosen) and (value := form.value(chosen)) < best_value:
-            best, best_value = chosen, value
-    if best is None:
-        msg = f"{form.picks} disjoint pairs must exist; got {len(form.pairs)} pairs. Ask for fewer picks."
-        raise ValueError(msg)
-    return best
+    for size in range(min(form.picks, len(form.pairs)), 0, -1):
+        sets = comb(len(form.pairs), size)
+        if sets > MOST_SUBSETS:
+            msg = f"exhaustive search takes at most {MOST_SUBSETS} sets; got {sets}. Use the greedy solver."
+            raise ValueError(msg)
+        best = min(_disjoint_sets(form, size), key=lambda found: found[0], default=None)
+        if best is not None:
+            return torch.tensor(best[1], device=form.pairs.device)
+    return form.pairs.new_zeros(0)
+
+
+def _disjoint_sets(form: QuadraticForm, size: int) -> Iterator[tuple[float, list[int]]]:
+    """Every set of so many disjoint pairs, in the order of position, and its value."""
+    pairs, linear, quadratic = form.pairs.tolist(), form.linear.tolist(), form.quadratic.cpu().numpy()
+
+    def extend(value: float, chosen: list[int], used: set[int]) -> Iterator[tuple[float, list[int]]]:
+        if len(chosen) == size:
+            yield value, chosen
+            return
+        first = chosen[-1] + 1 if chosen else 0
+        for place in range(first, len(pairs) - (size - len(chosen)) + 1):
+            if used.isdisjoint(pairs[place]):
+                row = quadratic[place]
+                added = linear[place] + float(row[place]) / 2 + sum(float(row[other]) for other in chosen)
+                yield from extend(value + added, [*chosen, place], used | set(pairs[place]))
+
+    yield from extend(0.0, [], set())
 
 
 def solve_greedy(form: QuadraticForm) -> Int[Tensor, " q"]:
-    """Cheapest pair first, every cost updated after each pick; fewer than q when no disjoint pair is left."""
+    """Cheapest pair first, every cost updated after each pick; fewer than q when no disjoint pair is left.
+
+    Of pairs that cost the same up to rounding, the first by position.
+    """
     cost = form.linear + form.quadratic.diagonal() / 2
+    tie = 64 * torch.finfo(cost.dtype).eps * float(cost.abs().max()) if len(cost) else 0.0
     chosen: list[Tensor] = []
     while len(chosen) < form.picks and len(cost) and bool(cost.isfinite().any()):
-        best = cost.argmin()
+        best = (cost <= cost.min() + tie).to(torch.uint8).argmax()
         chosen.append(best)
         cost = cost + form.quadratic[best]
         used = (form.pairs[:, :, None] == form.pairs[best]).flatten(1).any(1)
@@ -154,9 +200,13 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
         Positions in ``form.pairs`` and the lower bound (not rounded, item reuse allowed).
     """
     q = form.picks
+    if not q:
+        return form.pairs.new_zeros(0), 0.0
     point = torch.full_like(form.linear, q / len(form.linear))
     ahead, momentum = point, 1.0
-    step = 1 / float(torch.linalg.matrix_norm(form.quadratic, 2).clamp_min(1e-12))
+    step = 1 / float(
+        form.quadratic.abs().sum(1).max().clamp_min(1e-12)
+    )  # no eigenvalue exceeds a sum of a row
     for _ in range(steps):
         gradient = form.linear + form.quadratic @ ahead
         new = _project_capped_simplex(ahead - step * gradient, q)
@@ -192,11 +242,14 @@ def round_to_disjoint(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Te
 
 
 def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
-    """Exchange one chosen pair for one outside while that lowers the objective."""
+    """Exchange one chosen pair for one outside while that lowers the objective.
+
+    Every turn lowers the value of the set, so no set comes twice: rounding cannot make a circle.
+    """
+    diagonal, value = form.quadratic.diagonal(), form.value(chosen)
     while True:
         load = form.linear + form.quadratic[:, chosen].sum(1)
-        diagonal = form.quadratic.diagonal()
-        best_change, best = -1e-9, None
+        best_change, swapped = 0.0, chosen
         for out in range(len(chosen)):
             gone = chosen[out]
             rest = torch.cat([chosen[:out], chosen[out + 1 :]])
@@ -208,8 +261,8 @@ def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Ten
             change[gone] = float("inf")
             place = change.argmin()
             if float(change[place]) < best_change:
-                best_change, best = float(change[place]), (out, place)
-        if best is None:
+                best_change, swapped = float(change[place]), torch.cat([rest, place[None]]).sort().values
+        lower = form.value(swapped)
+        if not lower < value:
             return chosen
-        chosen = chosen.clone()
-        chosen[best[0]] = best[1]
+        chosen, value = swapped, lower

@@ -1,6 +1,8 @@
 """Questions to a person, and the sources that can answer them instead: an oracle or a file of answers."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,11 +12,53 @@ import numpy as np
 from dhaps_core.answers import NO_CLASS, Value, read_csv
 from dhaps_core.items import Items
 
-__all__ = ["NoAnswer", "Question", "Source", "answer_source", "csv_source", "label_oracle"]
+__all__ = [
+    "Answering",
+    "NoAnswer",
+    "PersonAsked",
+    "Question",
+    "Source",
+    "answer_source",
+    "csv_source",
+    "label_oracle",
+    "question_name",
+    "round_of",
+]
+
+_ROUND = re.compile(r"([0-9]+)\.")
 
 
 class NoAnswer(LookupError):  # noqa: N818 - the name of the thing, as one would say it
     """The source of answers cannot answer this question."""
+
+
+class PersonAsked(RuntimeError):  # noqa: N818 - the name of the thing, as one would say it
+    """A person was asked these questions, so no oracle and no file answers them; nothing was stored."""
+
+
+def question_name(number: int | None, keys: Sequence[str]) -> str:
+    """Name of the question about an item or a pair: two are equal only if round and keys are.
+
+    Args:
+        number: of the round that asks it; None of a class that is given without being asked for.
+        keys: the item, or both items, in the order of asking.
+
+    Example:
+        >>> question_name(3, ("a.jpg", "b.jpg")), question_name(None, ("a.jpg",))
+        ('3.["a.jpg", "b.jpg"]', 'given.["a.jpg"]')
+    """
+    return f"{'given' if number is None else number}.{json.dumps(keys, ensure_ascii=False)}"
+
+
+def round_of(question: str | None) -> int | None:
+    """Round that asked a question, by its name; None if none did.
+
+    Example:
+        >>> round_of('3.["a.jpg"]'), round_of("3.0.a.jpg"), round_of("item.7.jpg"), round_of(None)
+        (3, 3, None, None)
+    """
+    found = _ROUND.match(question or "")
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -22,7 +66,8 @@ class Question:
     """One question about a chosen pair.
 
     Attributes:
-        id: stable name; an answer that carries it is stored once, however often it arrives.
+        id: stable name (:func:`question_name`); an answer that carries it is stored once, however often it
+            arrives.
         kind: ``class`` asks what one item is, ``pair`` whether two items are the same.
         keys: the item, or both items.
         pick: place of the pair among the picks of its round, or -1 of an item that nobody chose.
@@ -33,8 +78,36 @@ class Question:
     keys: tuple[str, ...]
     pick: int
 
+    @property
+    def about(self) -> tuple[str, tuple[str, ...]]:
+        """Kind and keys, whichever item was shown first: what an answer has in common with its question."""
+        return self.kind, tuple(sorted(self.keys))
 
-Source = Callable[[Question], Value]
+
+Answering = Callable[[Question], Value]
+"""What a question is answered with, by something that is no person."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that answers questions by itself, under a name of its own and never under a person's.
+
+    Attributes:
+        name: stored with every answer.
+        answer: gives the answer, or raises :class:`NoAnswer`.
+    """
+
+    name: str
+    answer: Answering
+
+    def __call__(self, question: Question) -> Value:
+        """The answer to a question."""
+        return self.answer(question)
+
+    @staticmethod
+    def named(name: str) -> bool:
+        """Whether answers under a name come from a source, not from a person."""
+        return name == "oracle" or name.startswith("csv:")
 
 
 def label_oracle(items: Items) -> Source:
@@ -62,13 +135,14 @@ def label_oracle(items: Items) -> Source:
         same = bool((rows[0] & rows[1]).any()) if items.multi_label else bool(rows[0] == rows[1])
         return "same" if same else "different"
 
-    return answer
+    return Source("oracle", answer)
 
 
 def csv_source(path: str | Path) -> Source:
     """Source that answers from a CSV file with the columns kind, a, b, value, who, seconds.
 
-    Where the file answers a question twice, the later row counts.
+    Where the file answers a question twice, the later row counts. Answers are stored under ``csv:`` and the
+    file's name: whoever is named in its rows answered another time.
 
     Raises:
         NoAnswer: (when asked) if the file does not answer the question.
@@ -84,7 +158,7 @@ def csv_source(path: str | Path) -> Source:
             )
             raise NoAnswer(msg) from None
 
-    return answer
+    return Source(f"csv:{Path(path).name}", answer)
 
 
 def answer_source(name: str, items: Items) -> Source:

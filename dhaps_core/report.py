@@ -1,10 +1,11 @@
 """A small table of the rounds of every run below a folder: ``python -m dhaps_core.report FOLDER``."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from dhaps_core.found_runs import found_runs, session_metrics
 
 __all__ = ["find_runs", "round_table"]
 
@@ -22,17 +23,20 @@ def find_runs(folder: str | Path) -> dict[str, list[dict[str, Any]]]:
 
     Raises:
         FileNotFoundError: if there is no run.
+
+    Warns:
+        DamagedRunWarning: for each run that is left out because its files are damaged.
     """
-    folder = Path(folder)
-    runs = {
-        path.parent.relative_to(folder).as_posix(): json.loads(path.read_text(encoding="utf-8"))["rounds"]
-        for path in sorted(folder.glob("**/metrics.json"))
-        if (path.parent / "settings.json").exists()
-    }
+    runs = found_runs(folder, _rounds)
     if not runs:
         msg = f"{folder} must hold at least one run; got none. Run a notebook that writes there first."
         raise FileNotFoundError(msg)
     return runs
+
+
+def _rounds(home: Path) -> list[dict[str, Any]] | None:
+    metrics = session_metrics(home)
+    return None if metrics is None else metrics["rounds"]
 
 
 def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
@@ -51,8 +55,13 @@ def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Print the table of a folder, and where its plots and notebooks are."""
+    if len(arguments) != 1:
+        sys.exit("usage: python -m dhaps_core.report FOLDER")
     folder = Path(arguments[0])
-    sys.stdout.write(round_table(find_runs(folder)) + "\n")
+    try:
+        sys.stdout.write(round_table(find_runs(folder)) + "\n")
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     for kind, pattern in (("plot", "*.png"), ("executed notebook", "*.ipynb")):
         for path in sorted(folder.glob(pattern)):
             sys.stdout.write(f"{kind}: {path}\n")

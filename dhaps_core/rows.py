@@ -81,9 +81,12 @@ def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
     features = torch.from_numpy(items.features)
     if not len(train):
         return features
-    centred = features - features[train].mean(0)
+    # In float64, from a row as the origin: far from zero float32 has no digits left for a mean and none for
+    # small differences, it has no squares of large ones, and equal rows would differ from their mean.
+    centred = features.double() - features[train[0]].double()
+    centred -= centred[train].mean(0)
     norm = centred[train].square().sum(1).mean().sqrt()
-    return centred / norm if norm > 0 else centred
+    return (centred / norm if norm > 0 else centred).float()
 
 
 def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
@@ -122,10 +125,11 @@ def pixel_references(
         grid: cells along each side.
     """
     parts = [adaptive_avg_pool2d(part.float() / 255, grid).flatten(1) for part in pixels.split(1024)]
-    cells = torch.cat(parts)
+    cells = torch.cat(parts).double()
     train = train if len(train) else torch.arange(len(cells))
-    centred = cells - cells[train].mean(0)
+    centred = cells - cells[train[0]]  # as in feature_rows: equal images are exactly 0
+    centred -= centred[train].mean(0)
     covariance = centred[train].T @ centred[train] / len(train)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]
     references: Tensor = centred @ directions
-    return references
+    return references.float()

@@ -11,10 +11,12 @@ A run's folder holds what the notebook writes there (``metrics.json`` at least),
 A worker that is killed leaves its kernel behind for about a second, and the run may be started again
 elsewhere meanwhile. The kernel inherits the lock, so the new start waits until nothing of the old one can
 write any more, and then does nothing if that one had finished.
+
+What runs is the copy of the notebook that the sweep made when it started, in the notebook's own folder: an
+edit while the sweep is at work is for the next sweep.
 """
 
 import fcntl
-import json
 import logging
 import os
 import platform
@@ -24,8 +26,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
+from dhaps_core.files import open_own, refuse_link, remove_leftovers
+from dhaps_core.notebook_parameters import code_cells
 from dhaps_core.run_marker import finish, last_cell, prepare, read_marker
 
 __all__ = ["Job", "run_cell"]
@@ -46,11 +50,12 @@ class Job:
 
     Attributes:
         run: name of the run's folder.
-        notebook: to execute.
+        notebook: to execute; its folder is where it runs.
         folder: of the run.
         given: parameters that the notebook is given.
         threads: compute threads of the notebook.
         timeout: seconds one cell may take.
+        copy: of the notebook, which is executed in its place; empty if the notebook itself is.
         devices: ids of the GPUs of a local cluster; the worker takes the one of its own number.
         record: goes into the marker as it is.
     """
@@ -61,6 +66,7 @@ class Job:
     given: dict[str, Any]
     threads: int
     timeout: int
+    copy: str = ""
     devices: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
 
@@ -77,9 +83,11 @@ def run_cell(job: Job) -> dict[str, Any]:
     """
     folder = Path(job.folder)
     try:
+        refuse_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("a") as lock:
+        with open_own(folder / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            remove_leftovers(folder)
             return read_marker(folder) or _execute(job, folder, lock.fileno())
     except Exception as error:  # whatever it is, it belongs to this run
         return {"run": job.run, "state": "failed", "error": _summary(error)}
@@ -88,26 +96,27 @@ def run_cell(job: Job) -> dict[str, Any]:
 def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
     import papermill  # noqa: F401  (takes seconds, once for each worker, and is no part of the run)
 
-    with (folder / "starts.log").open("a", encoding="utf-8") as log:
+    with open_own(folder / "starts.log", "a") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {socket.gethostname()} {os.getpid()}\n")
     environment = _environment(job)
     marker = {
         "run": job.run,
         **job.record,
         "threads": job.threads,
-        "starts": len((folder / "starts.log").read_text(encoding="utf-8").splitlines()),
+        "starts": len((folder / "starts.log").read_bytes().splitlines()),
         "host": socket.gethostname(),
         "machine": platform.machine(),
         "gpu": environment.get("CUDA_VISIBLE_DEVICES"),
         "versions": {"python": platform.python_version(), **_versions()},
     }
     prepare(folder, marker)
-    with (folder / "kernel.log").open("ab") as log:
+    job.output.unlink(missing_ok=True)  # of an earlier start, or a link to anywhere
+    with open_own(folder / "kernel.log", "ab") as log:
         _papermill(job, environment, lock, log)
     return finish(folder)
 
 
-def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryIO) -> None:
+def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[bytes]) -> None:
     import papermill
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import default
@@ -123,15 +132,15 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryI
 
         @default("transport_encryption")  # type: ignore[untyped-decorator]
         def _encrypt(self) -> str:
-            return "auto"  # other users of the machine can connect to its loopback address
+            return "required"  # other users of the machine can connect to its loopback address
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous, as its base
             options |= {"env": dict(environment), "cwd": str(Path(job.notebook).parent), "pass_fds": (lock,)}
             await super().start_kernel(stdout=log, stderr=log, **options)
 
     papermill.execute_notebook(
-        job.notebook,
-        job.output,
+        _plain(job.copy or job.notebook),
+        _plain(str(job.output)),
         parameters=job.given,
         progress_bar=False,
         execution_timeout=job.timeout,
@@ -142,12 +151,20 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: BinaryI
     )
 
 
+def _plain(path: str) -> str:
+    """A path as papermill's templates write it: braces would be places for parameters."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 def _watch(job: Job) -> str:
-    """The line that has the kernel write the marker; it leaves no name in the notebook's variables."""
-    cells = json.loads(Path(job.notebook).read_text(encoding="utf-8"))["cells"]
-    last, times = last_cell(["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"])
+    """The line that has the kernel write the marker; it leaves no name in the notebook's variables.
+
+    The folder goes as hex digits: braces, quotes and backslashes mean something to those who pass it on.
+    """
+    last, times = last_cell(code_cells(Path(job.copy or job.notebook).read_text(encoding="utf-8")))
     module = f"__import__({last_cell.__module__!r}, fromlist=['watch'])"
-    return f"{module}.watch(get_ipython().events, {job.folder!r}, {last!r}, {times})"
+    folder = f"bytes.fromhex({os.fsencode(job.folder).hex()!r})"
+    return f"{module}.watch(get_ipython().events, {folder}, {last!r}, {times})"
 
 
 def _environment(job: Job) -> dict[str, str]:

@@ -1,79 +1,146 @@
-"""Files of a run, each replaced as a whole, so that a killed process leaves the old one or the new one."""
+"""Files of a run by name and round, who may change them, and whether they may be changed at all."""
 
-import json
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-__all__ = ["RunFolder"]
+from dhaps_core.files import remove_leftovers
+from dhaps_core.owner import Owner, RunReadOnly
+from dhaps_core.run_files import (
+    RunDamaged,
+    damaged,
+    read_array,
+    read_json,
+    read_weights,
+    write_array,
+    write_json,
+    write_weights,
+)
+
+__all__ = ["RunFolder", "RunRepaired"]
+
+
+class RunRepaired(UserWarning):
+    """A file of a run was missing or damaged, and could be made again from others."""
 
 
 class RunFolder:
-    """Names and formats of what a run keeps; no pickles.
+    """Names of what a run keeps; every file is replaced whole, and none outside is written through it.
 
     Args:
-        path: the folder; made if it is absent.
+        path: the folder; made if it is absent, unless it is only looked at.
+        read_only: whether it is only looked at; so it is, too, where this process may not write.
+
+    Attributes:
+        path: the folder.
+        read_only: whether nothing of it is changed.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path)
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.read_only = read_only or (self.path.exists() and not os.access(self.path, os.W_OK))
+        if not self.read_only:
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._owner = Owner(self.path)
 
     def file(self, name: str, round_: int | None = None) -> Path:
         """Path of a file of the run, or of one of its rounds."""
-        if round_ is None:
-            return self.path / name
-        folder = self.path / f"round-{round_:03d}"
-        folder.mkdir(exist_ok=True)
-        return folder / name
+        return self.path / name if round_ is None else self.path / f"round-{round_:03d}" / name
+
+    def rounds(self) -> list[int]:
+        """Ascending numbers of the rounds that have a folder."""
+        names = [path.name.removeprefix("round-") for path in self.path.glob("round-*") if path.is_dir()]
+        return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):03d}")
+
+    def owned(self, doing: str, *, patience: float | None = None) -> AbstractContextManager[None]:
+        """Keep other threads and processes from changing the run; see :meth:`dhaps_core.owner.Owner.held`.
+
+        Raises:
+            RunReadOnly: if the run is only looked at.
+            RunInUse: if somebody else is changing it.
+        """
+        self.check_writable()
+        return self._owner.held(doing, patience=patience)
+
+    def clean(self) -> None:
+        """Remove what killed processes left half written."""
+        remove_leftovers(self.path)
 
     def write_json(self, name: str, content: Mapping[str, Any], round_: int | None = None) -> None:
         """Write a JSON file."""
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        self._replace(self.file(name, round_), lambda new: new.write_text(text + "\n", encoding="utf-8"))
+        write_json(self._target(name, round_), content)
 
     def read_json(self, name: str, round_: int | None = None) -> dict[str, Any] | None:
         """Content of a JSON file, or None if there is none."""
-        path = self.file(name, round_)
-        if not path.exists():
-            return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return content
+        return read_json(self.file(name, round_))
 
     def write_array(self, name: str, array: npt.NDArray[Any], round_: int | None = None) -> None:
         """Write one array as .npy."""
+        write_array(self._target(name, round_), array)
 
-        def write(new: Path) -> None:
-            with new.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
+    def read_array(
+        self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """An array, or None if there is none; see :func:`dhaps_core.run_files.read_array`."""
+        return read_array(self.file(name, round_), dtype=dtype, shape=shape)
 
-        self._replace(self.file(name, round_), write)
-
-    def read_array(self, name: str, round_: int | None = None) -> npt.NDArray[Any] | None:
-        """An array, or None if there is none."""
-        path = self.file(name, round_)
-        return np.load(path, allow_pickle=False) if path.exists() else None
+    def read_derived(
+        self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """As :meth:`read_array`, of what can be computed again: None, with a warning, where it is damaged."""
+        try:
+            return self.read_array(name, round_, dtype=dtype, shape=shape)
+        except RunDamaged as error:
+            warnings.warn(f"{error.args[0].split('; got')[0]}; it is made again.", RunRepaired, stacklevel=3)
+            return None
 
     def write_weights(self, weights: Mapping[str, Tensor], round_: int) -> None:
         """Write the weights of a network as safetensors."""
-        plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        self._replace(self.file("weights.safetensors", round_), lambda new: save_file(plain, new))
+        write_weights(self._target("weights.safetensors", round_), weights)
 
-    def read_weights(self, round_: int) -> dict[str, Tensor]:
-        """The weights of a round."""
-        weights: dict[str, Tensor] = load_file(self.file("weights.safetensors", round_))
-        return weights
+    def read_weights(self, round_: int, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """The weights of a round; see :func:`dhaps_core.run_files.read_weights`."""
+        return read_weights(self.file("weights.safetensors", round_), like)
 
-    @staticmethod
-    def _replace(path: Path, write: Any) -> None:
-        new = path.with_name(f"{path.name}.{os.getpid()}.new")
-        write(new)
-        with new.open("rb") as file:
-            os.fsync(file.fileno())
-        new.replace(path)
+    def check_writable(self) -> None:
+        """Refuse a change of a run that is only looked at.
+
+        Raises:
+            RunReadOnly: if it is.
+        """
+        if self.read_only:
+            rule = f"{self.path} must be open for writing"
+            msg = f"{rule}; it was opened to look at. Open it without read_only, where it can be written."
+            raise RunReadOnly(msg)
+
+    def check_links(self) -> None:
+        """Refuse a folder of a run that holds links: what is written through them would land elsewhere.
+
+        Raises:
+            RunDamaged: naming the first of them.
+        """
+        for path in self._entries():
+            if path.is_symlink():
+                raise damaged(path, "lie in the folder of its run", f"a link to {os.readlink(path)}")
+
+    def _entries(self) -> Iterator[Path]:
+        for name in _PARTS:
+            yield from sorted(self.path.glob(name))
+
+    def _target(self, name: str, round_: int | None) -> Path:
+        """Path of a file that is about to be written."""
+        self.check_writable()
+        path = self.file(name, round_)
+        path.parent.mkdir(exist_ok=True)
+        if round_ is not None and path.parent.is_symlink():
+            raise damaged(path.parent, "lie in the folder of its run", "a link")
+        return path
+
+
+_PARTS = ("*.json", "splits.npz", "labels.sqlite*", "owner.lock", "round-*", "kernel_means.npy")

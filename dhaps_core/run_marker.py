@@ -16,26 +16,46 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["finish", "last_cell", "prepare", "read_marker", "replace_text", "watch"]
+from dhaps_core.files import replace_text
+from dhaps_core.json_object import DamagedFileError, read_object
 
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file as a whole: whatever happens, there is the old one or the new one."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+__all__ = ["finish", "last_cell", "prepare", "read_marker", "read_metrics", "watch"]
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:
-    """The marker of a finished run, or None."""
+    """The marker of a finished run, or None if there is none.
+
+    Raises:
+        DamagedFileError: if it is there and says nothing: the run is neither finished nor open.
+    """
+    advice = _anew(folder)
     try:
-        marker: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+        marker = read_object(folder / "run.json", advice=advice)
+    except FileNotFoundError:
         return None
+    if marker.get("state") != "finished":
+        got = marker.get("state")
+        raise DamagedFileError(f"{folder / 'run.json'} must say 'finished'; got {got!r:.80}. {advice}")
     return marker
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What the notebook wrote into metrics.json.
+
+    Raises:
+        FileNotFoundError: if it wrote none.
+        DamagedFileError: if that holds no JSON object, or rounds that are none.
+    """
+    path, advice = folder / "metrics.json", _anew(folder)
+    metrics = read_object(path, advice=advice)
+    rounds = metrics.get("rounds") or []
+    if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
+        raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
+    return metrics
+
+
+def _anew(folder: Path) -> str:
+    return f"Put the file back from a copy, or delete the folder {folder} to run it anew."
 
 
 def prepare(folder: Path, marker: Mapping[str, Any]) -> None:
@@ -48,19 +68,16 @@ def finish(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the notebook left no metrics.json.
-        TypeError: if that holds no JSON object.
+        DamagedFileError: if that, or started.json, holds no JSON object.
     """
     marker = read_marker(folder)
     if marker is not None:
         return marker
-    metrics = folder / "metrics.json"
-    if not metrics.exists():
+    if not os.path.lexists(folder / "metrics.json"):
         msg = "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
         raise FileNotFoundError(msg)
-    if not isinstance(json.loads(metrics.read_text(encoding="utf-8")), dict):
-        msg = "metrics.json must hold one JSON object."
-        raise TypeError(msg)
-    stated: dict[str, Any] = json.loads((folder / "started.json").read_text(encoding="utf-8"))
+    read_metrics(folder)
+    stated = read_object(folder / "started.json", advice="Start the sweep again.")
     marker = {**stated, "state": "finished", "seconds": time.time() - stated["started"]}
     replace_text(
         folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -79,12 +96,12 @@ def last_cell(sources: Sequence[str]) -> tuple[str, int]:
     return _hash(code[-1]), code.count(code[-1])
 
 
-def watch(events: Any, folder: str, last: str, times: int) -> None:
+def watch(events: Any, folder: bytes, last: str, times: int) -> None:
     """Have a kernel write the marker after the last cell; run at its start.
 
     Args:
         events: ``get_ipython().events`` of the kernel.
-        folder: of the run.
+        folder: of the run; bytes, for whatever stands in its name means nothing on the way to the kernel.
         last: hash of the last cell, from :func:`last_cell`.
         times: how many cells have its text.
     """
@@ -94,7 +111,7 @@ def watch(events: Any, folder: str, last: str, times: int) -> None:
         if _hash(result.info.raw_cell) == last:
             left[0] -= 1
             if result.success and left[0] == 0:
-                finish(Path(folder))
+                finish(Path(os.fsdecode(folder)))
 
     events.register("post_run_cell", ended)
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, SupportsIndex
 
 import faiss
 import numpy as np
@@ -21,6 +24,8 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from torch import Tensor
 
 from dhaps_core.codes import pack, unpack
+from dhaps_core.files import remove_leftovers, replacing
+from dhaps_core.keys import item_key, item_keys
 
 __all__ = ["Codes", "HammingIndex"]
 
@@ -35,6 +40,9 @@ Codes = (
 """Codes in {-1, +1}, or packed ones if uint8 (see `codes.pack`)."""
 
 _VERSION = 1
+_MOST_BITS = 1 << 16
+_HEADER = struct.Struct("<4siiqBiQ")
+"""Of `IndexBinaryFlat` in a file: kind, bits, bytes a code, codes, trained, metric, bytes of all codes."""
 _BLOCK_VALUES = 1 << 22
 """Most results of a range search at a time, so that collapsed codes do not fill the memory."""
 
@@ -44,7 +52,7 @@ class HammingIndex:
 
     Args:
         codes: [n b] in {-1, +1}, or [n ceil(b/8)] packed as uint8; at least one.
-        keys: [n] distinct keys.
+        keys: [n] distinct keys: text, or whole numbers, which become text as in `arrays`.
         bits: b; needed where codes are packed, and taken from them where they are not.
 
     Raises:
@@ -57,20 +65,20 @@ class HammingIndex:
                [0]], dtype=int32))
     """
 
-    def __init__(self, codes: Codes, keys: Sequence[str], *, bits: int | None = None) -> None:
-        self.keys = tuple(keys)
+    def __init__(self, codes: Codes, keys: Iterable[str | SupportsIndex], *, bits: int | None = None) -> None:
+        self.keys = item_keys(keys)
         self._positions = {key: i for i, key in enumerate(self.keys)}
         if len(codes) != len(self.keys) or not self.keys:
             raise ValueError(
-                f"codes and keys must be equally many, at least 1; got {len(codes)}, {len(keys)}."
+                f"codes and keys must be equally many, at least 1; got {len(codes)}, {len(self.keys)}."
             )
-        if len(self._positions) != len(self.keys):
-            raise ValueError("keys must be distinct; got one twice. Give each item its own key.")
         if bits is None and codes.dtype in (torch.uint8, np.uint8):
             raise ValueError(
                 "bits must be given with packed codes; got uint8 codes and no bits. Pass bits=..."
             )
-        self.bits = codes.shape[1] if bits is None else bits
+        if bits is not None and not _whole(bits):
+            raise ValueError(f"bits must be a whole number; got {bits!r}.")
+        self.bits = int(codes.shape[1] if bits is None else bits)
         packed = self._packed(codes)
         self._index = faiss.IndexBinaryFlat(8 * packed.shape[1])
         self._index.add(packed)
@@ -78,19 +86,22 @@ class HammingIndex:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def codes(self, keys: Sequence[str]) -> Int8[Tensor, "q b"]:
+    def codes(self, keys: Iterable[str | SupportsIndex]) -> Int8[Tensor, "q b"]:
         """Codes in {-1, +1} of some of the items, so that an item can be a query.
 
         Raises:
             KeyError: a key is not in the index.
         """
-        missing = [key for key in keys if key not in self._positions]
+        names = [item_key(key) for key in keys]
+        missing = [name for name in names if name not in self._positions]
         if missing:
             raise KeyError(
                 f"keys must be in the index; got {missing[0]!r}, which is not. Look at index.keys."
             )
-        packed = [self._index.reconstruct(self._positions[key]) for key in keys]
-        return unpack(torch.from_numpy(np.stack(packed)), self.bits)
+        packed = np.zeros((len(names), self._index.code_size), dtype=np.uint8)
+        for row, name in zip(packed, names, strict=True):
+            row[:] = self._index.reconstruct(self._positions[name])
+        return unpack(torch.from_numpy(packed), self.bits)
 
     def search(self, queries: Codes, k: int) -> tuple[list[list[str]], Int32[np.ndarray, "q k"]]:
         """Keys and Hamming distances, in bits, of the k nearest items of each query.
@@ -105,10 +116,11 @@ class HammingIndex:
         Raises:
             ValueError: k is out of range, or the queries have another number of bits.
         """
-        if not 1 <= k <= len(self):
+        if not _whole(k) or not 1 <= k <= len(self):
             raise ValueError(
-                f"k must be from 1 to the {len(self)} items of the index; got {k}. Ask for fewer."
+                f"k must be from 1 to the {len(self)} items of the index; got {k!r}. Ask for fewer."
             )
+        k = int(k)
         packed = self._packed(queries)
         # One more than asked: if it is as near as the k-th, which of the equals belong in is settled below.
         distances, positions = self._index.search(packed, min(k + 1, len(self)))
@@ -136,10 +148,10 @@ class HammingIndex:
         Raises:
             ValueError: radius is negative, or the queries have another number of bits.
         """
-        if radius < 0:
-            raise ValueError(f"radius must be at least 0 bits; got {radius}.")
+        if not _whole(radius) or radius < 0:
+            raise ValueError(f"radius must be at least 0 bits, a whole number; got {radius!r}.")
         packed = self._packed(queries)
-        return [(self._named(at), near) for near, at in self._range(packed, min(radius, self.bits))]
+        return [(self._named(at), near) for near, at in self._range(packed, min(int(radius), self.bits))]
 
     def save(self, folder: str | Path) -> None:
         """Write the index to a folder, made if absent; an index there is replaced as a whole.
@@ -159,12 +171,15 @@ class HammingIndex:
         }
         for part, (suffix, content) in parts.items():
             meta[part] = f"{part}-{_digest(content)}.{suffix}"
-            _replace(folder / str(meta[part]), content)
-        _replace(folder / "meta.json", json.dumps(meta, indent=1).encode())
+            with replacing(folder / str(meta[part])) as file:
+                file.write(content)
+        with replacing(folder / "meta.json") as file:
+            file.write(json.dumps(meta, indent=1).encode())
         for part, (suffix, _) in parts.items():
             for path in folder.glob(f"{part}-{'[0-9a-f]' * 32}.{suffix}"):
                 if path.name != meta[part]:
                     path.unlink()
+        remove_leftovers(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> HammingIndex:
@@ -179,21 +194,17 @@ class HammingIndex:
         """
         folder = Path(folder)
         meta = _meta(folder)
-        contents = {}
-        for part in ("codes", "keys"):
-            path = folder / Path(str(meta[part])).name
-            contents[part] = path.read_bytes()
-            if _digest(contents[part]) not in path.name:
-                raise ValueError(
-                    f"{path} must have the content it was saved with; it is damaged. Save again."
-                )
-        index = faiss.deserialize_index_binary(np.frombuffer(contents["codes"], dtype=np.uint8))
-        packed = index.reconstruct_n(0, index.ntotal)
-        return cls(packed, json.loads(contents["keys"]), bits=int(meta["bits"]))
+        contents = {part: _content(folder, part, meta[part]) for part in ("codes", "keys")}
+        packed = _codes(contents["codes"], folder / meta["codes"])
+        return cls(packed, _keys(contents["keys"], folder / meta["keys"]), bits=meta["bits"])
 
     def _packed(self, codes: Codes) -> UInt8[np.ndarray, "n w"]:
         """Packed codes, checked to have the bits of the index."""
-        tensor = torch.from_numpy(np.array(codes)) if isinstance(codes, np.ndarray) else codes.cpu()
+        tensor = codes.cpu() if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))
+        if tensor.ndim != 2 or tensor.dtype == torch.bool:
+            raise ValueError(
+                f"codes must be -1 and +1, or packed, one row each; got {tensor.dtype} {tuple(tensor.shape)}."
+            )
         if tensor.dtype == torch.uint8:
             unpack(tensor, self.bits)
         elif tensor.shape[1] != self.bits:
@@ -222,30 +233,67 @@ class HammingIndex:
         return [self.keys[i] for i in positions.tolist()]
 
 
-def _meta(folder: Path) -> dict[str, str | int]:
+def _meta(folder: Path) -> dict[str, Any]:
     path = folder / "meta.json"
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} must be there; got a folder without an index. Save one.")
     try:
         meta = json.loads(path.read_bytes())
         version, _ = meta["version"], [meta[part] for part in ("bits", "codes", "keys")]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} must describe an index; it is damaged ({error!r}). Save it again."
         ) from error
     if version != _VERSION:
         raise ValueError(
-            f"{path} must be of version {_VERSION}; got {version!r}. Save it again with this dhaps."
+            f"{path} must be of version {_VERSION}; got {version!r:.100}. Save it again with this dhaps."
+        )
+    if not _whole(meta["bits"]) or not 1 <= meta["bits"] <= _MOST_BITS:
+        raise ValueError(
+            f"{path} must have bits from 1 to {_MOST_BITS}; got {meta['bits']!r:.100}. Save the index again."
         )
     return {**meta}
 
 
+def _content(folder: Path, part: str, name: Any) -> bytes:
+    """Content of a file of the index, which its name vouches for."""
+    named = re.fullmatch(rf"{part}-([0-9a-f]{{32}})\.(faiss|json)", name) if isinstance(name, str) else None
+    if named is None:
+        rule = f"{folder / 'meta.json'} must name the {part}"
+        raise ValueError(f"{rule}; got {name!r:.100}. Save the index again.")
+    path = folder / name
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} must be there; the index is incomplete. Save it again.")
+    content: bytes = path.read_bytes()
+    if _digest(content) != named[1]:
+        raise ValueError(f"{path} must have the content it was saved with; it is damaged. Save again.")
+    return content
+
+
+def _codes(content: bytes, path: Path) -> UInt8[np.ndarray, "n w"]:
+    """Packed codes of a file of faiss, read by hand: faiss itself takes the sizes in a file on trust."""
+    header = _HEADER.size
+    if len(content) >= header:
+        kind, bits, width, n, _, _, size = _HEADER.unpack(content[:header])
+        whole = bits == 8 * width and size == n * width == len(content) - header and n > 0 and width > 0
+        if kind == b"IBxF" and whole:
+            return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(n, width)
+    raise ValueError(f"{path} must be a flat binary index of faiss; got another file. Save the index again.")
+
+
+def _keys(content: bytes, path: Path) -> list[str]:
+    try:
+        keys = json.loads(content)
+    except (ValueError, RecursionError):
+        keys = None
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"{path} must be a list of texts; got another file. Save the index again.")
+    return keys
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

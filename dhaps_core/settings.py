@@ -1,9 +1,10 @@
 """Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
+from dhaps_core.checks import Range, check_fields, one_of, read_fields
 from dhaps_core.methods.base import ClosedForm, Method
 from dhaps_core.methods.dh import DH
 from dhaps_core.methods.dpsh import DPSH
@@ -13,8 +14,8 @@ from dhaps_core.methods.pts3h import PTS3H
 from dhaps_core.methods.sdsh import SDSH
 from dhaps_core.methods.ssdh import SSDH
 from dhaps_core.methods.ssh import SSH
+from dhaps_core.pairs import Kernel
 from dhaps_core.pool import Reading, Weights
-from dhaps_core.spelling import hint
 from dhaps_core.training import TrainingSettings
 
 __all__ = ["METHODS", "Settings"]
@@ -22,6 +23,9 @@ __all__ = ["METHODS", "Settings"]
 METHODS: Mapping[str, type[Method]] = {
     method.name: method for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH)
 }
+
+# The grid of colours that pixel references are made of; the stride of EfficientNet.
+SMALLEST_SIDE = {"residual_cnn": 8, "efficientnet_lite0": 32}
 
 
 @dataclass(frozen=True)
@@ -60,61 +64,66 @@ class Settings:
         ValueError: on a value outside its range, or a name that is not known.
     """
 
-    seed: int = 0
-    bits: int = 32
-    picks: int = 10
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    bits: Annotated[int, Range(1, 4096)] = 32
+    picks: Annotated[int, Range(1, 10**9)] = 10
     acquisition: Literal["dhaps", "random"] = "dhaps"
     question: Literal["classes", "pairs"] = "classes"
     method: str = "dpsh"
     reading: Reading = "closed"
-    kernel: Literal["invariant", "matched"] = "invariant"
+    kernel: Kernel = "invariant"
     space: Literal["embeddings", "codes", "relaxed"] = "embeddings"
-    bandwidth_scale: float = 0.1
+    bandwidth_scale: Annotated[float, Range(1e-6, 1e6)] = 0.1
     weights: Weights | None = None
-    beta: float = 1.0
+    beta: Annotated[float, Range(0, 1e6)] = 1.0
     calibrated: bool | None = None
-    implication: float = 0.5
-    budget_items: int | None = None
-    budget_answers: int | None = None
-    side: int = 0
+    implication: Annotated[float, Range(0, 1e6)] = 0.5
+    budget_items: Annotated[int, Range(0)] | None = None
+    budget_answers: Annotated[int, Range(0)] | None = None
+    side: Annotated[int, Range(0, 1024)] = 0
     network: Literal["residual_cnn", "efficientnet_lite0"] = "residual_cnn"
-    hidden: int = 1024
-    dropout: float = 0.3
+    hidden: Annotated[int, Range(0, 65_536)] = 1024
+    dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.3
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
-        choices = {
-            "acquisition": ("dhaps", "random"),
-            "question": ("classes", "pairs"),
-            "method": tuple(METHODS),
-            "reading": ("closed", "published"),
-            "kernel": ("invariant", "matched"),
-            "space": ("embeddings", "codes", "relaxed"),
-            "network": ("residual_cnn", "efficientnet_lite0"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                got = getattr(self, name)
-                advice = hint(got, allowed) or " Write one of these."
-                msg = f"{name} must be one of {', '.join(allowed)}; got {got!r}.{advice}"
-                raise ValueError(msg)
-        if self.side and issubclass(METHODS[self.method], ClosedForm):
+        check_fields(self)
+        method = METHODS[one_of("method", self.method, METHODS)]
+        self._check_method(method)
+        self._check_selection()
+        per_pick = {"budget_items": 2, "budget_answers": 2 if self.question == "classes" else 1}
+        for name, least in per_pick.items():
+            if 0 < (getattr(self, name) or 0) < least:
+                rule = f"{name} must be 0 or enough for one pair, {least}"
+                raise ValueError(
+                    f"{rule}; got {getattr(self, name)}. Raise it, or set it to None for no end."
+                )
+
+    def _check_method(self, method: type[Method]) -> None:
+        """Refuse what the method or its network cannot learn."""
+        if self.side and issubclass(method, ClosedForm):
             rule = f"{self.method} is a closed form on embeddings"
-            msg = f"{rule}; got side {self.side}. Set side to 0, or train another method."
-            raise ValueError(msg)
-        method = METHODS[self.method]
-        for name, least in {"seed": 0, "bits": method.least_bits, "picks": 1, "side": 0, "hidden": 0}.items():
-            if getattr(self, name) < least:
-                of = f" of {self.method}" if name == "bits" and least > 1 else ""
-                msg = f"{name}{of} must be at least {least}; got {getattr(self, name)}. Raise it."
-                raise ValueError(msg)
-        if not 0 <= self.dropout < 1:
-            msg = f"dropout must be in [0, 1); got {self.dropout}."
-            raise ValueError(msg)
+            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train another method.")
+        Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
+        if self.side:
+            Range(SMALLEST_SIDE[self.network]).check(f"side of {self.network}", self.side)
         if self.question == "pairs" and method.labels == "classes":
             rule = f"{self.method} learns from class labels"
-            msg = f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h."
-            raise ValueError(msg)
+            raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
+
+    def _check_selection(self) -> None:
+        """Refuse what :func:`dhaps_core.acquisition.select_pairs` has no definition for."""
+        if self.kernel == "matched" and self.reading != "published":
+            rule = "the kernel 'matched' is defined for the reading 'published'"
+            raise ValueError(
+                f"{rule}; got {self.reading!r}. Set the reading, or take the kernel 'invariant'."
+            )
+        weights = self.weights or Weights()
+        kernels = self.beta * (weights.representativeness + weights.diversity)
+        if self.acquisition == "dhaps" and not weights.uncertainty + kernels:
+            rule = "one of the terms of selection must weigh something"
+            got = f"{weights} and beta {self.beta:g}"
+            raise ValueError(f"{rule}; got {got}. Raise one, or set the acquisition to random.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
@@ -125,15 +134,7 @@ class Settings:
         """Settings from what :meth:`to_json` gave.
 
         Raises:
-            ValueError: on a name that is not a setting (a typo, or a file of a newer version).
+            ValueError: on a name that is not a setting (a typo, or a file of a newer version), on one that is
+                missing, and on values that no settings have.
         """
-        unknown = set(stored) - {f.name for f in fields(cls)}
-        if unknown:
-            names = ", ".join(sorted(unknown))
-            msg = f"settings must be known names; got {names}. Use the version that wrote them."
-            raise ValueError(msg)
-        values = dict(stored)
-        values["training"] = TrainingSettings(**values.get("training", {}))
-        if values.get("weights") is not None:
-            values["weights"] = Weights(**values["weights"])
-        return cls(**values)
+        return read_fields(cls, stored, "settings")

@@ -4,12 +4,29 @@ Every draw takes a ``numpy.random.Generator``; numpy may change its streams betw
 is why a run stores the splits it drew (``Items.save_splits``) and does not draw them again.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["draw_per_class", "draw_uniform", "hold_out", "stratified_counts"]
+__all__ = ["draw_per_class", "draw_uniform", "hold_out", "seeded", "stratified_counts"]
 
 Positions = npt.NDArray[np.int64]
+
+
+def seeded(seed: Any) -> np.random.Generator:
+    """Generator of a draw.
+
+    Raises:
+        ValueError: if the seed is no whole number of at least 0.
+    """
+    if not _whole(seed) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}. Choose another.")
+    return np.random.default_rng(int(seed))
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -> npt.NDArray[np.int64]:
@@ -31,14 +48,19 @@ def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -
         [3, 2, 0]
     """
     room = np.maximum(sizes - leave, 0)
-    if not 0 <= total <= room.sum():
+    if not _whole(total) or not 0 <= total <= room.sum():
         raise ValueError(
-            f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total}"
+            f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total!r}"
         )
-    share = total * sizes / max(int(sizes.sum()), 1)
-    counts = np.minimum(np.floor(share).astype(np.int64), room)
-    by_remainder = np.argsort(counts - share, kind="stable")
-    while (short := total - int(counts.sum())) > 0:
+    # In whole numbers of Python: a rounded share could draw one too many.
+    of_all = max(int(sizes.sum()), 1)
+    shares = [divmod(int(total) * size, of_all) for size in sizes.tolist()]
+    counts = np.minimum(np.array([whole for whole, _ in shares], dtype=np.int64), room)
+    drawn = zip(shares, counts.tolist(), strict=True)
+    over = [(count - whole) * of_all - rest for (whole, rest), count in drawn]
+    by_remainder = np.argsort(over, kind="stable")
+    # Ends: while counts fall short of total <= room.sum(), a class is open, and each turn draws from it.
+    while (short := int(total) - int(counts.sum())) > 0:
         open_classes = by_remainder[counts[by_remainder] < room[by_remainder]]
         counts[open_classes[:short]] += 1
     return counts
@@ -74,9 +96,9 @@ def draw_per_class(
 
 def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Generator) -> Positions:
     """Sorted positions of a uniform draw of ``total`` candidates without replacement."""
-    if not 0 <= total <= len(candidates):
-        rule = f"queries must be between 0 and {len(candidates)}, the items at hand"
-        raise ValueError(f"{rule}; got {total}. Set queries to {len(candidates)} or fewer.")
+    if not _whole(total) or not 0 <= total <= len(candidates):
+        rule = f"queries must be a whole number between 0 and {len(candidates)}, the items at hand"
+        raise ValueError(f"{rule}; got {total!r}. Set queries to {len(candidates)} or fewer.")
     return np.sort(generator.permutation(candidates)[:total])
 
 
@@ -106,7 +128,7 @@ def hold_out(
     if labels is not None and len(labels) != n:
         raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
     everything = np.arange(n, dtype=np.int64)
-    generator = np.random.default_rng(seed)
+    generator = seeded(seed)
     if labels is not None and labels.ndim == 1:
         ids = labels.astype(np.int64)
         counts = stratified_counts(np.bincount(ids), queries, leave=1)

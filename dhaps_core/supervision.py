@@ -46,6 +46,12 @@ class Snapshot:
     similar when they share a class and dissimilar otherwise, and a pair answer counts for its own pair only:
     sharing a class is not transitive. An item that was given `NO_CLASS` is labelled, and similar to no other.
 
+    Exact copies inherit what is known of the first of them that an answer is about, and are similar to it.
+    With one class per item they are joined to it in the order of their positions, but for those that the
+    answers set apart: two people may have seen one picture differently. With several classes, where nothing
+    is closed, a copy that an answer is about keeps to what it says. A copy costs nobody an answer, so budgets
+    count `labelled` or `answered`; training may use all of `supervised`.
+
     Attributes:
         keys: [n] key of each item; positions below count from 0 in this order.
         answers: the answers.
@@ -53,6 +59,7 @@ class Snapshot:
         class_names: [c] classes in the order first answered; with `multi_label`, without `NO_CLASS`.
         labelled: [l] ascending positions of the items that were given a class.
         supervised: [s] ascending positions of the items that take part in a known relation or have a class.
+        answered: [a] those of them that an answer is about, so without what copies inherit.
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
             `multi_label`, [n c] whether the item has the class.
         classed: [n] whether the class or classes of each item are known.
@@ -64,9 +71,12 @@ class Snapshot:
         keys: distinct keys.
         answers: as `LabelStore.answers` gives them.
         multi_label: whether an item may have several classes.
+        copies: [n] position of the item that each item is an exact copy of, its own if of none. None: no
+            copies. Give items that must learn nothing (queries) their own.
 
     Raises:
-        ValueError: a key appears twice, or an answer gives several classes where an item has one.
+        ValueError: a key appears twice, an answer gives several classes where an item has one, or `copies`
+            are not positions of items that are no copies.
         Contradiction: the answers do not agree.
 
     Example:
@@ -78,7 +88,14 @@ class Snapshot:
         array([ 1, -1,  0], dtype=int8)
     """
 
-    def __init__(self, keys: Sequence[str], answers: Sequence[Answer], *, multi_label: bool = False) -> None:
+    def __init__(
+        self,
+        keys: Sequence[str],
+        answers: Sequence[Answer],
+        *,
+        multi_label: bool = False,
+        copies: Int64[np.ndarray, " n"] | None = None,
+    ) -> None:
         self.keys = tuple(keys)
         self.answers = tuple(answers)
         self.multi_label = multi_label
@@ -101,17 +118,24 @@ class Snapshot:
         given = (one for a in self.answers if a.kind == "class" for one in a.value)
         self.class_names = tuple(one for one in dict.fromkeys(given) if not (multi_label and one == NO_CLASS))
 
+        told = {key for a in self.answers if a.value != "unsure" for key in a.keys}
+        heard: Bool[np.ndarray, " n"] = np.array([key in told for key in self.keys], dtype=bool)
+        copied = self._copies(copies, heard)
         facts = closure.facts
         if isinstance(facts, Components):
+            for i, original in copied:
+                facts.join(self.keys[original], self.keys[i])
             self._from_components(facts)
         else:
-            self._from_overlaps(facts)
+            self._from_overlaps(facts, [(i, original) for i, original in copied if not heard[i]])
         sizes = np.bincount(self._group, minlength=self._groups)
         self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
         related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
         self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
-        for name in ("labelled", "classes", "classed", "supervised", "unsure_pairs", "component_sizes"):
-            getattr(self, name).setflags(write=False)
+        self.answered: Int64[np.ndarray, " a"] = np.flatnonzero(related & heard)
+        arrays = (self.labelled, self.classes, self.classed, self.supervised, self.answered)
+        for array in (*arrays, self.unsure_pairs, self.component_sizes):
+            array.setflags(write=False)
 
     def relations(
         self, a: Integer[np.ndarray, "*#p"], b: Integer[np.ndarray, "*#p"]
@@ -189,10 +213,39 @@ class Snapshot:
             ordered += int(counts[start : start + _BLOCK] @ (shared @ counts))
         themselves = int(counts[patterns.any(axis=0)].sum())
         similar = (ordered - themselves) // 2  # an item without a class does not share one with itself
-        return similar, items * (items - 1) // 2 - similar
+        dissimilar = items * (items - 1) // 2 - similar
+        # Copies are similar to each other also where they share no class: of none, or of no known ones.
+        none = ~self._bytes.any(axis=0)
+        pairs = sizes * (sizes - 1) // 2
+        of_none, unknown = (
+            int(pairs[np.unique(self._group[none & known])].sum()) for known in (self.classed, ~self.classed)
+        )
+        return similar + of_none + unknown, dissimilar - of_none
 
     def _at(self, keys: set[str] | tuple[str, ...]) -> list[int]:
         return [self._position[key] for key in keys if key in self._position]
+
+    def _copies(
+        self, copies: Int64[np.ndarray, " n"] | None, heard: Bool[np.ndarray, " n"]
+    ) -> list[tuple[int, int]]:
+        """Copies by position, each with its original: the first of them that an answer is about, if any."""
+        if copies is None:
+            return []
+        n = len(self.keys)
+        if (
+            len(copies) != n
+            or (n and not 0 <= copies.min() <= copies.max() < n)
+            or (copies[copies] != copies).any()
+        ):
+            raise ValueError(
+                f"copies must give each of the {n} items the position of one that is no copy; got {copies}. "
+                "Take Items.duplicates()."
+            )
+        first = np.full(n, n)
+        np.minimum.at(first, copies[heard], np.flatnonzero(heard))
+        original = first[copies]
+        found = np.flatnonzero((original < n) & (original != np.arange(n)))
+        return list(zip(found.tolist(), original[found].tolist(), strict=True))
 
     def _from_components(self, facts: Components) -> None:
         """Groups are components; links are the pairs of groups set apart by a "different"."""
@@ -217,17 +270,21 @@ class Snapshot:
         told = np.logical_and.reduce(class_of[ends] >= 0, axis=1)
         self._link(ends[~told], np.full(len(ends) - int(told.sum()), -1, dtype=np.int8))
 
-    def _from_overlaps(self, facts: Overlaps) -> None:
-        """Groups are items; links are the pair answers that the classes do not give anyway."""
+    def _from_overlaps(self, facts: Overlaps, copied: Sequence[tuple[int, int]]) -> None:
+        """Groups are items with their copies; links are pair answers that the classes do not give anyway."""
         n, c = len(self.keys), len(self.class_names)
         self._group, self._groups = np.arange(n), n
+        for i, original in copied:
+            self._group[i] = original
         multi_hot: Bool[np.ndarray, "n c"] = np.zeros((n, c), dtype=bool)
         number = {name: i for i, name in enumerate(self.class_names)}
         for key, classes in facts.classes.items():
             multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
+        multi_hot = multi_hot[self._group]
         self.classes = multi_hot
         self.classed = np.zeros(n, dtype=bool)
         self.classed[self.labelled] = True
+        self.classed = self.classed[self._group]
         self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
         said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
         ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)

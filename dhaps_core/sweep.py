@@ -3,15 +3,19 @@
     python -m dhaps_core.sweep GRID.yaml [--workers N | --scheduler ADDRESS] [--out FOLDER] [--dashboard]
 
 Without a scheduler's address the sweep starts its own workers, on this machine and its loopback address
-only. With one it uses that cluster, however it was deployed (SLURM, Kubernetes, SSH); workers may come and
-go, and all must see the same file system. A finished run is never run again; failed and interrupted ones are,
-each time the same command is given. The exit status is 0 when all runs are finished, 1 when one failed or the
-scheduler was lost, 2 for a grid that cannot run, 130 when interrupted. :mod:`dhaps_core.grid` describes grid
-files.
+only, for nobody but itself. With one it uses that cluster, however it was deployed (SLURM, Kubernetes, SSH)
+and secured (:mod:`dhaps_core.cluster`); workers may come and go, and all must see the same file system.
+
+A finished run is never run again; failed and interrupted ones are, each time the same command is given. A run
+whose files are damaged is neither: it stands in the table with a sentence, and waits for a person. Notebook
+and grid are read once, at the start; the copy of the notebook that runs is kept in ``notebooks/``. The exit
+status is 0 when all runs are finished, 1 when one failed or is damaged or the scheduler was lost, 2 for a
+grid that cannot run, 130 when interrupted. :mod:`dhaps_core.grid` describes grid files.
 """
 
 import argparse
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -24,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.cluster import ClusterError, connect, gpu_ids, local_client, patience, slots
+from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.grid import Grid, GridError, read_grid, require
-from dhaps_core.manifest import git_state, write_manifest, write_table
+from dhaps_core.json_object import is_text
+from dhaps_core.manifest import git_state, run_state, write_manifest, write_table
 from dhaps_core.progress import Progress
 from dhaps_core.run_cell import Job, run_cell
-from dhaps_core.run_marker import read_marker
 
 __all__ = ["SweepError", "main", "sweep"]
 
@@ -71,16 +76,19 @@ def sweep(
         KeyboardInterrupt: after the table of what is finished was written.
     """
     out = Path(out).absolute()
+    if not is_text(str(out)):
+        raise SweepError(f"the folder must have a name in UTF-8; got {str(out)!a}. Give another --out.")
     for name in ("distributed", "pandas", "pyarrow"):
         require(name)
     failures: dict[str, str] = {}
     started, git = time.time(), git_state(grid.path.parent)
     out.mkdir(parents=True, exist_ok=True)
     devices = gpu_ids(workers) if "GPU" in grid.resources and scheduler is None else ()
-    jobs = _open_jobs(grid, out, git, devices, report)
-    if jobs:
-        _check_disk(out, len(jobs))
     with _alone(out):
+        remove_leftovers(out, below=False)
+        jobs = _open_jobs(grid, out, git, devices, report)
+        if jobs:
+            _check_disk(out, len(jobs))
         try:
             if jobs:
                 local = partial(local_client, resources=grid.resources, dashboard=dashboard, report=report)
@@ -105,7 +113,7 @@ def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Keep a second sweep out of the folder for as long as this process lives."""
-    with (out / "sweep.lock").open("a+") as lock:
+    with open_own(out / "sweep.lock", "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -120,29 +128,46 @@ def _alone(out: Path) -> Iterator[None]:
 def _open_jobs(
     grid: Grid, out: Path, git: dict[str, Any], devices: tuple[str, ...], report: Report
 ) -> list[Job]:
-    """Jobs of the cells that are not finished."""
-    jobs, other_code = [], 0
+    """Jobs of the cells that are to be run: neither finished nor damaged."""
+    copy = _keep(grid, out)
+    jobs, finished, damaged, other_code = [], 0, 0, 0
     for cell in grid.cells:
-        marker = read_marker(out / cell.run)
-        if marker is not None:
-            other_code += marker["code"] != grid.notebook.code
+        state, marker, _ = run_state(out / cell.run)
+        if state != "open":
+            finished += state == "finished"
+            damaged += state == "damaged"
+            other_code += state == "finished" and marker.get("code") != grid.notebook.code
             continue
         given = {**cell.given, "folder": str(out / cell.run)}
         if "interactive" in grid.notebook.parameters:
             given["interactive"] = False
         record = {
             "parameters": cell.parameters, "given": given, "notebook": grid.notebook.path.name,
-            "code": grid.notebook.code, "git": git,
+            "code": grid.notebook.code, "copy": str(copy.relative_to(out)), "git": git,
         }  # fmt: skip
         where = str(grid.notebook.path), str(out / cell.run)
-        jobs.append(Job(cell.run, *where, given, grid.threads, grid.timeout, devices, record))
-    report(f"{len(grid.cells)} runs, {len(grid.cells) - len(jobs)} of them finished before, in {out}")
+        jobs.append(Job(cell.run, *where, given, grid.threads, grid.timeout, str(copy), devices, record))
+    report(f"{len(grid.cells)} runs, {finished} of them finished before, in {out}")
+    if damaged:
+        report(f"WARNING: the files of {damaged} runs are damaged; these are not run. The table says which.")
     if other_code:
         report(
             f"WARNING: {other_code} of the finished runs come from another version of "
             f"{grid.notebook.path.name}. Give another --out to run them anew."
         )
     return jobs
+
+
+def _keep(grid: Grid, out: Path) -> Path:
+    """The notebook as it was read, in the sweep's folder: all runs of this start execute it."""
+    content = grid.notebook.content
+    folder = out / "notebooks"
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    remove_leftovers(folder)
+    copy = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.ipynb"
+    replace_text(copy, content)
+    return copy
 
 
 def _check_disk(out: Path, jobs: int) -> None:
@@ -258,11 +283,11 @@ def main(arguments: Sequence[str]) -> int:
             f"Stopped. The table of what is finished is in {out}; the same command goes on.", file=sys.stderr
         )
         return 130
-    failed = table[table["state"] == "failed"]
-    print(f"{len(table) - len(failed)} of {len(table)} runs finished; tables: {out}/table.csv and .parquet")
-    for row in failed.itertuples():
-        print(f"failed: {row.error}\n    see {out / row.notebook}")
-    return 1 if len(failed) else 0
+    rest = table[table["state"] != "finished"]
+    print(f"{len(table) - len(rest)} of {len(table)} runs finished; tables: {out}/table.csv and .parquet")
+    for row in rest.itertuples():
+        print(f"{row.state}: {row.error}\n    see {out / row.notebook}")
+    return 1 if len(rest) else 0
 
 
 def _print(line: str) -> None:

@@ -1,6 +1,7 @@
 """Finished runs as the rows of Table 1: mean, spread and seeds of each, beside the paper's numbers."""
 
-import json
+import math
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from dhaps_core.found_runs import RESTORE, found_runs
+from dhaps_core.json_object import DamagedFileError, member
+from dhaps_core.run_marker import read_metrics
 from dhaps_core.settings import Settings
 from dhaps_core.training_settings import TrainingSettings
 
@@ -90,38 +94,59 @@ def read_runs(folder: str | Path) -> list[Run]:
 
     Raises:
         FileNotFoundError: if there is none.
+
+    Warns:
+        DamagedRunWarning: for each run that is left out because its files are damaged.
     """
-    runs = []
-    for path in sorted(Path(folder).glob("**/metrics.json")):
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if "table" not in stored:
-            continue
-        about, settings = stored["table"], Settings.from_json(stored["settings"])
-        runs.append(
-            Run(
-                row=about["row"],
-                variant=about["variant"],
-                stands_for=about["stands_for"],
-                bits=settings.bits,
-                seed=settings.seed,
-                last=stored["rounds"][-1],
-                about=about,
-                source=stored["source"],
-                protocol=stored["protocol"],
-                training=settings.training,
-            )
-        )
+    runs = list(found_runs(folder, _run).values())
     if not runs:
         msg = f"{folder} must hold a finished run; got none. Run 04_train_a_method or a sweep over it."
         raise FileNotFoundError(msg)
     return runs
 
 
+def _run(home: Path) -> Run | None:
+    """A run that has its row of the table; None for what has none."""
+    path = home / "metrics.json"
+    try:
+        stored = read_metrics(home)
+    except FileNotFoundError:
+        return None  # the sweep's own table says so
+    if "table" not in stored:
+        return None
+    about = member(stored, "table", dict, path=path, advice=RESTORE)
+    texts = {
+        name: member(about if name in about else stored, name, str, path=path, advice=RESTORE)
+        for name in ("row", "variant", "stands_for", "source", "protocol", "method", "acquisition", "budget")
+    }
+    for name in ("share", "rounds", "seconds"):
+        member(about, name, numbers.Real, path=path, advice=RESTORE)  # type: ignore[type-abstract]
+    rounds = member(stored, "rounds", list, path=path, advice=RESTORE)
+    try:
+        settings = Settings.from_json(member(stored, "settings", dict, path=path, advice=RESTORE))
+        last = rounds[-1]
+    except (ValueError, TypeError, IndexError) as error:
+        raise DamagedFileError(f"{path} must have settings and rounds; {error}. {RESTORE}") from error
+    return Run(
+        row=texts["row"],
+        variant=texts["variant"],
+        stands_for=texts["stands_for"],
+        bits=settings.bits,
+        seed=settings.seed,
+        last=last,
+        about=about,
+        source=texts["source"],
+        protocol=texts["protocol"],
+        training=settings.training,
+    )
+
+
 def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int], Cell]:
     """Cells by row and bits.
 
     Raises:
-        ValueError: if the runs are not of one kind, or two of them have the same row, bits and seed.
+        ValueError: if the runs are not of one kind, two of them have the same row, bits and seed, or one has
+            no finite number as its metric.
     """
     for same in ({run.kind for run in runs}, {str(run.training) for run in runs}):
         if len(same) > 1:
@@ -136,5 +161,9 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
             got = f"two of {run.row}, {run.bits} bits, seed {run.seed}"
             msg = f"a row must have one run a seed; got {got}. Remove one."
             raise ValueError(msg)
-        values[run.seed] = float(run.last[metric])
+        value: Any = run.last.get(metric)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            got = f"{value!r:.80} of {run.row}, {run.bits} bits, seed {run.seed}"
+            raise ValueError(f"{metric} must be a finite number; got {got}. Remove the run.")
+        values[run.seed] = float(value)
     return {key: Cell.of(values) for key, values in found.items()}

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import hypot
 from statistics import median
 
+from dhaps_core import escaping
 from dhaps_core.paper import BITS, ROWS, Claim, claims
 from dhaps_core.table1 import Cell, Run, gather
-from dhaps_core.tables import Table
+from dhaps_core.tables import Marked, Table
 
 __all__ = ["check_claims", "lengths", "markdown", "order", "report", "seconds", "selection", "verdict"]
 
@@ -35,7 +36,7 @@ def report(runs: Sequence[Run]) -> str:
         "Seconds per run": seconds(runs, bits=bits),
     }
     sections = [f"## {title}\n\n{table}" for title, table in parts.items()]
-    return "\n\n".join([f"Runs of {runs[0].kind}.", *sections]) + "\n"
+    return "\n\n".join([f"Runs of {escaping.markdown(runs[0].kind)}.", *sections]) + "\n"
 
 
 def markdown(cells: Mapping[tuple[str, int], Cell], stands_for: str, *, bits: Sequence[int] = BITS) -> str:
@@ -82,12 +83,12 @@ def verdict(claim: Claim, cells: Mapping[tuple[str, int], Cell], bits: int) -> s
     spreads = [spread for row in claim.rows if (spread := cells[row, bits].spread) is not None]
     gap = f"{100 * claim.gap:+.1f}"
     if len(spreads) < 2:
-        return f"{gap} (1 seed)" if claim.holds else f"**{gap} (1 seed): does not hold**"
+        return f"{gap} (1 seed)" if claim.holds else Marked(f"**{gap} (1 seed): does not hold**")
     spread = hypot(*spreads)
     gap += f" ± {100 * spread:.1f}"
     if abs(claim.gap) < spread:
         return f"{gap}: within the spread"
-    return gap if claim.holds else f"**{gap}: does not hold**"
+    return gap if claim.holds else Marked(f"**{gap}: does not hold**")
 
 
 def selection(runs: Sequence[Run], *, bits: Sequence[int] = BITS, metric: str = "mAP@all") -> str:

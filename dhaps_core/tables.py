@@ -5,16 +5,19 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dhaps_core.compare import Difference, Interval, Run, named_groups
+from dhaps_core.compare import Difference, Interval, Run, last_by_seed, named_groups
+from dhaps_core.escaping import csv_cell, latex, markdown, one_line
 
-__all__ = ["Table", "curve_table", "difference_table", "length_table"]
+__all__ = ["Marked", "Table", "curve_table", "difference_table", "length_table"]
 
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "<": "$<$", "{": r"\{", "}": r"\}"}
+
+class Marked(str):
+    """A cell that is Markdown already, such as a bold one."""
 
 
 @dataclass(frozen=True)
 class Table:
-    r"""A header and rows of as many cells.
+    r"""A header and rows of as many cells; what they hold is text, and stays text in every format.
 
     Example:
         >>> table = Table(("method", "12 bits"), (("DH-APS 1 %", "32.6 ± 0.4"),))
@@ -32,7 +35,7 @@ class Table:
 
     def text(self) -> str:
         """Aligned columns, the first to the left."""
-        lines = (self.header, *self.rows)
+        lines = [list(map(one_line, line)) for line in (self.header, *self.rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
         return "\n".join(
             "  ".join(
@@ -44,26 +47,27 @@ class Table:
 
     def markdown(self) -> str:
         """Cells between bars."""
-        lines = (self.header, ("---",) * len(self.header), *self.rows)
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        lines = (self.header, (Marked("---"),) * len(self.header), *self.rows)
+        return "\n".join("| " + " | ".join(map(_marked, line)) + " |" for line in lines)
 
     def csv(self) -> str:
         """Comma-separated values with a header."""
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows((self.header, *self.rows))
+        lines = ([csv_cell(one_line(cell)) for cell in line] for line in (self.header, *self.rows))
+        csv.writer(buffer, lineterminator="\n").writerows(lines)
         return buffer.getvalue()
 
     def latex(self) -> str:
         """A tabular of the package booktabs."""
-        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
-        head = " & ".join(map(_escape, self.header)) + r" \\"
+        body = [" & ".join(map(latex, row)) + r" \\" for row in self.rows]
+        head = " & ".join(map(latex, self.header)) + r" \\"
         columns = "l" + "r" * (len(self.header) - 1)
         lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def _escape(cell: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in cell)
+def _marked(cell: str) -> str:
+    return cell if isinstance(cell, Marked) else markdown(cell)
 
 
 def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
@@ -73,11 +77,11 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     many seeds; a length that was not run is a dash.
 
     Raises:
-        ValueError: if a run does not say its code length, or lacks the metric.
+        ValueError: if a run does not say its code length, or lacks the metric; or two have one seed.
     """
     runs = list(runs)
     for run in runs:
-        if "bits" not in run.facts or metric not in run.rounds[-1]:
+        if type(run.facts.get("bits")) is not int or metric not in run.rounds[-1]:
             msg = f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
             raise ValueError(msg)
     lengths = sorted({run.facts["bits"] for run in runs})
@@ -85,7 +89,8 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     for name, group in named_groups(runs, without=("bits",)).items():
         cells, counts = [], set()
         for bits in lengths:
-            values = [100 * run.rounds[-1][metric] for run in group if run.facts["bits"] == bits]
+            some = [run for run in group if run.facts["bits"] == bits]
+            values = [100 * value for value in last_by_seed(some, metric).values()]
             cells.append(_spread(values))
             counts |= {len(values)} - {0}
         rows.append((name, *cells, "-".join(map(str, sorted({min(counts), max(counts)})))))

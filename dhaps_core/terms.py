@@ -4,21 +4,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.pairs import Kernel
 from dhaps_core.pool import Pool
 
 __all__ = ["separate_terms"]
 
 
-def separate_terms(
-    pool: Pool, pairs: Int[Tensor, "q 2"], kernel: Kernel = "invariant"
-) -> dict[str, Float[Tensor, " q"]]:
-    """What each pick added to the objective, term by term, replayed in the order of picking.
+def separate_terms(pool: Pool, pairs: Int[Tensor, "q 2"]) -> dict[str, Float[Tensor, " q"]]:
+    """What each greedy pick added to the objective, term by term, replayed in the order of picking.
+
+    With the invariant kernel; what was picked from a :class:`dhaps_core.quadratic.QuadraticForm` has its
+    terms there, of the kernel and the population that the form was made of.
 
     Args:
         pool: the round.
         pairs: the picks.
-        kernel: pair kernel of the reading ``published``.
     """
     a, b = pairs.unbind(1)
     weights = pool.weights
@@ -36,8 +35,8 @@ def separate_terms(
     else:
         total = len(pool.labelled_pairs) + pool.picks
         share, step = total / pool.population, 2 * pool.beta / total**2
-        labelled = pool.pair_kernels(pairs, pool.labelled_pairs, kernel).sum(1)
-        within = pool.pair_kernels(pairs, pairs, kernel)
+        labelled = pool.pair_kernels(pairs, pool.labelled_pairs).sum(1)
+        within = pool.pair_kernels(pairs, pairs)
         mean = pool.means[pairs].prod(1)
         uncertain = weights.uncertainty / total * uncertain
         represent = -step * weights.representativeness * (total * mean - share * labelled)

@@ -1,9 +1,17 @@
 """How long and how fast to train: settings that are no part of any method."""
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
+from typing import Annotated
+
+from dhaps_core.checks import Range, check_fields
 
 __all__ = ["TrainingSettings"]
+
+MOST_STEPS = 10**9
+MOST_ROWS = 16_384  # of a step: losses keep a few matrices of rows x rows
+MOST_WEIGHT = 1e6  # beyond it float32 keeps nothing of the other terms
+MOST_ITEMS = 10**6
 
 
 @dataclass(frozen=True)
@@ -34,35 +42,30 @@ class TrainingSettings:
         ValueError: on numbers that no training can use.
     """
 
-    epochs: int = 50
-    least: int = 200
-    most: int = 3000
-    batch: int = 256
-    unlabelled_batch: int = 256
-    steps_without_labels: int = 1000
-    learning_rate: float = 1e-3
-    highest_rate: float = 6e-3
-    decay: float = 1e-2
-    similarity: float = 1.0
-    anchor: float = 0.0
-    prior_items: int = 40
-    mmd: float = 0.0
+    epochs: Annotated[int, Range(0, MOST_STEPS)] = 50
+    least: Annotated[int, Range(1, MOST_STEPS)] = 200
+    most: Annotated[int, Range(1, MOST_STEPS)] = 3000
+    batch: Annotated[int, Range(1, MOST_ROWS)] = 256
+    unlabelled_batch: Annotated[int, Range(1, MOST_ROWS)] = 256
+    steps_without_labels: Annotated[int, Range(1, MOST_STEPS)] = 1000
+    learning_rate: Annotated[float, Range(0, 1, open_low=True)] = 1e-3
+    highest_rate: Annotated[float, Range(0, 1, open_low=True)] = 6e-3
+    decay: Annotated[float, Range(0)] = 1e-2
+    similarity: Annotated[float, Range(0, MOST_WEIGHT)] = 1.0
+    anchor: Annotated[float, Range(0, MOST_WEIGHT)] = 0.0
+    prior_items: Annotated[int, Range(0, MOST_ITEMS)] = 40
+    mmd: Annotated[float, Range(0, MOST_WEIGHT)] = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("least", "batch", "unlabelled_batch", "steps_without_labels"):
-            if getattr(self, name) < 1:
-                msg = f"{name} must be at least 1; got {getattr(self, name)}. Set it to 1 or more."
-                raise ValueError(msg)
-        weights = ("similarity", "anchor", "prior_items", "mmd")
-        for name in ("epochs", "learning_rate", "decay", *weights):
-            if not 0 <= getattr(self, name) < inf:
-                msg = f"{name} must be a number from 0; got {getattr(self, name)}. Set it to 0 or more."
-                raise ValueError(msg)
+        check_fields(self)
         for low, high in (("least", "most"), ("learning_rate", "highest_rate")):
             if getattr(self, low) > getattr(self, high):
                 got = f"{getattr(self, low)} and {getattr(self, high)}"
                 msg = f"{low} must be at most {high}; got {got}. Raise {high} or lower {low}."
                 raise ValueError(msg)
+        if self.highest_rate * self.decay >= 1:
+            rule = "highest_rate times decay, what a weight loses in a step, must be below 1"
+            raise ValueError(f"{rule}; got {self.highest_rate * self.decay:g}. Lower one of them.")
 
     @classmethod
     def pixels(cls) -> "TrainingSettings":

@@ -1,6 +1,7 @@
 """Slow and obvious definitions, against which the fast functions are tested."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, product
 
@@ -68,3 +69,75 @@ def argsort_mean_average_precision(query: np.ndarray, database: np.ndarray, rele
         ranks = np.flatnonzero(wanted[order]) + 1
         values.append(np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0.0)
     return float(np.mean(values))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A selection problem in float64 arrays, small enough to write every pair out."""
+
+    relaxed: np.ndarray
+    space: np.ndarray
+    means: np.ndarray
+    bandwidth: float
+    reading: str
+    picks: int
+    weights: tuple[float, float, float]
+    beta: float
+    labelled_items: Sequence[int]
+    labelled_pairs: Sequence[Sequence[int]]
+    candidates: np.ndarray
+    forbidden: np.ndarray
+    credit: np.ndarray
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def cost_tables(problem: Problem, picks: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+    """Cost of every pair [n n] before each pick and after the last; infinite where none may be picked."""
+    n, m, free = len(problem.means), problem.means, problem.candidates.copy()
+    space = problem.space - problem.space.mean(0)
+    squared = (space**2).sum(1)
+    k = np.exp(-np.maximum(squared[:, None] + squared - 2 * space @ space.T, 0) / 2 / problem.bandwidth**2)
+    uncertain, represent, diverse = problem.weights
+    odds = problem.slope * (problem.relaxed @ problem.relaxed.T) / 2 + problem.intercept
+    doubt, mean = np.logaddexp(0, np.abs(odds)), m[:, None] + m
+    chosen, total = list(problem.labelled_items), len(problem.labelled_pairs) + problem.picks
+    step, share = 2 * problem.beta / total**2, total / n**2
+
+    def nearness(pairs: Sequence[Sequence[int]]) -> np.ndarray:
+        first, second = np.array(pairs, dtype=int).reshape(-1, 2).T
+        straight = k[:, first] @ k[:, second].T
+        return (straight + straight.T) / 2
+
+    fixed = (
+        uncertain / total * doubt
+        - step * total * represent * m[:, None] * m
+        + step * diverse * (1 + k**2) / 4
+    )
+    fixed += step * (represent * share + diverse * (1 - share)) * nearness(problem.labelled_pairs)
+    for place in range(len(picks) + 1):
+        if problem.reading == "closed":
+            g = k[:, chosen].sum(1)
+            shared = diverse * (g[:, None] + g + k) / (len(chosen) + 2) - represent * mean
+            costs = uncertain * doubt + problem.beta / m.max() * shared
+        else:
+            costs = fixed + step * diverse * nearness(picks[:place])
+        costs = costs - problem.credit[:, None] - problem.credit
+        closed = problem.forbidden | ~free | ~free[:, None]
+        yield np.where(closed | np.tri(n, dtype=bool), np.inf, costs)
+        if place < len(picks):
+            free[picks[place]] = False
+            chosen += picks[place]
+
+
+def greedy_picks(problem: Problem) -> list[list[int]]:
+    """The cheapest pair of all, again and again; of equal ones the first by position."""
+    picks: list[list[int]] = []
+    while len(picks) < problem.picks:
+        *_, costs = cost_tables(problem, picks)
+        if np.isinf(costs).all():
+            break
+        least = costs.min()
+        place = int((costs <= least + 1e-11 * (1 + abs(least))).argmax())
+        picks.append([place // len(costs), place % len(costs)])
+    return picks

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,8 @@ from dhaps_core.compare import (
     paired,
     sentence,
 )
+from dhaps_core.json_object import DamagedRunWarning
+from dhaps_core.report import find_runs
 from dhaps_core.tables import Table, curve_table, difference_table, length_table
 from widgets.comparison import band_curves, difference_curves, length_bands
 from widgets.curves import figure_png
@@ -163,3 +166,113 @@ def test_figures_show_bands_and_bars():
     lengths = length_bands([*RUNS, *(run(seed, [0.4, 0.6], bits=12) for seed in range(2))])
     assert list(lengths.axes[0].lines[0].get_xdata()) == [12, 32]
     assert lengths.axes[0].lines[0].get_ydata()[1] == pytest.approx(0.51 / 2)
+
+
+def write_session(folder, seed=0, *, rounds=None, **settings):
+    """Files of a session of one round."""
+    folder.mkdir(parents=True)
+    rounds = [{"items_labelled": 0, "mAP@all": 0.5}] if rounds is None else rounds
+    metrics = {"rounds": rounds, "source": "made", "protocol": f"by hand, seed {seed}", "fingerprint": "ab"}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "settings.json").write_text(json.dumps({"settings": {"seed": seed, **settings}}))
+    return folder
+
+
+DAMAGES = {
+    "empty": b"",
+    "cut": b'{"rounds": [',
+    "garbage": b"\xff\0",
+    "a list": b"[]",
+    "no rounds": b'{"rounds": 5}',
+    "rounds of numbers": b'{"rounds": [5]}',
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_one_damaged_run_is_named_and_the_others_are_compared(tmp_path, how):
+    for seed in range(2):
+        write_session(tmp_path / f"seed-{seed}", seed)
+    damaged = write_session(tmp_path / "z", 2)
+    (damaged / "metrics.json").write_bytes(DAMAGES[how])
+    with pytest.warns(DamagedRunWarning, match=r"left out: .*z/metrics\.json must .*Put") as said:
+        runs = load_runs(tmp_path)
+    assert [run.name for run in runs] == ["seed-0", "seed-1"]
+    assert len(said) == 1
+    assert list(named_groups(runs)) == ["runs"]  # the seed in the protocol's words keeps no run apart
+    with pytest.warns(DamagedRunWarning, match="left out: "):
+        assert list(find_runs(tmp_path)) == ["seed-0", "seed-1"]
+
+
+def test_files_of_a_run_that_are_gone_are_missed(tmp_path):
+    write_session(tmp_path / "a")
+    lost = write_session(tmp_path / "b", 1)
+    (lost / "round-000").mkdir()
+    (lost / "metrics.json").rename(lost / "round-000" / "metrics.json")
+    (write_session(tmp_path / "c", 2) / "settings.json").write_text("{}")
+    linked = write_session(tmp_path / "d", 3)
+    (linked / "metrics.json").unlink()
+    (linked / "metrics.json").symlink_to("nowhere")
+    new = tmp_path / "e"
+    new.mkdir()
+    (new / "settings.json").write_text("{}")  # no round yet: no run yet
+    with pytest.warns(DamagedRunWarning) as said:
+        assert [run.name for run in load_runs(tmp_path)] == ["a"]
+    assert [str(one.message).split(" must")[0] for one in said] == [
+        f"left out: {tmp_path}/b/metrics.json",
+        f"left out: {tmp_path}/c/settings.json",
+        f"left out: {tmp_path}/d/metrics.json",
+    ]
+
+
+def test_a_link_in_a_circle_ends(tmp_path):
+    write_session(tmp_path / "a")
+    (tmp_path / "a" / "round").symlink_to(tmp_path)
+    assert [run.name for run in load_runs(tmp_path)] == ["a"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "0.5", [0.5]])
+def test_a_metric_that_is_no_number_is_refused_by_name(value):
+    bad = replace(run(3, [0.4]), rounds=({"items_labelled": 20, "mAP@all": value},))
+    for compared in (
+        lambda: curve([*RUNS[:3], bad], "mAP@all"),
+        lambda: paired([*RUNS, bad, run(3, [0.4, 0.5], acquisition="random")], "mAP@all"),
+        lambda: length_table([*RUNS, bad]),
+    ):
+        with pytest.raises(ValueError, match=r"mAP@all must be a finite number; got .* in .*/3\. Move"):
+            compared()
+
+
+def test_two_runs_of_one_seed_are_no_two_draws():
+    for compared in (
+        lambda: curve([*RUNS[:3], run(0, [0.4, 0.5])], "mAP@all"),
+        lambda: paired([*RUNS, run(0, [0.4, 0.9])], "mAP@all"),
+        lambda: paired([*RUNS, run(0, [0.1, 0.1], acquisition="random")], "mAP@all"),
+        lambda: length_table([*RUNS, run(0, [0.4, 0.9])]),
+    ):
+        with pytest.raises(ValueError, match=r"settings must have one run a seed; got .* of seed 0"):
+            compared()
+
+
+def test_a_missing_metric_and_a_misspelled_budget_are_refused():
+    with pytest.raises(ValueError, match=r"runs must have P@7; .* has not"):
+        curve(RUNS[:3], "P@7")
+    with pytest.raises(ValueError, match="against must be items_labelled or answers; got 'item_labelled'"):
+        paired(RUNS, "mAP@all", against="item_labelled")
+    with pytest.raises(ValueError, match=r"level must lie between 0 and 1; got 95\.0"):
+        curve(RUNS[:3], "mAP@all", level=95.0)
+
+
+def test_pairs_on_other_data_are_said():
+    ours = [replace(one, fingerprint="ab") for one in RUNS]
+    other = [replace(one, fingerprint="cd") if one.seed == 1 else one for one in ours[:3]] + ours[3:]
+    assert paired(ours, "mAP@all")
+    with pytest.warns(
+        UserWarning, match=r"the same data, split and embeddings; 1 pairs have not, such as .*/1"
+    ):
+        paired(other, "mAP@all")
+
+
+def test_code_lengths_that_are_no_numbers_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"runs must have bits and mAP@all; .*/7 has not"):
+        length_table([*RUNS, run(7, [0.4], bits="32")])

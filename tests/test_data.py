@@ -1,5 +1,6 @@
 """Items, their splits and every source."""
 
+import gzip
 import io
 import os
 import pickle
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +133,32 @@ def test_stored_overlap_stays_stated(tmp_path):
     assert small().with_splits(tmp_path / "splits.npz").overlap() == ("d",)
 
 
+def test_damaged_splits_are_refused_with_the_name_of_their_file(tmp_path):
+    path = tmp_path / "splits.npz"
+    small().save_splits(path)
+    whole = path.read_bytes()
+    stored = dict(np.load(path))
+    for content in (b"", b"no", whole[:-40], whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"splits.npz must be an .npy or .npz file"):
+            small().with_splits(path)
+    for changed in (
+        {"train": np.array([0.5])},
+        {"train": np.array([[0]])},
+        {"parts": np.array(["a"])},
+        {"protocol": np.array(7)},
+        {"more": np.array(7)},
+    ):
+        np.savez(path, **(stored | changed))
+        with pytest.raises(ValueError, match=r"splits.npz must hold the splits, protocol and content"):
+            small().with_splits(path)
+    np.savez(path, **(stored | {"train": np.array([0, 99])}))
+    with pytest.raises(ValueError, match=r"must be in 0\.\.3; got 0\.\.99"):
+        small().with_splits(path)
+    with pytest.raises(FileNotFoundError):
+        small().with_splits(tmp_path / "none.npz")
+
+
 def test_duplicates_point_to_the_first_equal_row():
     features = np.array([[1, 2], [0, 0], [1, 2], [0, 0]], dtype=np.float32)
     assert small(features=features).duplicates().tolist() == [0, 1, 0, 1]
@@ -138,11 +166,74 @@ def test_duplicates_point_to_the_first_equal_row():
     assert small(features=None, images=images).duplicates().tolist() == [0, 1, 1, 0]
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=30))
-def test_duplicates_match_a_slow_search(values):
+def test_a_copy_of_a_query_stands_for_itself_in_the_pool():
+    """30 images twice, 20 queries: the first copy of all 60 is often a query, and is never asked."""
+    features = np.repeat(np.random.default_rng(0).normal(size=(30, 4)), 2, axis=0)
+    items = arrays(features, queries=20, seed=0)
+    pool = items.splits["train"]
+    stands = items.duplicates(pool)
+    asked = pool[stands[pool] == pool]
+    assert sorted(asked // 2) == sorted(set(pool // 2))
+    first = items.duplicates()  # whose copy in the pool would never be asked
+    assert len(set(pool // 2)) > (first[pool] == pool).sum()
+    copied = items.splits["query"][np.isin(items.splits["query"] // 2, pool // 2)]
+    assert np.isin(stands[copied], asked).all()
+
+
+def test_equal_images_are_duplicates_whatever_their_features_are():
+    """40 images five times each; a projection gives equal rows other last bits."""
+    generator = np.random.default_rng(0)
+    pixels = np.repeat(generator.integers(0, 256, (40, 4, 4, 3), dtype=np.uint8), 5, axis=0)
+    everything = np.arange(200, dtype=np.int64)
+    rows = {"train": everything, "query": everything[:0], "database": everything}
+    features = np.repeat(generator.normal(size=(40, 8)), 5, axis=0) + 1e-7 * generator.normal(size=(200, 8))
+    keys = tuple(map(str, everything))
+    items = Items(keys, features.astype(np.float32), ArrayImages(pixels), None, (), rows, "all", "test")
+    assert len(np.unique(items.features, axis=0)) > 40
+    assert items.duplicates().tolist() == (everything // 5 * 5).tolist()
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.data())
+def test_duplicates_match_a_slow_search(values, given):
     features = np.array(values, dtype=np.float32)[:, None]
     items = arrays(features, queries=0, seed=0)
     assert items.duplicates().tolist() == [values.index(value) for value in values]
+    pool = given.draw(st.lists(st.integers(0, len(values) - 1), unique=True))
+    inside = {values[i]: i for i in sorted(pool, reverse=True)}
+    wanted = [inside.get(value, values.index(value)) for value in values]
+    assert items.duplicates(positions(*pool)).tolist() == wanted
+
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", [range(3), np.arange(3), pd.Index([0, 1, 2]), (str(i) for i in range(3))])
+def test_keys_become_text(keys):
+    assert arrays(np.eye(3), keys=keys, queries=0, seed=0).keys == ("0", "1", "2")
+
+
+def test_keys_that_differ_in_case_or_unicode_form_are_keys_of_their_own():
+    keys = ("a", "A", "\u00e9", "e\u0301")
+    assert arrays(np.eye(4), keys=keys, queries=0, seed=0).keys == keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["a", "b", "a"], "unique; got 'a' twice"),
+        ([7, "7", "b"], "unique; got '7' twice"),
+        (["a", "b", ""], "at least one character"),
+        (["a", "b"], "one row for each of the 2 keys; got 3"),
+        (["a", "b", None], "text or whole numbers; got None"),
+        ([1.0, 2.0, 3.0], "text or whole numbers; got 1.0"),
+        ([True, False, 2], "text or whole numbers; got True"),
+        ([b"a", b"b", b"c"], "text or whole numbers; got b'a'"),
+        (3, "a list, one for each item; got int"),
+    ],
+)
+def test_what_is_no_key_is_refused(unchecked, keys, message):
+    with pytest.raises(ValueError, match=message):
+        arrays(np.eye(3), keys=keys, queries=0, seed=0)
 
 
 # --- draws --------------------------------------------------------------------------------------------------
@@ -163,6 +254,38 @@ def test_stratified_counts_fill_exactly_within_room(sizes, percent, leave):
     counts = stratified_counts(positions(*sizes), total, leave=leave)
     assert counts.sum() == total
     assert ((counts >= 0) & (counts <= room)).all()
+
+
+def test_shares_are_exact_where_floats_round_them_up():
+    """2^52 + 1 of 2^53 + 2 items: a quotient in float64 would be 1 too many."""
+    sizes = positions(2**26 + 1, 2**26 - 1, 2**26)
+    counts = stratified_counts(sizes, 3 * 2**26 - 3, leave=1)
+    assert counts.sum() == 3 * 2**26 - 3
+    assert (counts <= sizes - 1).all()
+
+
+@pytest.mark.parametrize("queries", [True, 2.0, np.nan, "2", None, -1, 99])
+@pytest.mark.parametrize("labels", [None, [0, 0, 1, 1]])
+def test_queries_are_a_whole_number_that_can_be_drawn(unchecked, queries, labels):
+    with pytest.raises(ValueError, match="queries must be"):
+        arrays(np.eye(4), labels, queries=queries, seed=0)
+
+
+@pytest.mark.parametrize("seed", [True, 1.0, -1, "1", None])
+def test_a_seed_is_a_whole_number(unchecked, seed, tmp_path):
+    for draw in (
+        lambda: arrays(np.eye(4), queries=1, seed=seed),
+        lambda: digits(seed=seed),
+        lambda: cifar.cifar10_splits(positions(0), 1, protocol="59k", seed=seed),
+        lambda: data.open_items("digits", queries=1, seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be a whole number of at least 0"):
+            draw()
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(unchecked):
+    one = arrays(np.eye(4), queries=np.int64(2), seed=np.uint8(3))
+    assert one.fingerprint() == arrays(np.eye(4), queries=2, seed=3).fingerprint()
 
 
 def test_hold_out_depends_on_the_seed_only():
@@ -458,6 +581,117 @@ def test_damaged_archives_are_named(tmp_path):
             cifar.read_cifar10(path)
 
 
+def test_a_pickle_that_writes_past_its_array_is_refused(tmp_path):
+    """A field of a dtype at an offset of 24 bytes, and an item set there: numpy would write it."""
+    fields = (3, "|", None, ("a",), {"a": (np.dtype("u1"), 24)}, 8, 1, 0)
+    dtype = Reduced(np.dtype, ("u1", False, True), fields)
+    array = Reduced(*np.empty(0).__reduce__()[:2], (1, (8,), dtype, False, b"x" * 8), iter([(("a", 0), 1)]))
+    files = cifar_files(binary=False)
+    files["data_batch_2"] = pickle.dumps({b"data": array, b"labels": [0]}, protocol=2)
+    with pytest.raises(ValueError, match="data_batch_2 must be a pickle of numpy arrays and nothing else"):
+        cifar.read_cifar10(unpacked(tmp_path / "cifar-10-batches-py", files))
+
+
+class Reduced:
+    def __init__(self, function, arguments, state, items=None):
+        self.parts = (function, arguments, state, None, items)
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {b"data": [[0] * 3072], b"labels": [0]},
+        {b"data": np.zeros((1, 3072), np.int64), b"labels": [0]},
+        {b"data": np.zeros((1, 3071), np.uint8), b"labels": [0]},
+        {b"data": np.zeros((2, 3072), np.uint8), b"labels": [0]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [10]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [-1]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [True]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": [[0]]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": ["0"]},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": np.zeros((1, 1), np.int64)},
+        {b"data": np.zeros((1, 3072), np.uint8), b"labels": np.array([10])},
+        {b"data": np.zeros((1, 3072), np.uint8)},
+        [0],
+        0,
+    ],
+)
+def test_a_batch_of_other_parts_is_refused(tmp_path, batch):
+    files = cifar_files(binary=False) | {"test_batch": pickle.dumps(batch, protocol=2)}
+    with pytest.raises(ValueError, match=r"test_batch must hold|a CIFAR-10 pickle must|must have 10 classes"):
+        cifar.read_cifar10(unpacked(tmp_path / "cifar-10-batches-py", files))
+
+
+def tar(path, members):
+    """A tar of (name, content, changes of its header)."""
+    with tarfile.open(path, "w") as archive:
+        for name, content, changes in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            for attribute, value in changes.items():
+                setattr(member, attribute, value)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_archives_of_links_bombs_and_doubles_are_refused(tmp_path):
+    files = cifar_files(binary=True, rows=1)
+    rest = [(f"c/{name}", content, {}) for name, content in files.items() if name != "data_batch_2.bin"]
+    link = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd", "size": 0}
+    test = files["data_batch_2.bin"]
+    path = tmp_path / "a.tar.gz"
+    with pytest.raises(FileNotFoundError, match=r"must have data_batch_2.bin"):
+        cifar.read_cifar10(tar(path, [*rest, ("c/data_batch_2.bin", b"", link)]))
+    twice = [(f"{folder}/data_batch_2.bin", test, {}) for folder in "cd"]
+    with pytest.raises(ValueError, match=r"must have data_batch_2.bin once"):
+        cifar.read_cifar10(tar(path, [*rest, *twice]))
+    with pytest.raises(ValueError, match=r"must have few files"):
+        cifar.read_cifar10(tar(path, [(f"{i}", b"", {}) for i in range(1001)]))
+    huge = tarfile.TarInfo("c/data_batch_2.bin")
+    huge.size = 3 << 30
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(huge.tobuf())
+        file.write(bytes(1 << 20))
+    with pytest.raises(ValueError, match=r"data_batch_2.bin must have at most 67108864 bytes; got 322122547"):
+        cifar.read_cifar10(path)
+    names = tarfile.TarInfo("x")
+    names.type, names.size = tarfile.XHDTYPE, 3 << 30
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(names.tobuf())
+        file.write(bytes(70 << 20))
+    with pytest.raises(ValueError, match=r"a.tar.gz must unpack to at most"):
+        cifar.read_cifar10(path)
+    # Names that lead elsewhere are only names: nothing is unpacked.
+    members = [(f"/../{name}", content, {}) for name, content in files.items()]
+    assert cifar.read_cifar10(tar(path, members))[2] == 5
+
+
+def test_an_archive_that_unpacks_for_ever_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar, "_LARGEST_ARCHIVE", 1 << 20)
+    other = tarfile.TarInfo("other")
+    other.size = 1 << 40
+    with gzip.open(tmp_path / "a.tar.gz", "wb", compresslevel=1) as file:
+        file.write(other.tobuf())
+        file.write(bytes(4 << 20))
+    with pytest.raises(ValueError, match=r"a.tar.gz must unpack to at most 1048576 bytes"):
+        cifar.read_cifar10(tmp_path / "a.tar.gz")
+
+
+def test_files_too_large_and_pipes_of_an_unpacked_archive_are_refused(tmp_path):
+    folder = unpacked(tmp_path / "cifar-10-batches-bin", cifar_files(binary=True))
+    with (folder / "data_batch_1.bin").open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ValueError, match=r"data_batch_1.bin must have at most"):
+        cifar.read_cifar10(folder)
+    (folder / "data_batch_1.bin").unlink()
+    os.mkfifo(folder / "data_batch_1.bin")
+    with pytest.raises(FileNotFoundError, match=r"must have data_batch_1.bin"):
+        cifar.read_cifar10(folder)
+
+
 def test_an_incomplete_archive_is_refused(tmp_path):
     folder = unpacked(tmp_path / "cifar-10-batches-bin", cifar_files(binary=True))
     with pytest.raises(ValueError, match="50000 train and 10000 test images; got 50 and 10"):
@@ -522,7 +756,10 @@ def test_single_label_lists(tmp_path):
         "database": [0, 2],
         "query": [3],
     }
-    assert items.protocol == "train.txt 2, database.txt 2, test.txt 1"
+    assert items.protocol == (
+        "train.txt 2, database.txt 2, test.txt 1; labels read as one class each, of 2; "
+        "exact copies in train or database of 1 queries"
+    )
 
 
 def test_multi_label_lists_keep_images_without_a_class(tmp_path):
@@ -550,11 +787,73 @@ def test_multi_label_lists_keep_images_without_a_class(tmp_path):
         ),
         ("t.png 1 0", "t.png 1 0", "not be in train"),
         ("\n", "q.png 1 0", "train.txt must list at least one image"),
+        ("t.png 1\nc.png 0", "q.png 1", "train.txt:1: .*two classes or more; got one number"),
+        ("t.png 3\nc.png 7", "q.png 1", "If it is a class id, write a 1 in that class's column"),
+        ("../secret.png 1 0", "q.png 1 0", "train.txt:1: an image must be named below its folder"),
+        ("x/../t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("x\\..\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("/etc/passwd 1 0", "q.png 1 0", "must be named below its folder"),
+        ("C:\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("\\\\server\\t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("~/t.png 1 0", "q.png 1 0", "must be named below its folder"),
+        ("out.png 1 0", "q.png 1 0", "train.txt:1: the image must lie in .* a link that leads out of it"),
+        ("outside/secret.png 1 0", "q.png 1 0", "a link that leads out of it"),
+        ("round.png 1 0", "q.png 1 0", "the image must exist"),
+        ("pipe.png 1 0", "q.png 1 0", "the image must exist"),
+        ("x 1 0", "q.png 1 0", "the image must exist"),
+        ("images\\t.png 1 0", "q.png 1 0", "the image must exist .*Write / for the backslash"),
+        ("a%20b.png 1 0", "q.png 1 0", "the image must exist"),
+        ("t.png\0 1 0", "q.png 1 0", "the image must exist"),
+        ("x" * 5000 + " 1 0", "q.png 1 0", "the image must exist"),
+        ("# images 1 0", "q.png 1 0", "the image must exist"),
+        ("t.png 1 0", "./t.png 1 0", "queries must not be in train; got 1 that are, first 't.png'"),
+        ("t.png 1 0", ".//./t.png 1 0", "queries must not be in train"),
+        ("t.png 1 0\n./t.png 1 0", "q.png 1 0", "train.txt:2: an image must be listed once"),
+        ("t.png 1 0", "alias.png 1 0", "test.txt:1: an image must have one name; 'alias.png' is 't.png'"),
+        ("t.png 1 0", "again/t.png 1 0", "an image must have one name; 'again/t.png' is 't.png'"),
+        ("t.png 1 0\rc.png 1 0", "q.png 1 0", "train.txt:1: .*"),
     ],
 )
 def test_list_errors_name_file_and_line(tmp_path, train, test, message):
+    png(tmp_path / "secret.png")
+    folder = lists(tmp_path / "lists", train, test)
+    for name, target in {
+        "out.png": tmp_path / "secret.png",
+        "outside": tmp_path,
+        "round.png": "round.png",
+        "alias.png": "t.png",
+        "again": ".",
+    }.items():
+        (folder / name).symlink_to(target)
+    (folder / "x").mkdir()
+    os.mkfifo(folder / "pipe.png")
     with pytest.raises(ValueError, match=message):
-        list_files(lists(tmp_path, train, test))
+        list_files(folder)
+
+
+def test_paths_of_lists_are_kept_as_what_they_are(tmp_path):
+    folder = lists(tmp_path, "./t.png 1 0\n\tx//./y.png\t1 0 \n", test="q.png 0 1")
+    png(folder / "x" / "y.png", "green")
+    assert list_files(folder).keys == ("t.png", "x/y.png", "d.png", "q.png")
+
+
+def test_copies_of_queries_under_another_name_are_counted(tmp_path):
+    folder = lists(tmp_path, "t.png 1 0", test="q.png 1 0\nc.png 0 1")
+    png(folder / "q.png", "green")
+    items = list_files(folder)
+    assert items.protocol.endswith(
+        "labels read as one class each, of 2; exact copies in train or database of 1 queries"
+    )
+    png(folder / "c.png", "blue")
+    assert "copies" not in list_files(folder).protocol
+
+
+def test_a_list_too_large_is_refused_before_it_is_read(tmp_path):
+    folder = lists(tmp_path, "t.png 1 0")
+    with (folder / "train.txt").open("r+b") as file:
+        file.truncate(1 << 40)  # of which the disk holds nothing
+    with pytest.raises(ValueError, match=r"train.txt must have at most 536870912 bytes; got 1099511627776"):
+        list_files(folder)
 
 
 def test_lists_that_share_queries_must_say_so(tmp_path):

@@ -180,6 +180,14 @@ def test_errors(tmp_path):
         embed(items, pixels(2), size=4, cache=tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [{"size": 2.5}, {"size": True}, {"batch": "8"}, {"precision": "fp8"}])
+def test_settings_that_cannot_be_are_refused(unchecked, wrong, tmp_path):
+    with pytest.raises(ValueError, match=r"size and batch must be|precision must be"):
+        embed(collection(random_images(1)), pixels(2), **{"size": 2, "cache": tmp_path, **wrong})
+    with pytest.raises(ValueError, match=r"side must be at least 1 pixel, a whole number; got 2\.5"):
+        pixels(2.5)
+
+
 def test_an_image_that_goes_bad_is_named(tmp_path):
     for i in range(3):
         Image.fromarray(random_images(3)[i]).save(tmp_path / f"{i}.png")
@@ -187,6 +195,54 @@ def test_an_image_that_goes_bad_is_named(tmp_path):
     (tmp_path / "1.png").write_bytes(b"")
     with pytest.raises(UnreadableImage, match=r"1.png: empty"):
         embed(items, pixels(2), size=4, cache=tmp_path / "cache")
+
+
+def test_an_image_that_changes_after_it_was_listed_is_not_cached_under_its_old_name(tmp_path):
+    pictures, cache = tmp_path / "pictures", tmp_path / "cache"
+    pictures.mkdir()
+    for i, image in enumerate(random_images(3)):
+        Image.fromarray(image).save(pictures / f"{i}.png")
+    items = image_folder(pictures, queries=0, seed=0)
+    Image.new("RGB", (8, 8), "red").save(pictures / "1.png")
+    with pytest.raises(UnreadableImage, match=r"1.png: it has changed since it was listed"):
+        embed(items, pixels(2), size=4, cache=cache)
+    assert not list(cache.rglob("*.npy"))
+    Image.fromarray(random_images(3)[1]).save(pictures / "1.png")
+    first = embed(items, pixels(2), size=4, cache=cache)
+    Image.new("RGB", (8, 8), "red").save(pictures / "1.png")
+    second = embed(image_folder(pictures, queries=0, seed=0), pixels(2), size=4, cache=cache)
+    assert (first != second).any(axis=1).tolist() == [False, True, False]
+
+
+def test_pixels_in_memory_that_change_are_embedded_as_they_are(tmp_path):
+    images = random_images(2)
+    items = collection(images)
+    first = embed(items, pixels(2), size=8, cache=tmp_path)
+    images[1] = 255
+    second = embed(items, pixels(2), size=8, cache=tmp_path)
+    assert (first != second).any(axis=1).tolist() == [False, True]
+
+
+def test_damaged_shards_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SHARD", 2)
+    items = collection(random_images(4))
+    embed(items, pixels(2), size=4, cache=tmp_path)
+    shard, other = sorted(tmp_path.rglob("*.npy"))
+    whole = shard.read_bytes()
+    for content in (b"", b"no", whole[:-1], whole + b"x"):
+        shard.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a cached shard must be a whole array.*Delete it"):
+            embed(items, pixels(2), size=4, cache=tmp_path)
+    for array in (np.full((2, 12), np.nan, np.float32), np.zeros((2, 12)), np.zeros(24, np.float32)):
+        np.save(shard, array)
+        with pytest.raises(ValueError, match=r"must be finite float32.*Delete it"):
+            embed(items, pixels(2), size=4, cache=tmp_path)
+    np.save(shard, np.zeros((2, 11), np.float32))
+    with pytest.raises(ValueError, match=r"of one width; got \[11, 12\]"):
+        embed(items, pixels(2), size=4, cache=tmp_path)
+    shard.unlink()
+    assert embed(items, pixels(2), size=4, cache=tmp_path).shape == (4, 12)
+    assert other.exists()
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
@@ -231,6 +287,45 @@ def test_standardise_pca_is_fitted_on_train_rows():
     slow = z @ axes
     slow /= np.sqrt((slow[train] ** 2).sum(axis=1).mean())
     np.testing.assert_allclose(np.abs(rows), np.abs(slow), atol=1e-3)
+
+
+def test_equal_rows_stay_equal_to_the_bit():
+    generator = np.random.default_rng(0)
+    for n, copies, d in [(40, 5, 192), (333, 3, 64)]:
+        rows = np.repeat(generator.normal(size=(n, d)).astype(np.float32), copies, axis=0)
+        generator.shuffle(rows)
+        components = standardise_pca(rows, np.arange(0, len(rows), 2), 32)
+        assert len(np.unique(components, axis=0)) == len(np.unique(rows, axis=0)) == n
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_scale_and_offset_leave_the_components_alone(unit):
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    plain = standardise_pca(rows.astype(np.float32), np.arange(40), 3)
+    scaled = standardise_pca((rows * unit).astype(np.float32), np.arange(40), 3)
+    moved = standardise_pca((rows + 1e4).astype(np.float32), np.arange(40), 3)
+    np.testing.assert_allclose(np.abs(scaled), np.abs(plain), atol=1e-4)
+    np.testing.assert_allclose(np.abs(moved), np.abs(plain), atol=1e-2)  # float32 lost the digits before
+
+
+def test_constant_columns_are_left_out_of_the_components():
+    rows = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    constant = np.full((60, 1), 0.1, np.float32)
+    np.testing.assert_allclose(
+        np.abs(standardise_pca(np.hstack([rows, constant]), np.arange(60), 5)),
+        np.abs(standardise_pca(rows, np.arange(60), 5)),
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match="train rows must differ"):
+        standardise_pca(np.full((7, 2), 0.1, np.float32), np.arange(7), 1)
+
+
+def test_rows_out_of_all_proportion_to_the_train_rows_are_refused():
+    rows = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    rows[:40] *= 1e-30
+    rows[40:] *= 1e30
+    with pytest.raises(ValueError, match="rows must be near the train rows"):
+        standardise_pca(rows, np.arange(40), 3)
 
 
 def test_standardise_pca_is_checked():

@@ -1,7 +1,10 @@
+import os
 import sys
 
 import papermill
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny_notebooks import PARAMETERS, write_grid, write_notebook
 
 from dhaps_core.grid import GridError, read_grid, require
@@ -179,6 +182,8 @@ def test_parameters_that_papermill_misses_are_read_too(tmp_path):
         ("list", [["a", 1]], ["a"]),
         ("dict[str, float]", [{"a": 1}], [{1: 1.0}, []]),
         ("Literal['a', 'b']", ["a"], ["c"]),
+        ("Literal[1]", [1], [True, 1.0]),
+        ("list", [[{"a": None}]], [[{1: 2}], [float("nan")], [{3}]]),
         ("'int | str'", [1, "a"], [1.5]),
     ],
 )
@@ -201,3 +206,89 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(ImportError, match=r"sweeps need the package pyyaml.*dhaps\[sweep\]"):
         require("yaml", "pyyaml")
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (BOMB, "it must hold at most 100,000 values"),
+        ("every: &a {seed: *a}\n", "it must hold at most 100,000 values"),
+        ("every: {seed: " + "[" * 100_000, "it must be nested less deeply"),
+        ("every: {seed: " + "[" * 2_000 + "]" * 2_000 + "}\n", "it must be nested less deeply"),
+        ("every: {seed: 1}\n# " + "x" * (1 << 20), "it must have at most 1 MiB"),
+        (
+            f"every: {{seed: {list(range(1000))}, scale: {list(range(1000))}}}\n",
+            "at most 100,000 cells; got 1,000,000",
+        ),
+        ("every: {? [1, 2] : 3}\n", "keys must be names; got"),
+        ("every: {? {a: 1} : 3}\n", "keys must be names; got"),
+        (
+            "x: &x {seed: 1}\nevery: {<<: *x}\n",
+            "keys must be names; got '<<' in line 3. Write its parameters out",
+        ),
+        ("every: {true: 1}\n", "True must be a parameter of tiny.ipynb"),
+        ("every: {seed: 1:30}\n", "must be written in tens; got 1:30, which YAML reads as 90, in line 2"),
+        ("every: {seed: 010}\n", "must be written in tens; got 010, which YAML reads as 8"),
+        ("every: {seed: 2024-01-01}\n", "seed must be int; got datetime.date(2024, 1, 1) (date)"),
+        ("every: {seed: 2024-13-01}\n", "it must be YAML; ValueError: month must be in 1..12"),
+        ("every: {seed: !!int x}\n", "it must be YAML; ValueError"),
+        ("every: {seed: !!timestamp x}\n", "it must be YAML"),
+        ("every: {seed: !!bool x}\n", "it must be YAML; KeyError"),
+        ("every: {seed: !!python/object/apply:os.system [touch run]}\n", "could not determine a constructor"),
+        ("every: {log: !!binary aGk=}\n", "log must be str; got b'hi' (bytes)"),
+        ("every: {seed: !!set {a}}\n", "seed must be int; got {'a'} (set)"),
+        ('every: {log: "\\ud800"}\n', "log must be made of what JSON holds"),
+        ("every: {scale: " + "9" * 400 + "}\n", "scale must be float; got 9999999"),
+        ("every: {log: ~nobody_of_that_name/x}\n", "the path must exist; Could not determine home"),
+        ("every: {log: " + "/x" * 5000 + "}\n", "the path must exist; [Errno 36] File name too long"),
+        ('every: {log: "./\\0"}\n', "the path must exist; "),
+        ("blocks: {1: {seed: 0}}\n", "block names must be text; got 1. Put it in quotes"),
+        ("blocks: {~: {seed: 0}}\n", "block names must be text; got None"),
+        ("every: {seed: 1}\n---\nevery: {seed: 2}\n", "expected a single document"),
+    ],
+)
+def test_a_hostile_grid_is_refused(tmp_path, text, expected):
+    assert expected in fault(tmp_path, text)
+
+
+def test_what_cannot_be_read_as_text_is_refused(tmp_path):
+    path = write_grid(tmp_path, "every: {seed: 1}\n")
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(GridError, match="it must be text in UTF-8"):
+        read_grid(path)
+    with pytest.raises(GridError, match="which is no plain file"):
+        read_grid("/dev/zero")
+    with pytest.raises(GridError, match="name in UTF-8"):
+        read_grid(os.fsdecode(b"\xff.yaml"))
+
+
+def test_a_notebook_is_a_path_as_every_other(tmp_path):
+    path = write_grid(tmp_path, "every: {seed: 1}\n")
+    path.write_text('notebook: "\\0"\nevery: {seed: 1}\n')
+    with pytest.raises(GridError, match="notebook must be a readable"):
+        read_grid(path)
+
+
+def test_a_type_with_a_call_in_it_is_refused_and_not_called(tmp_path):
+    write_grid(tmp_path, "")
+    write_notebook(tmp_path / "tiny.ipynb", "folder: str = '.'\nseed: Literal[exit(3)] = 0\n")
+    (tmp_path / "grid.yaml").write_text("notebook: tiny.ipynb\nevery: {seed: 1}\n")
+    with pytest.raises(GridError, match="the type of seed must be made of"):
+        read_grid(tmp_path / "grid.yaml")
+
+
+@given(text=st.text(st.sampled_from("seed: scale[]{}&a*a<!'\"-\n ,?|>#%~$/01e."), max_size=80))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_grid_holds_it_is_read_or_refused(tmp_path, text):
+    path = write_grid(tmp_path, text)
+    try:
+        grid = read_grid(path)
+    except GridError:
+        return
+    assert grid.cells

@@ -144,7 +144,7 @@ def test_names_carry_cut_off_and_denominator():
         *("mAP@all", "mAP@all (pessimistic)", "mAP@all (optimistic)", "threshold AP", "P@all"),
         *("mAP@1 (min)", "mAP@1 (hits)", "P@1", "R@1", "mAP@3 (min)", "mAP@3 (hits)", "P@3", "R@3"),
         *("P@r1", "empty_balls@r1", "queries", "queries_without_relevant", "database", "bits"),
-        *("exclude_self", "excluded", "overlap"),
+        *("self", "exclude_self", "excluded", "overlap"),
     }
     assert values["mAP@3 (hits)"] == pytest.approx(17 / 18, **exactly)
     assert (values["queries"], values["database"], values["bits"], values["overlap"]) == (1, 5, 2, None)
@@ -324,7 +324,9 @@ def test_overlap_is_reported_and_changes_nothing_by_itself(generator):
     reported = distance_histograms(database[:2], database, relevance, query_keys=[0, 99], database_keys=keys)
     assert (plain.overlap, reported.overlap, reported.excluded) == (None, 1, 0)
     assert torch.equal(plain.items, reported.items)
-    assert evaluate(reported)["overlap"] == 1
+    assert reported.overlap == 1
+    with pytest.raises(ValueError, match="got 1 of"):
+        evaluate(reported)
 
 
 def test_leaving_the_query_out_lowers_the_score_that_it_inflated():

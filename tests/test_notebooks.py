@@ -86,6 +86,31 @@ def test_without_a_source_of_answers_a_run_stops_and_says_why(path, tmp_path):
 
 
 @pytest.mark.slow
+def test_02_leaves_a_round_of_01_that_a_person_is_answering_to_them(tmp_path):
+    from dhaps_core.data import digits
+    from dhaps_core.questions import label_oracle
+    from dhaps_core.settings import Settings
+    from dhaps_core.training import TrainingSettings
+    from widgets.workbench import Workbench
+
+    settings = Settings(training=TrainingSettings(least=50, most=50))
+    items = digits(seed=0)
+    session = Workbench(tmp_path / "runs", items, settings).session
+    session.train()
+    oracle = label_oracle(items)
+    for question in session.questions()[:7]:
+        session.answer(question, oracle(question), who="me", seconds=2.0)
+    before = session.store.watermark()
+    out = content(run(ROOT / "notebooks" / "02_chosen_pairs.ipynb", tmp_path))
+    assert (session.store.watermark(), session.round) == (before, 1)
+    said = json.dumps([cell.get("outputs") for cell in out["cells"]])
+    assert (
+        "Missing rounds were not run: questions that me was asked must be left to them; 13 of round 1" in said
+    )
+    assert "Nearest after round 0" in said
+
+
+@pytest.mark.slow
 def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
     from dhaps_core.labels import LabelStore
 
@@ -98,7 +123,10 @@ def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
         [session] = (folder / "runs").iterdir()
         with LabelStore(session / "labels.sqlite") as store:
             store.export_csv(tmp_path / "answers.csv")
-            logs.append([(a.question, a.keys, a.value, a.who) for a in store.answers()])
+            logs.append([(a.question, a.keys, a.value) for a in store.answers()])
+            assert {a.who for a in store.answers()} == {
+                "oracle" if answers == "oracle" else "csv:answers.csv"
+            }
         picks.append([json.loads(file.read_text())["pairs"] for file in sorted(session.glob("*/picks.json"))])
     assert logs[0] == logs[1]
     assert len(logs[0]) == 40

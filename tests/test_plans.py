@@ -41,15 +41,45 @@ def test_budgets_are_read_however_they_are_spaced(written, normal):
     assert row_name("dpsh", "random", written) == f"dpsh random {normal}"
 
 
-@pytest.mark.parametrize("wrong", ["150%", "-5%", "0%", "abc", "", "0.1", "10", "1e1%", "%"])
-def test_other_budgets_are_refused(wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "150%",
+        "-5%",
+        "0%",
+        "abc",
+        "",
+        "0.1",
+        "10",
+        "1e1%",
+        "%",
+        10,
+        0.1,
+        None,
+        True,
+        "nan%",
+        "inf%",
+        "1 0%",
+        "١٠%",
+    ],
+)
+def test_other_budgets_are_refused(wrong, unchecked):
     with pytest.raises(ValueError, match=r"above 0% and up to 100%, or \*; got .* Write it as in 10%"):
         make(budget=wrong)
+
+
+def test_rounds_are_those_that_the_pairs_suffice_for():
+    assert (make(pool=100, rounds=4).picks, make(pool=100, rounds=4).rounds) == (2, 3)  # 2 + 2 + 1 pairs
+    assert (make(pool=100, rounds=9).picks, make(pool=100, rounds=9).rounds) == (1, 5)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"rounds": 2.5}, r"rounds must be a whole number; got 2\.5 \(float\)"),
+        ({"rounds": True}, r"rounds must be a whole number; got True \(bool\)"),
+        ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),
+        ({"method": None}, "method must be one of .*; got None"),
         ({"method": "dpshh"}, "method must be one of .*; got 'dpshh'"),
         ({"acquisition": "best"}, "acquisition must be one of 'dhaps', 'random', 'all', 'none'; got 'best'"),
         ({"stands_for": "NUSWIDE"}, "stands_for must be one of .*; got 'NUSWIDE'"),
@@ -60,7 +90,7 @@ def test_other_budgets_are_refused(wrong):
         ({"method": "graphbit", "acquisition": "all"}, "graphbit reads no labels"),
     ],
 )
-def test_what_cannot_run_is_refused(wrong, message):
+def test_what_cannot_run_is_refused(wrong, message, unchecked):
     with pytest.raises(ValueError, match=message):
         make(**wrong)
 

@@ -21,6 +21,28 @@ def test_features_are_centred_on_the_train_items_and_scaled():
     assert not feature_rows(arrays(same, queries=0, seed=0), torch.arange(5)).any()
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_huge_and_tiny_features_are_scaled_as_others_are(unit):
+    points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    plain = feature_rows(arrays(points, queries=0, seed=0), torch.arange(50))
+    scaled = feature_rows(arrays(points * np.float32(unit), queries=0, seed=0), torch.arange(50))
+    torch.testing.assert_close(scaled, plain, atol=1e-6, rtol=1e-5)
+
+
+def test_features_far_from_zero_are_centred_as_float64_has_them():
+    points = (np.random.default_rng(0).normal(size=(1000, 4)) + 1e4).astype(np.float32)
+    rows = feature_rows(arrays(points, queries=0, seed=0), torch.arange(1000)).numpy()
+    exact = points.astype(np.float64) - points.astype(np.float64).mean(0)
+    exact /= np.sqrt((exact**2).sum(1).mean())
+    np.testing.assert_allclose(rows, exact, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e30, 1e-40, 123456.7])
+def test_equal_rows_are_zero_and_not_their_rounding_errors(value):
+    same = np.full((7, 3), value, dtype=np.float32)
+    assert not feature_rows(arrays(same, queries=0, seed=0), torch.arange(7)).any()
+
+
 def test_images_keep_their_shape_in_a_grey_square():
     wide = np.zeros((1, 10, 20, 3), dtype=np.uint8)
     splits = {name: np.arange(name != "query", dtype=np.int64) for name in ("train", "query", "database")}
@@ -51,6 +73,11 @@ def test_pixel_references_know_digits_apart():
     assert features.shape == (items.n, 32)
     near = torch.cdist(features[:300], features).topk(2, largest=False).indices[:, 1]
     assert (items.labels[near.numpy()] == items.labels[:300]).mean() > 0.9
+
+
+def test_pixel_references_of_equal_images_are_zero():
+    pixels = torch.full((7, 3, 8, 8), 77, dtype=torch.uint8)
+    assert not pixel_references(pixels, torch.arange(7)).any()
 
 
 def test_pixel_references_of_many_images_and_of_none_to_train_on():

@@ -114,6 +114,80 @@ def test_save_and_load_keep_everything(tmp_path):
     np.testing.assert_array_equal(np.sort(brute(codes, codes)[0], axis=1), distances)
 
 
+def test_keys_of_whole_numbers_are_text_and_are_saved(tmp_path):
+    codes = draw(3, 12)
+    for keys in (np.arange(3), [np.int64(0), np.uint8(1), 2], torch.arange(3), (str(i) for i in range(3))):
+        index = HammingIndex(codes, keys)
+        index.save(tmp_path)
+        assert HammingIndex.load(tmp_path).keys == index.keys == ("0", "1", "2")
+        assert index.search(codes[1:2], 1)[0] == HammingIndex.load(tmp_path).search(codes[1:2], 1)[0]
+        assert torch.equal(index.codes([np.int64(1), "1"]), codes[[1, 1]])
+
+
+@pytest.mark.parametrize(
+    "keys", [[1.0, 2.0], [None, "a"], [True, False], [b"a", b"b"], [("a",), "b"], [7, "7"]]
+)
+def test_other_keys_are_refused_at_the_door(unchecked, keys):
+    with pytest.raises(ValueError, match="keys must be"):
+        HammingIndex(draw(2, 12), keys)
+
+
+def test_queries_k_and_radius_are_checked(unchecked):
+    codes = draw(5, 12)
+    index = HammingIndex(codes, names(5))
+    for queries in (codes.float() * float("nan"), codes[0], codes[None], codes > 0, codes.float() / 2):
+        with pytest.raises(ValueError, match="codes must be -1"):
+            index.search(queries, 1)
+    for wrong in (2.0, True, float("nan"), "2", None):
+        with pytest.raises(ValueError, match="k must be from 1"):
+            index.search(codes, wrong)
+        with pytest.raises(ValueError, match="radius must be at least 0 bits, a whole number"):
+            index.within(codes, wrong)
+        if wrong is not None:
+            with pytest.raises(ValueError, match="bits must be a whole number"):
+                HammingIndex(pack(codes), names(5), bits=wrong)
+    assert index.search(codes.numpy()[::-1, ::-1][:, ::-1], np.int64(1))[1].tolist() == [[0]] * 5
+    assert index.search(codes.tolist(), 1)[1].tolist() == [[0]] * 5
+
+
+def saved(folder, **changes):
+    """An index of which parts are replaced by other content that its meta.json vouches for."""
+    HammingIndex(draw(5, 16), names(5)).save(folder)
+    meta = json.loads((folder / "meta.json").read_text())
+    for part, content in changes.items():
+        if isinstance(content, bytes):
+            meta[part] = f"{part}-{search._digest(content)}.{meta[part].rpartition('.')[2]}"
+            (folder / meta[part]).write_bytes(content)
+        else:
+            meta[part] = content
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def test_files_of_a_stranger_are_read_by_size_and_kind(tmp_path):
+    outside = tmp_path / "secret.json"
+    outside.write_text('["secret"]')
+    codes = faiss.serialize_index_binary(HammingIndex(draw(5, 16), names(5))._index).tobytes()
+    claims = codes[:12] + (2**40).to_bytes(8, "little") + codes[20:]
+    cases = [
+        *(
+            {"codes": content}
+            for content in (b"", b"IBxF", codes[:-1], codes + b"x", claims, b"IBMp" + codes[4:])
+        ),
+        *({"keys": content} for content in (b"", b"{", b"{}", b"[1, 2, 3, 4, 5]", b"[null]", b"[" * 100_000)),
+        {"keys": json.dumps(["a"] * 5).encode()},
+        {"keys": json.dumps(names(4)).encode()},
+        *({"keys": name} for name in ("../secret.json", str(outside), "secret.json", 7, None, ["keys"])),
+        *({"bits": bits} for bits in (0, -16, 17, 8, 16.0, True, "16", None, 2**70)),
+    ]
+    for number, changes in enumerate(cases):
+        with pytest.raises(ValueError, match=r"\w{3}") as error:
+            HammingIndex.load(saved(tmp_path / str(number), **changes))
+        assert "secret'" not in str(error.value)
+    with pytest.raises(FileNotFoundError, match="must be there; the index is incomplete"):
+        HammingIndex.load(saved(tmp_path / "x", codes=f"codes-{'0' * 32}.faiss"))
+
+
 def test_saving_again_replaces_the_whole(tmp_path):
     (tmp_path / "keys-mine.json").write_text("not the index's")
     HammingIndex(draw(5, 16), names(5)).save(tmp_path)
@@ -129,14 +203,14 @@ def test_saving_again_replaces_the_whole(tmp_path):
 
 def test_a_crash_while_saving_leaves_the_old_index(tmp_path, monkeypatch):
     HammingIndex(draw(5, 16), names(5)).save(tmp_path)
-    replace = search._replace
+    replacing = search.replacing
 
-    def crash(path, content):
+    def crash(path):
         if path.name == "meta.json":
             raise OSError("disk full")
-        replace(path, content)
+        return replacing(path)
 
-    monkeypatch.setattr(search, "_replace", crash)
+    monkeypatch.setattr(search, "replacing", crash)
     with pytest.raises(OSError, match="disk full"):
         HammingIndex(draw(7, 24), names(7)).save(tmp_path)
     assert len(HammingIndex.load(tmp_path)) == 5

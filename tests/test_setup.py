@@ -16,6 +16,14 @@ def names_and_bounds(requirements):
     return dict(pattern.match(line).groups() for line in requirements)
 
 
+def constraints():
+    return (ROOT / "constraints.txt").read_text().split()
+
+
+def plain(name):
+    return name.lower().replace("_", "-")
+
+
 def test_environment_yml_says_what_pyproject_says():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = names_and_bounds(project["dependencies"] + project["optional-dependencies"]["sweep"])
@@ -30,11 +38,35 @@ def test_constraints_pin_every_package_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = names_and_bounds(project["dependencies"] + [line for lines in extras.values() for line in lines])
-    lines = (ROOT / "constraints.txt").read_text().split()
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
-    assert not {name.lower().replace("_", "-") for name in wanted} - pinned
+    lines = constraints()
+    assert not set(map(plain, wanted)) - {plain(line.split("==")[0]) for line in lines}
     assert "torch==2.13.0" in lines
     assert not any("+" in line or "@" in line for line in lines)
+
+
+def test_the_lock_has_hashes_of_every_pinned_package_but_torch_and_names_no_host():
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = [entry for entry in re.split(r"\n(?=\S)", lock) if not entry.startswith("#")]
+    pinned = [line for line in constraints() if not line.startswith("torch==")]
+    assert sorted(plain(entry.split()[0]) for entry in entries) == sorted(map(plain, pinned))
+    assert all(re.fullmatch(r"\S+ (\\\s+--hash=sha256:[0-9a-f]{64}\s*)+", entry) for entry in entries)
+    assert "//" not in lock
+
+
+def test_people_keep_their_build_of_torch():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "torch>=2.11" in project["dependencies"]
+
+
+def test_every_declared_package_is_imported_or_run():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    run = {"ipykernel", "jupyterlab", "jupyter-server"}  # by papermill, by make lab
+    called = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
+    sources = [p for folder in ("dhaps_core", "widgets", "notebooks") for p in (ROOT / folder).rglob("*")]
+    text = "\n".join(p.read_text() for p in sources if p.suffix in {".py", ".ipynb"})
+    for name in set(names_and_bounds(project["dependencies"])) - run:
+        module = called.get(name, name.replace("-", "_"))
+        assert re.search(rf"\b(?:import|from) {module}\b|require\(\"{module}\"\)", text), name
 
 
 @pytest.mark.parametrize("module", ["labels", "data", "supervision", "answers", "items"])

@@ -43,9 +43,9 @@ def test_pair_answers_imply_more():
 
 
 def test_classes_are_hubs():
-    said = [("d", "x"), ("a", 1), ("b", "1"), ("bc", "same"), ("ce", "different"), ("f", "x")]
+    said = [("d", "x"), ("a", 1), ("b", "2"), ("bc", "same"), ("ce", "different"), ("f", "x")]
     snapshot = Snapshot("abcdefg", say(*said))
-    assert snapshot.class_names == ("x", 1, "1")
+    assert snapshot.class_names == ("x", "1", "2")
     assert snapshot.labelled.tolist() == [0, 1, 3, 5]
     assert snapshot.classes.tolist() == [1, 2, 2, 0, -1, 0, -1]
     assert matrix(snapshot)[4].tolist() == [0, -1, -1, 0, 1, 0, 0]
@@ -178,6 +178,96 @@ def test_relations_with_several_classes_are_the_overlaps(said):
     assert (snapshot.counts().similar, snapshot.counts().dissimilar) == pairs_known(snapshot)
 
 
+# Copies
+
+
+def test_copies_inherit_the_answer_and_cost_none():
+    copies = np.array([0, 0, 2, 0, 4, 4])
+    snapshot = Snapshot("abcdef", say(("b", "cat"), ("c", "dog"), ("ce", "different")), copies=copies)
+    assert snapshot.classes.tolist() == [0, 0, 1, 0, -1, -1]
+    assert matrix(snapshot)[:3].tolist() == [
+        [1, 1, -1, 1, 0, 0],
+        [1, 1, -1, 1, 0, 0],
+        [-1, -1, 1, -1, -1, -1],
+    ]
+    assert matrix(snapshot)[4].tolist() == [0, 0, -1, 0, 1, 1]
+    assert snapshot.labelled.tolist() == [1, 2]
+    assert snapshot.answered.tolist() == [1, 2, 4]
+    assert snapshot.supervised.tolist() == [0, 1, 2, 3, 4, 5]
+    assert snapshot.counts() == Counts(answers=3, unsure=0, items_labelled=2, similar=3 + 1, dissimilar=3 + 2)
+    untouched = Snapshot("abcdef", say(("ab", "unsure")), copies=copies)
+    assert (untouched.supervised.tolist(), untouched.counts().similar) == ([], 0)
+
+
+def test_a_copy_that_somebody_saw_differently_keeps_its_own_answer():
+    copies = np.zeros(4, dtype=np.int64)
+    snapshot = Snapshot("abcd", say(("a", "glass"), ("b", "metal"), ("bd", "same")), copies=copies)
+    assert snapshot.classes.tolist() == [0, 1, 0, 1]
+    assert matrix(snapshot)[0].tolist() == [1, -1, 1, -1]
+    several = [("a", ["sky"]), ("b", ["sea"]), ("d", [NO_CLASS])]
+    snapshot = Snapshot("abcd", say(*several), copies=copies, multi_label=True)
+    assert matrix(snapshot)[2].tolist() == [1, -1, 1, -1]
+
+
+def test_copies_of_an_item_without_a_class_are_similar_to_each_other_alone():
+    said = say(("a", [NO_CLASS]), ("c", [NO_CLASS]), ("de", "same"))
+    snapshot = Snapshot("abcdef", said, copies=np.array([0, 0, 2, 3, 4, 3]), multi_label=True)
+    assert matrix(snapshot)[:2].tolist() == [[1, 1, -1, 0, 0, 0]] * 2
+    assert matrix(snapshot)[5].tolist() == [0, 0, 0, 1, 1, 1]
+    counts = snapshot.counts()
+    assert (counts.similar, counts.dissimilar) == pairs_known(snapshot) == (1 + 3, 2)
+
+
+@pytest.mark.parametrize("copies", [[0, 0], [0, 0, 3], [0, 0, -1], [0, 0, 1]])
+def test_copies_must_be_of_items_that_are_none(unchecked, copies):
+    with pytest.raises(ValueError, match="copies must give each of the 3 items"):
+        Snapshot("abc", [], copies=np.array(copies))
+
+
+COPIES = st.lists(st.integers(0, 3), min_size=8, max_size=8).map(
+    lambda groups: np.array([groups.index(group) for group in groups])
+)
+
+
+def originals(copies, answers):
+    """Copies with the first of theirs that an answer is about."""
+    heard = {key for a in answers if a.value != "unsure" for key in a.keys}
+    for i, key in enumerate("abcdefgh"):
+        first = [k for j, k in enumerate("abcdefgh") if copies[j] == copies[i] and k in heard]
+        if first and first[0] != key:
+            yield key, first[0], key in heard
+
+
+@given(SAID, COPIES)
+@settings(max_examples=150, deadline=None)
+def test_relations_with_copies_are_the_closure_with_one_more_same_where_that_agrees(said, copies):
+    answers = accepted(said)
+    snapshot = Snapshot("abcdefgh", answers, copies=copies)
+    for key, first, _ in originals(copies, answers):
+        (joined,) = say((key + first, "same"))
+        if slow_closure([*answers, joined]) is not None:
+            answers.append(joined)
+    same, different = slow_closure(answers)
+    slow = [[((a, b) in same) - ((a, b) in different) for b in "abcdefgh"] for a in "abcdefgh"]
+    assert matrix(snapshot).tolist() == slow
+    assert (snapshot.counts().similar, snapshot.counts().dissimilar) == pairs_known(snapshot)
+    assert snapshot.component_sizes.tolist() == [row.count(1) for row in slow]
+
+
+@given(MANY, COPIES)
+@settings(max_examples=150, deadline=None)
+def test_relations_of_copies_with_several_classes_are_those_of_their_original(said, copies):
+    answers = accepted(said, multi_label=True)
+    snapshot = Snapshot("abcdefgh", answers, multi_label=True, copies=copies)
+    plain = Snapshot("abcdefgh", answers, multi_label=True)
+    stands_for = {key: key for key in "abcdefgh"}
+    stands_for |= {key: first for key, first, heard in originals(copies, answers) if not heard}
+    at = np.array(["abcdefgh".index(stands_for[key]) for key in "abcdefgh"])
+    assert matrix(snapshot).tolist() == matrix(plain)[np.ix_(at, at)].tolist()
+    assert (snapshot.counts().similar, snapshot.counts().dissimilar) == pairs_known(snapshot)
+    assert snapshot.answered.tolist() == plain.supervised.tolist()
+
+
 def test_the_same_number_of_answers_may_imply_much_more():
     keys = [f"{i:04}" for i in range(1001)]
     apart = [Answer(i + 1, "pair", (keys[2 * i], keys[2 * i + 1]), "same", "anna", 1.0) for i in range(500)]
@@ -210,7 +300,8 @@ def test_blocks_of_a_large_pool_are_fast(kind):
             word = "same" if label[at] == label[following] else "different"
             answers.append(Answer(i, "pair", pair, word, "anna", 1.0))
         else:
-            value = (int(label[at]),) if kind == "classes" else (int(label[at]), 10 + int(label[at]) % 7)
+            one, other = str(label[at]), str(10 + label[at] % 7)
+            value = (one,) if kind == "classes" else (one, other)
             answers.append(Answer(i, "class", pair[:1], value, "anna", 1.0))
     snapshot = Snapshot(keys, answers, multi_label=kind == "several")
     rows, columns = asked[:512], np.arange(n)

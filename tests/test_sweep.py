@@ -8,7 +8,6 @@ import sys
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
-from urllib.request import urlopen
 
 import dask
 import pandas as pd
@@ -229,6 +228,8 @@ def test_a_run_is_done_once(tmp_path):
     folder = tmp_path / "out" / cell.run
     given = {**cell.given, "folder": str(folder), "interactive": False}
     job = Job(cell.run, str(grid.notebook.path), str(folder), given, threads=3, timeout=60)
+    folder.mkdir(parents=True)
+    (folder / "run.json.77-0123abcd.new").write_text("of a killed start")
     first = run_cell(job)
     assert first["state"] == "finished", first
     assert json.loads((folder / "metrics.json").read_text())["threads"] == 3
@@ -237,6 +238,7 @@ def test_a_run_is_done_once(tmp_path):
     assert len(lines(tmp_path, "start")) == 1
     executed = json.loads((folder / "tiny.ipynb").read_text())
     assert "widgets" not in executed["metadata"]
+    assert not list(folder.glob("*.new"))
     assert [cell["metadata"]["papermill"]["status"] for cell in executed["cells"]] == ["completed"] * 3
     # It was the kernel that wrote the marker: the worker saved the notebook only then.
     assert (folder / "run.json").stat().st_mtime_ns < (folder / "tiny.ipynb").stat().st_mtime_ns
@@ -248,6 +250,37 @@ def test_a_notebook_without_metrics_has_failed(tmp_path):
     job = Job("x", str(grid.parent / "tiny.ipynb"), str(tmp_path / "x"), {"seed": 1}, 1, 60)
     assert run_cell(job)["error"].startswith("FileNotFoundError: the notebook must write metrics.json")
     assert not (tmp_path / "x" / "run.json").exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "starts.log", "kernel.log", "tiny.ipynb", "run.json.new", ""])
+def test_a_strangers_links_lead_a_run_nowhere(tmp_path, name):
+    grid, outside, folder = write_grid(tmp_path, FINE), tmp_path / "outside", tmp_path / "out" / "x"
+    outside.mkdir() if not name else outside.write_text("mine")
+    (folder if name else folder.parent).mkdir(parents=True)
+    (folder / name).symlink_to(outside)
+    outcome = run_cell(Job("x", str(grid.parent / "tiny.ipynb"), str(folder), {"seed": "no such"}, 1, 60))
+    assert outcome["state"] == "failed"
+    assert outside.read_text() == "mine" if name else not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("name", ["sweep.lock", "notebooks", "table.csv", "manifest.json"])
+def test_a_strangers_links_lead_a_sweep_nowhere(tmp_path, name):
+    grid, outside, out = (
+        read_grid(write_grid(tmp_path, "every: {seed: 0}\n")),
+        tmp_path / "outside",
+        tmp_path / "out",
+    )
+    done = out / grid.cells[0].run
+    done.mkdir(parents=True)
+    (done / "run.json").write_text('{"state": "finished"}')
+    (done / "metrics.json").write_text("{}")
+    outside.mkdir() if name == "notebooks" else outside.write_text("mine")
+    (out / name).symlink_to(outside)
+    try:
+        sweep(grid, out, report=lambda _: None)
+    except OSError as error:
+        assert str(out / name) in str(error)  # noqa: PT017
+    assert not list(outside.iterdir()) if name == "notebooks" else outside.read_text() == "mine"
 
 
 def test_what_goes_wrong_around_a_notebook_is_its_outcome(tmp_path):
@@ -303,6 +336,12 @@ def test_no_scheduler_at_the_address():
         pass
 
 
+def test_a_scheduler_that_asks_for_a_certificate_needs_dasks_configuration():
+    message = r"must name the certificates that tls://127\.0\.0\.1:9 asks for; got none"
+    with pytest.raises(ClusterError, match=message), connect("tls://127.0.0.1:9"):
+        pass
+
+
 def test_gpus_are_shared_out_one_for_each_worker(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert gpu_ids(2) == ("2", "3")
@@ -338,17 +377,3 @@ def test_progress_lines(tmp_path):
         "[2/3] 0:00:00 gone, about 0:00:15 left | a: 30 s",
         f"[3/3 (1 failed)] 0:00:00 gone, done | FAILED b: E: no\n    see {tmp_path}/n.ipynb",
     ]
-
-
-@pytest.mark.slow
-def test_the_dashboard_is_on_the_loopback_address_when_asked(tmp_path):
-    process = start(write_grid(tmp_path, SLOW), tmp_path / "out", "--workers", "1", "--dashboard")
-    address = next(line for line in process.stdout if line.startswith("dashboard: ")).split()[1]
-    assert address.startswith("http://127.0.0.1:")
-    with urlopen(address, timeout=30) as page:
-        assert page.status == 200
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    listening = {c.laddr.ip for one in family for c in one.net_connections() if c.status == "LISTEN"}
-    assert listening == {"127.0.0.1"}
-    status, output = end(process)
-    assert status == 0, output

@@ -31,7 +31,8 @@ def test_a_bad_grid_is_refused_at_once(tmp_path):
 def test_the_panel_shows_where_it_stands(process):
     process.out.mkdir()
     (process.out / process.grid.cells[0].run).mkdir()
-    (process.out / process.grid.cells[0].run / "run.json").write_text("{}")
+    (process.out / process.grid.cells[0].run / "run.json").write_text('{"state": "finished"}')
+    (process.out / process.grid.cells[0].run / "metrics.json").write_text("{}")
     process.log.write_text(
         "[2/2 (1 failed)] 0:00:01 gone, done | FAILED seed=1: ValueError: <b>\n    see x.ipynb\n"
     )
@@ -49,6 +50,26 @@ def test_a_sweep_at_work_is_followed_whoever_started_it(process):
         assert process.running
         assert process.start() is False
     assert not process.running
+
+
+def test_a_grid_edited_since_is_read_anew_before_a_start_and_a_bad_one_is_shown(process, tmp_path):
+    panel = SweepPanel(process)
+    process.command = [sys.executable, "-c", "pass"]
+    write_grid(tmp_path, "every: {seed: [0, 1, 2], log: ./log}\n")
+    panel.start.click()
+    assert process.wait(60) == 0
+    panel.refresh()
+    assert (panel.bar.max, process.snapshot().total) == (3, 3)
+    write_grid(tmp_path, "every: {sed: 0}\n")
+    panel.start.click()
+    assert "Did you mean seed?" in panel.log.value
+
+
+def test_a_damaged_run_does_not_count_as_finished(process):
+    for cell, content in zip(process.grid.cells, ("", '{"state": "finished"}'), strict=True):
+        (process.out / cell.run).mkdir(parents=True)
+        (process.out / cell.run / "run.json").write_text(content)
+    assert process.snapshot().done == 1
 
 
 @pytest.mark.slow

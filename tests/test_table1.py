@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from dhaps_core.json_object import DamagedRunWarning
 from dhaps_core.paper import BITS, DATASETS, ROWS, STAR_SHARES, claims
-from dhaps_core.settings import METHODS
+from dhaps_core.settings import METHODS, Settings
 from dhaps_core.table1 import Cell, gather, read_runs
 from dhaps_core.table1_report import check_claims, markdown, order, report, seconds, selection, verdict
+from dhaps_core.training_settings import TrainingSettings
 from widgets.figure1 import figure1
 
 
@@ -15,7 +17,7 @@ def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", **about):
     folder.mkdir(parents=True)
     last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
     content = {
-        "settings": {"bits": bits, "seed": seed, "training": {}},
+        "settings": Settings(bits=bits, seed=seed).to_json(),
         "source": "made",
         "protocol": f"by hand, seed {seed}",
         "rounds": [{"mAP@all": 0.0}, last],
@@ -143,7 +145,7 @@ def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2(tmp_pat
     [
         ({"protocol": "by foot"}, r"got made, embeddings; by foot; one round.* \| made, embeddings; by hand"),
         (
-            {"settings": {"bits": 32, "seed": 1, "training": {"least": 30, "most": 60}}},
+            {"settings": Settings(seed=1, training=TrainingSettings(least=30, most=60)).to_json()},
             r"least=200.* \| .*least=30",
         ),
     ],
@@ -204,3 +206,36 @@ def test_figure_1_tells_all_rows_apart(tmp_path):
     left, right = figure1(read_runs(tmp_path), [row.name for row in ROWS]).axes
     for axes in (left, right):
         assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: "{",
+        lambda content: content | {"table": 3},
+        lambda content: content | {"table": {"row": "DPSH"}},
+        lambda content: content | {"settings": {"bits": "many"}},
+        lambda content: content | {"settings": {"nonsense": 1}},
+        lambda content: content | {"rounds": []},
+        lambda content: content | {"source": None},
+    ],
+)
+def test_one_damaged_run_is_named_and_the_others_make_the_table(tmp_path, change):
+    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
+    write_run(tmp_path / "b", "DPSH", 32, 1, 0.5)
+    path = tmp_path / "b" / "metrics.json"
+    changed = change(json.loads(path.read_text()))
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    with pytest.warns(DamagedRunWarning, match=r"left out: .*b/metrics\.json must "):
+        assert [run.seed for run in read_runs(tmp_path)] == [0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), True, None, "0.5"])
+def test_a_run_without_a_number_is_refused_by_name(tmp_path, value):
+    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
+    path = tmp_path / "a" / "metrics.json"
+    content = json.loads(path.read_text())
+    content["rounds"][-1]["mAP@all"] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"mAP@all must be a finite number; got .* of DPSH, 32 bits, seed 0"):
+        gather(read_runs(tmp_path))

@@ -322,7 +322,7 @@ def test_methods_without_labels_have_steps_of_their_own(monkeypatch):
         ({"least": 0}, "least must be at least 1; got 0"),
         ({"least": 9, "most": 5}, "least must be at most most; got 9 and 5. Raise most or lower least"),
         ({"similarity": -1.0}, "similarity must be a number from 0; got -1.0"),
-        ({"decay": math.nan}, "decay must be a number from 0; got nan"),
+        ({"decay": math.nan}, "decay must be a finite number; got nan"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(wrong, message):

@@ -143,7 +143,9 @@ def test_undo_leaves_finished_rounds_and_other_people_alone(tmp_path, items):
     LabellingState(session, who="anna").answer(1, "same")
     state = LabellingState(session, who="me")
     assert not state.undo(state.turn)
-    session.answer_all(label_oracle(items), who="me")
+    oracle = label_oracle(items)
+    for question in session.questions():
+        session.answer(question, oracle(question), who="me", seconds=1.0)
     session.train()
     state.refresh()
     assert not state.undo(state.turn)
@@ -184,7 +186,8 @@ def test_a_contradicting_answer_can_be_taken_back(tmp_path, items):
     session = started(tmp_path, items)
     state = LabellingState(session, who="me")
     question = state.question
-    session.store.add_pair(*question.keys, "same", who="anna", seconds=1.0)
+    for key in question.keys:
+        session.store.add_class(key, 3, who="anna", seconds=1.0)
     state.answer(state.turn, "different")
     assert state.conflict is not None
     stale = state.turn
@@ -192,7 +195,7 @@ def test_a_contradicting_answer_can_be_taken_back(tmp_path, items):
     assert not state.drop(stale)
     assert state.question == question
     assert state.conflict is None
-    assert len(session.store.answers()) == 1
+    assert len(session.store.answers()) == 2
 
 
 def test_a_revision_that_contradicts_changes_nothing(tmp_path, items):

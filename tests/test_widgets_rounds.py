@@ -1,5 +1,6 @@
 """The bench, the stepper, the map, the gallery and the neighbour browser; no kernel, no screen."""
 
+import shutil
 import threading
 from dataclasses import replace
 
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 
 from dhaps_core.data import arrays, digits
+from dhaps_core.owner import Owner
 from dhaps_core.pool import Weights
 from dhaps_core.questions import NoAnswer, answer_source, label_oracle
+from dhaps_core.rounds import ActiveSession
 from dhaps_core.settings import Settings
 from dhaps_core.training import TrainingSettings
 from widgets.background import Job
 from widgets.choices import Choices
+from widgets.earlier_answers import EarlierRunLeftOut, reuse_answers
 from widgets.gallery import Gallery, gallery_html
 from widgets.labeller import Labeller
 from widgets.neighbours import NeighbourBrowser, nearest
@@ -125,7 +129,7 @@ def test_live_answers_give_the_log_and_the_picks_of_a_headless_run(tmp_path, ite
     oracle = label_oracle(items)
     headless = Workbench(tmp_path / "a", items, QUICK)
     while headless.session.round < 3:
-        headless.session.run_round(oracle, who="me")
+        headless.session.run_round(oracle.answer, who="me")
     live = Workbench(tmp_path / "b", items, QUICK)
     live.session.train()
     card = Labeller(live)
@@ -203,7 +207,7 @@ def test_other_settings_open_another_run_and_earlier_ones_go_back(bench):
 
 
 def test_a_person_is_not_asked_again_in_another_run(bench, items):
-    bench.session.answer_all(label_oracle(items), who="me")
+    bench.session.answer_all(label_oracle(items).answer, who="me")
     before = {answer.keys: answer.value for answer in bench.session.store.answers()}
     bench.use(replace(QUICK, picks=6))  # the same codes, so some of the same pairs
     run(bench)
@@ -260,6 +264,125 @@ def test_the_stepper_says_what_other_settings_will_do(bench):
     stepper.inputs["bits"].value = 16
     assert stepper.run.description == "Go back to that run"
     assert len(list(bench.folder.iterdir())) == 2
+
+
+def test_the_stepper_starts_a_run_after_rounds_while_every_card_looks_on(bench, items):
+    run(bench, source=label_oracle(items))
+    cards = Labeller(bench), Gallery(bench), NeighbourBrowser(bench)
+    stepper = Stepper(bench)
+    stepper.baseline.value = False
+    stepper.inputs["bits"].value = 24
+    stepper.run.click()
+    bench.job.join(120)
+    assert bench.job.error is None
+    assert (bench.session.settings.bits, bench.session.round) == (24, 1)
+    assert stepper.status.value.startswith("4 questions")
+    assert {path.name for path in bench.session.folder.path.glob("round-*")} == {"round-000", "round-001"}
+    stepper.inputs["bits"].value = 16
+    stepper.run.click()  # back to the run of two rounds: it goes on with its third
+    bench.job.join(120)
+    assert bench.session.round == 3
+    assert cards[0].view["round"] == 3
+
+
+def test_a_card_that_fails_stops_neither_the_round_nor_the_others(bench, caplog):
+    heard = []
+    bench.listen(lambda _: 1 // 0)
+    bench.listen(heard.append)
+    run(bench)
+    assert heard == ["busy", "round"]
+    assert bench.session.round == 2
+    assert "A card could not follow the change 'round'" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_an_error_of_who_waited_for_the_work_is_kept():
+    job = Job()
+    job.start(lambda _: None, done=lambda: 1 // 0)
+    job.join(10)
+    assert isinstance(job.error, ZeroDivisionError)
+    assert not job.running
+
+
+def test_a_run_that_cannot_be_opened_is_told_in_the_stepper_and_the_other_stays(bench):
+    stepper = Stepper(bench)
+    stepper.inputs["bits"].value = 24
+    lost = bench.folder / run_name(replace(QUICK, bits=24))
+    (lost / "round-000").mkdir(parents=True)
+    stepper.run.click()
+    assert "RunDamaged" in stepper.status.value
+    assert "settings.json must be there beside round-000" in stepper.status.value
+    assert bench.session.settings == QUICK
+    assert not bench.job.running
+
+
+def test_a_round_that_another_notebook_trains_is_told_in_card_and_stepper(bench, items, monkeypatch):
+    monkeypatch.setattr("dhaps_core.owner.PATIENCE", 0.05)
+    card, stepper = Labeller(bench), Stepper(bench)
+    other = ActiveSession(bench.session.folder.path, items)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(*_):
+        begun.set()
+        return not go_on.wait(30)
+
+    thread = threading.Thread(target=lambda: other.train(progress=wait, partial=True))
+    thread.start()
+    begun.wait(30)
+    stepper.run.click()
+    bench.job.join(30)
+    assert "RunInUse" in stepper.status.value
+    assert "trains round 1 since" in stepper.status.value
+    assert not stepper.run.disabled
+    press(card, "answer", value="unsure")
+    assert card.counts["answers"] == 1
+    go_on.set()
+    thread.join(30)
+    with Owner(bench.session.folder.path).held("chooses"):
+        held = threading.Thread(target=lambda: press(card, "answer", value="unsure"))
+        held.start()
+        held.join(30)
+    assert len(bench.session.store.answers()) == 2
+    assert (card.view["kind"], card.view["round"]) == (None, 2)
+    assert "one owner at a time" in card.view["closed"]
+    press(card, "answer", value="unsure")  # nothing is shown, so nothing is stored; but the card looks again
+    assert len(bench.session.store.answers()) == 2
+    assert card.view["closed"] is None
+
+
+def test_the_oracle_of_the_stepper_leaves_what_the_person_has_begun_to_answer(bench):
+    card, stepper = Labeller(bench), Stepper(bench)
+    card._repr_mimebundle_()
+    assert bench.session.reserved is not None
+    press(card, "answer", value="unsure")
+    stepper.oracle.value = True
+    stepper.run.click()
+    bench.job.join(60)
+    assert "PersonAsked" in stepper.status.value
+    assert "3 of round 1 are open" in stepper.status.value
+    assert bench.session.round == 1
+    press(card, "undo")  # nothing is answered: the switch is the person's own word
+    stepper.run.click()
+    bench.job.join(60)
+    assert bench.session.round == 2
+    assert {answer.who for answer in bench.session.store.answers()} == {"oracle"}
+    assert bench.session.reserved is not None  # the card shows the next questions
+
+
+def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, items):
+    bench.session.answer_all(label_oracle(items).answer, who="me")
+    for name in ("damaged", "others"):
+        shutil.copytree(bench.session.folder.path, bench.folder / name)
+    (bench.folder / "damaged" / "splits.npz").write_bytes(b"PK")
+    strange = replace(items, features=items.features[::-1].copy(), images=None)
+    strange.save_splits(bench.folder / "others" / "splits.npz")
+    session = ActiveSession(bench.folder / "new", items, replace(QUICK, picks=6))
+    session.train()
+    with pytest.warns(EarlierRunLeftOut) as told:
+        found = reuse_answers(session, bench.folder, who="me")
+    assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
+    assert found == len(session.store.answers()) > 0
+    assert session.answer_all(label_oracle(items)) == len(session.propose().pairs) - found
 
 
 # --- the map, the gallery, the neighbours

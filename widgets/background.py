@@ -72,8 +72,11 @@ class Job:
                 except Exception as error:  # whoever started the work shows it
                     self.error = error
                 self.running = False
-                if done is not None:
-                    done()
+                try:
+                    if done is not None:
+                        done()
+                except Exception as error:  # the work itself went as it went
+                    self.error = self.error or error
 
             self._thread = threading.Thread(target=run, name="dhaps", daemon=True)
             self._thread.start()

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from widgets.picture_html import PLAIN
+
 __all__ = ["script", "style", "with_summary"]
 
 HERE = Path(__file__).parent
@@ -30,7 +32,7 @@ def with_summary(bundle: Any, html: str) -> Any:
         "<p>This card is alive in JupyterLab. Everything is saved in the run folder: to go on, open the "
         "notebook there (<code>make lab</code>) and run its cells again.</p>"
     )
-    data = {**(data or {}), "text/html": html + resume}
+    data = {**(data or {}), "text/html": f'<div class="{PLAIN}">{html}{resume}</div>'}
     return (data, *metadata) if metadata else data
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dhaps_core.compare import Difference, Interval, Run, curve, named_groups
-from widgets.curves import COLOURS
+from widgets.curves import COLOURS, plain_label
 
 __all__ = ["band_curves", "difference_curves", "length_bands"]
 
@@ -50,7 +50,7 @@ def difference_curves(
             ms=4,
             capsize=3,
             color=_colour(i, name),
-            label=name,
+            label=plain_label(name),
         )
     _finish(axes)
     return figure
@@ -91,7 +91,7 @@ def _ball(group: Sequence[Run], radius: int) -> Interval | None:
 def _panel(ylabel: str, xlabel: str) -> tuple[Figure, Any]:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlabel=plain_label(xlabel), ylabel=plain_label(ylabel))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure, axes
 
@@ -102,7 +102,7 @@ def _band(axes: Any, i: int, name: str, points: Mapping[int, Interval]) -> None:
     seeds = f" ({found[0].n} seeds)" if found and found[0].n > 1 else ""
     mean = [one.mean for one in found]
     style = _STYLES[i // len(_CYCLE) % len(_STYLES)]
-    axes.plot(x, mean, marker="o", ms=4, color=colour, ls=style, label=f"{name}{seeds}")
+    axes.plot(x, mean, marker="o", ms=4, color=colour, ls=style, label=f"{plain_label(name)}{seeds}")
     if all(one.n > 1 for one in found):
         axes.fill_between(
             x, [one.low for one in found], [one.high for one in found], color=colour, alpha=0.15, lw=0

@@ -10,18 +10,39 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from dhaps_core.escaping import one_line
+
 __all__ = [
     "COLOURS",
     "figure_png",
     "learning_curves",
     "length_curves",
     "pair_figure",
+    "plain_label",
     "precision_curves",
 ]
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]
 COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
 NAMES = {"dhaps": "DH-APS", "random": "random"}
+
+
+LONGEST = 40  # characters of a name beside a curve
+
+
+def plain_label(name: str) -> str:
+    r"""A name as a figure shows it, letter by letter: ``$`` begins no mathematics, ``_`` hides no curve.
+
+    What the font has no letter for is a box, with matplotlib's warning.
+
+    Example:
+        >>> plain_label("$x"), plain_label("_a")
+        ('\\$x', ' _a')
+    """
+    text = one_line(name)
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    escaped = text.replace("$", r"\$")
+    return f" {escaped}" if escaped.startswith("_") else escaped
 
 
 def figure_png(figure: Figure, *, dpi: int = 110) -> bytes:
@@ -50,7 +71,7 @@ def learning_curves(
             colour = COLOURS.get(group)
             line = axes.plot(x, values.mean(0), marker="o", ms=4, color=colour, label=_label(group, members))
             axes.fill_between(x, values.min(0), values.max(0), color=line[0].get_color(), alpha=0.15, lw=0)
-        axes.set(xlabel=against.replace("_", " "), ylabel=metric)
+        axes.set(xlabel=plain_label(against.replace("_", " ")), ylabel=plain_label(metric))
         _clean(axes)
         if axes.lines:
             axes.legend(frameon=False)
@@ -103,7 +124,7 @@ def _aligned(
 
 def _label(group: str, members: Sequence[Any]) -> str:
     seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
-    return NAMES.get(group, group) + seeds
+    return plain_label(NAMES.get(group, group)) + seeds
 
 
 def _clean(axes: Any) -> None:
@@ -133,7 +154,7 @@ def pair_figure(
     else:
         for one, name in enumerate(class_names):
             x, y = places[labels == one].T
-            axes.scatter(x, y, s=5, alpha=0.6, color=f"C{one % 10}", label=name)
+            axes.scatter(x, y, s=5, alpha=0.6, color=f"C{one % 10}", label=plain_label(name))
         axes.legend(frameon=False, markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     last = max((pair["round"] for pair in pairs), default=1)
     for pair in pairs:

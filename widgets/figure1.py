@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dhaps_core.paper import ROWS
 from dhaps_core.table1 import Run, gather
+from widgets.curves import plain_label
 
 __all__ = ["figure1"]
 
@@ -37,7 +38,7 @@ def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figu
     left, right = figure.subplots(1, 2)
     cells = gather([run for run in runs if "P@r2" in run.last], "P@r2")  # one bit has P@r1
     for i, row in enumerate(drawn):
-        style = {"color": f"C{i % 10}", "ls": ("-", "--")[i // 10 % 2], "label": row}
+        style = {"color": f"C{i % 10}", "ls": ("-", "--")[i // 10 % 2], "label": plain_label(row)}
         lengths = sorted(length for name, length in cells if name == row)
         means = [cells[row, length].mean for length in lengths]
         left.plot(lengths, means, marker="os"[i // 10 % 2], ms=4, **style)

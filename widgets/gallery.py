@@ -25,16 +25,16 @@ def gallery_html(bench: Workbench, number: int, *, most: int = 60) -> str:
         most: pairs to show.
     """
     session = bench.session
-    stored = session.folder.read_json("picks.json", number)
-    if stored is None or not stored["pairs"]:
+    proposal = session.proposal(number)
+    if proposal is None or not proposal.pairs:
         return f"<p>No pair was chosen in round {number}.</p>"
     position = bench.pictures.position
     snapshot = session.snapshot()
     said = {a.keys[0]: a.value for a in snapshot.answers if a.kind == "class"}
-    at = np.array([[position[key] for key in pair] for pair in stored["pairs"]])
+    at = np.array([[position[key] for key in pair] for pair in proposal.pairs])
     known = snapshot.relations(at[:, 0], at[:, 1])
     tiles = []
-    for pick, (pair, relation) in enumerate(zip(stored["pairs"], known, strict=True), 1):
+    for pick, (pair, relation) in enumerate(zip(proposal.pairs, known, strict=True), 1):
         names = [", ".join(map(str, said[key])) for key in pair if key in said]
         lines = [f"{pick}. {KNOWN[int(relation)]}", " | ".join(names or pair)]
         pictures = [(key, bench.pictures.data_uri(key, SIZE)) for key in pair]

@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
-from html import escape
 from typing import Any
 
 import anywidget
 import traitlets
 
 from dhaps_core.answers import StoreError
+from dhaps_core.owner import RunReadOnly
 from widgets.card import script, style, with_summary
 from widgets.labelling_state import LabellingState
+from widgets.picture_html import plain_html
 from widgets.reasons import Reasons
 from widgets.workbench import Change, Workbench
 
@@ -39,6 +40,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         self._lock = threading.RLock()  # presses come from the notebook, rounds from the background
         self.bench = bench
         self._soon: asyncio.TimerHandle | None = None
+        self._displayed = False
         self.state = LabellingState(bench.session, who=bench.who, explain=Reasons(bench.session))
         super().__init__(view=self.state.view(), counts=self.state.counts())
         self.on_msg(self._heard)
@@ -60,9 +62,10 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                         state.drop(turn)
                     case {"do": "revise", "row": row, "value": value}:
                         state.revise(row, value)
-            except (StoreError, ValueError) as error:
+            except (StoreError, ValueError, RunReadOnly) as error:
                 state.note = str(error)
             self.view = state.view()
+            self._remember()
         # The card may go on: the answer is on disk, the next question is on its way. The rest is for the eye.
         self.send({"ack": True})
         self.counts = state.counts()
@@ -95,22 +98,30 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             self.state.refresh()  # another copy of the card may have answered
             self.view = self.state.view()
             self.counts = self.state.counts()
+            self._remember()
+
+    def _remember(self) -> None:
+        """Have the run know that a person sees its questions: no oracle answers them from now on."""
+        if self._displayed and self.state.question is not None:
+            self.bench.session.show_questions(self.bench.who)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The card where widgets live, and a plain summary everywhere else."""
+        self._displayed = True
+        self._remember()
         return with_summary(super()._repr_mimebundle_(**options), self.summary())
 
     def summary(self) -> str:
         """HTML without scripts: how far the run is, and the last answers."""
         view, counts = self.state.view(), self.state.counts()
         rows = "".join(
-            f"<tr><td>{escape(' | '.join(one['keys']))}</td><td>{escape(one['value'])}</td>"
-            f"<td>{escape(one['who'])}</td></tr>"
+            f"<tr><td>{plain_html(' | '.join(one['keys']))}</td><td>{plain_html(one['value'])}</td>"
+            f"<td>{plain_html(one['who'])}</td></tr>"
             for one in view["recent"]
         )
         question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
         return (
             f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
-            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {escape(question)}</p>"
+            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {plain_html(question)}</p>"
             f"<table><tr><th>item or pair</th><th>answer</th><th>by</th></tr>{rows}</table>"
         )

@@ -11,7 +11,8 @@ from typing import Any
 
 from dhaps_core.answers import Answer, Value
 from dhaps_core.closure import Contradiction
-from dhaps_core.questions import Question
+from dhaps_core.owner import RunInUse, RunReadOnly
+from dhaps_core.questions import Question, round_of
 from widgets.class_keys import class_keys
 from widgets.item_view import ItemViews
 from widgets.session import Session
@@ -157,10 +158,10 @@ class LabellingState:
     def refresh(self) -> None:
         """Look at the store again: it may have been answered from another window."""
         shown = self.question
-        if self.paused is not None or self.session.round == 0:
+        self._waiting: str | None = None
+        if self.paused is not None or self.session.round == 0 or (found := self._questions()) is None:
             self._open, self._asked = [], 0
         else:
-            found = self.session.questions()
             place = {name: i for i, name in enumerate(self._skipped)}
             # sorted() is stable: the order of asking stays among those that were not skipped.
             self._open = sorted(found, key=lambda question: place.get(question.id, -1))
@@ -176,8 +177,8 @@ class LabellingState:
         """Why there is no question, in a sentence; None while there is one."""
         if self.question is not None:
             return None
-        if self.paused is not None:
-            return self.paused
+        if self.paused is not None or self._waiting is not None:
+            return self.paused or self._waiting
         number = self.session.round
         if number == 0:
             return "The codes are not trained yet. Run the unsupervised start (round 0)."
@@ -244,6 +245,14 @@ class LabellingState:
         self._undo_skips = 0
         self.refresh()
 
+    def _questions(self) -> list[Question] | None:
+        """The open questions, or None while somebody else chooses them, or nobody here may."""
+        try:
+            return self.session.questions()
+        except (RunInUse, RunReadOnly) as error:
+            self._waiting = str(error)
+            return None
+
     def _ask_again(self, question: str | None) -> None:
         self._skipped = [name for name in self._skipped if name != question]
         self._remember_skips()
@@ -308,4 +317,4 @@ def _said(answers: Sequence[Answer]) -> dict[str, str]:
 
 def _round_of(answer: Answer) -> int | None:
     """Round whose question an answer belongs to; None for one that came without a question."""
-    return None if answer.question is None else int(answer.question.split(".")[0])
+    return round_of(answer.question)

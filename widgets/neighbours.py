@@ -122,7 +122,9 @@ class NeighbourBrowser:
         self._draw()
 
     def _draw(self, _: Any = None) -> None:
-        rounds = [number for number in (self.before.value, self.after.value) if number is not None]
+        finished = self.bench.session.round  # of another run, perhaps, than the controls still show
+        chosen = (self.before.value, self.after.value)
+        rounds = [number for number in chosen if number is not None and number < finished]
         if not rounds:
             self.html.value = "<p>Neighbours need codes: run the unsupervised start (round 0).</p>"
         else:

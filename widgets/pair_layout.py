@@ -10,6 +10,7 @@ from dhaps_core.rounds import ActiveSession
 __all__ = ["MOST", "PairLayout", "sample_rows", "tsne"]
 
 MOST = 5000  # points that are drawn
+FEWEST = 4  # different points for t-SNE
 
 
 def sample_rows(
@@ -30,18 +31,33 @@ def sample_rows(
 def tsne(points: Float32[np.ndarray, "m b"], *, seed: int) -> Float32[np.ndarray, "m 2"]:
     """Two-dimensional t-SNE, centred and scaled into [-1, 1]; the same for the same points and seed.
 
+    Equal points lie in one place, and t-SNE sees each once: copies crash or distort it. With fewer than four
+    places there is nothing to arrange, and they stand in a row.
+
+    Raises:
+        ValueError: if a value is not finite.
+
     References:
         van der Maaten, Hinton: Visualizing Data using t-SNE, JMLR 2008.
     """
     from sklearn.manifold import TSNE
 
-    if len(points) < 3:
-        return np.linspace(-1, 1, 2 * len(points), dtype=np.float32).reshape(-1, 2)
-    perplexity = min(30.0, (len(points) - 1) / 3)
+    if not np.isfinite(points).all():
+        wrong = int((~np.isfinite(points)).sum())
+        msg = f"points must be finite; got {wrong} values that are not. Look for a diverged training run."
+        raise ValueError(msg)
+    places, place = np.unique(points, axis=0, return_inverse=True)
+    if len(places) < FEWEST:
+        row = np.linspace(-1, 1, len(places)) if len(places) > 1 else np.zeros(len(places))
+        return np.stack([row, np.zeros_like(row)], 1).astype(np.float32)[place.reshape(-1)]
+    # In a box of side 1, so that squares of distances neither overflow nor vanish.
+    low, high = (end.astype(np.float64) for end in (places.min(0), places.max(0)))
+    boxed = ((places - low) / (high - low).max()).astype(np.float32)
+    perplexity = min(30.0, (len(places) - 1) / 3)
     start = "pca" if points.shape[1] > 1 else "random"
-    flat = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(points)
+    flat = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(boxed)
     flat -= (flat.max(0) + flat.min(0)) / 2
-    return np.asarray(flat / max(float(np.abs(flat).max()), 1e-12), dtype=np.float32)
+    return np.asarray(flat / max(float(np.abs(flat).max()), 1e-12), dtype=np.float32)[place.reshape(-1)]
 
 
 class PairLayout:
@@ -61,8 +77,11 @@ class PairLayout:
         folder, number = self.session.folder, self.session.round - 1
         if number < 0:
             return None
-        rows, places = folder.read_array("map_rows.npy", number), folder.read_array("map_xy.npy", number)
-        if rows is None or places is None or not np.isin(self.chosen_rows(), rows).all():
+        rows = folder.read_derived("map_rows.npy", number, dtype=np.int64, shape=(-1,))
+        if rows is None or not np.isin(rows, np.arange(self.session.items.n)).all():
+            return None
+        places = folder.read_derived("map_xy.npy", number, dtype=np.float32, shape=(len(rows), 2))
+        if places is None or not np.isin(self.chosen_rows(), rows).all():
             return None
         return rows, places
 
@@ -79,9 +98,9 @@ class PairLayout:
         """The picks of every round so far, the one in progress included."""
         found = []
         for number in range(1, self.session.round + 1):
-            stored = self.session.folder.read_json("picks.json", number)
-            if stored is not None:
-                found.append((number, [tuple(pair) for pair in stored["pairs"]]))
+            proposal = self.session.proposal(number)
+            if proposal is not None:
+                found.append((number, list(proposal.pairs)))
         return found
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["FRAMES", "row_of", "tile"]
+from dhaps_core.escaping import one_line
+
+__all__ = ["FRAMES", "PLAIN", "plain_html", "row_of", "tile"]
+
+PLAIN = "mathjax_ignore"  # class of what JupyterLab must not look through for formulas
 
 FRAMES = {
     "right": "#2a8a4a",
@@ -13,6 +17,16 @@ FRAMES = {
     "open": "#9aa4af",
 }
 SIDE = 79  # pixels of a picture; eight fit beside each other
+
+
+def plain_html(text: str) -> str:
+    """A name inside an element or a quoted attribute, on one line.
+
+    Example:
+        >>> plain_html("a <b> 'c'")
+        'a &lt;b&gt; &#x27;c&#x27;'
+    """
+    return escape(one_line(text))
 
 
 def tile(
@@ -29,8 +43,8 @@ def tile(
     inside = "".join(_picture(key, uri, side) for key, uri in pictures)
     width = side * len(pictures) + 6 * (len(pictures) - 1)
     text = "".join(
-        f'<div title="{escape(line)}" style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
-        f"{escape(line)}</div>"
+        f'<div title="{plain_html(line)}" style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f"{plain_html(line)}</div>"
         for line in lines
     )
     return (
@@ -42,15 +56,16 @@ def tile(
 
 def row_of(tiles: Sequence[str], title: str = "") -> str:
     """Tiles beside each other, as many as fit, under a title."""
-    head = f'<div style="font-weight:600;margin:6px 0 4px">{escape(title)}</div>' if title else ""
-    return f'{head}<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(tiles)}</div>'
+    head = f'<div style="font-weight:600;margin:6px 0 4px">{plain_html(title)}</div>' if title else ""
+    inside = f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(tiles)}</div>'
+    return f'<div class="{PLAIN}">{head}{inside}</div>'
 
 
 def _picture(key: str, uri: str, side: int) -> str:
     box = f"width:{side}px;height:{side}px;border-radius:4px;"
     if uri:
-        return f'<img src="{uri}" alt="{escape(key)}" style="{box}object-fit:contain;background:#8881">'
+        return f'<img src="{uri}" alt="{plain_html(key)}" style="{box}object-fit:contain;background:#8881">'
     return (
         f'<div style="{box}display:grid;place-items:center;overflow:hidden;background:#8882;font-size:11px;'
-        f'word-break:break-all">{escape(key)}</div>'
+        f'word-break:break-all">{plain_html(key)}</div>'
     )

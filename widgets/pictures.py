@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 
 from PIL import Image
 
@@ -25,17 +26,20 @@ class Pictures:
         self.images: Images | None = items.images
         self.position = {key: i for i, key in enumerate(items.keys)}
         self._kept: dict[tuple[str, int], bytes] = {}
+        self._lock = threading.Lock()  # cards ask from the notebook and from the background
 
     def picture(self, key: str, size: int) -> bytes:
         """PNG or JPEG file within size x size pixels, never scaled up; empty if it cannot be read."""
         if self.images is None or key not in self.position:
             return b""
-        found = self._kept.pop((key, size), None)
+        with self._lock:
+            found = self._kept.pop((key, size), None)
         if found is None:
             found = _encoded(self.images, self.position[key], size)
-        self._kept[key, size] = found  # at the end: the first is the one not used for longest
-        if len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+        with self._lock:
+            self._kept[key, size] = found  # at the end: the first is the one not used for longest
+            if len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
         return found
 
     def data_uri(self, key: str, size: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets
 
+from dhaps_core.answers import StoreError
 from dhaps_core.questions import label_oracle
 from dhaps_core.settings import METHODS
 from widgets.choices import Choices
@@ -16,6 +17,7 @@ from widgets.workbench import Change, Workbench, run_name
 __all__ = ["Stepper", "stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
+FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
 EVERY = 0.1  # seconds between two moves of the progress bar
 
 
@@ -89,8 +91,11 @@ class Stepper:
         return Choices(**{name: control.value for name, control in self.inputs.items()})
 
     def _run(self) -> None:
-        settings = self.choices().apply(self.bench.session.settings)
-        if not self.bench.use(settings):
+        try:
+            if not self.bench.use(self.choices().apply(self.bench.session.settings)):
+                return
+        except FAULTS as error:
+            self.status.value = _told(error)
             return
         oracle = label_oracle(self.bench.items) if self.oracle.value else None
         self.bench.run_round(
@@ -134,7 +139,7 @@ class Stepper:
             settings = self.choices().apply(bench.session.settings)
         except ValueError as error:
             self.run.disabled = True
-            self.status.value = f"<b>{escape(str(error))}</b>"
+            self.status.value = _told(error)
             return
         if settings != bench.session.settings:
             back = bench.exists(settings)
@@ -146,12 +151,15 @@ class Stepper:
             return
         number = bench.session.round
         self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
-        self.status.value = self._outcome() or self._open_questions()
+        try:
+            self.status.value = self._outcome() or self._open_questions()
+        except FAULTS as error:  # another notebook is at the run, or its folder is damaged
+            self.status.value = _told(error)
 
     def _outcome(self) -> str:
         job = self.bench.job
         if job.error is not None:
-            return f"<b>{escape(type(job.error).__name__)}: {escape(str(job.error))}</b>"
+            return _told(job.error)
         return "Cancelled; the round is as it was." if job.cancelled else ""
 
     def _open_questions(self) -> str:
@@ -167,6 +175,10 @@ class Stepper:
         ]
         if named:
             self.curves.value = figure_png(learning_curves(runs, metrics=named))
+
+
+def _told(error: Exception) -> str:
+    return f"<b>{escape(type(error).__name__)}: {escape(str(error))}</b>"
 
 
 def _weight(name: str) -> Any:

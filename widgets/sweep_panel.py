@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets
 
+from dhaps_core.grid import GridError
 from widgets.shield import card_box
 from widgets.sweep_state import SweepProcess
 
@@ -44,7 +45,7 @@ class SweepPanel:
     def refresh(self) -> bool:
         """Show where the sweep stands, and whether it is at work."""
         now = self.process.snapshot()
-        self.bar.value = now.done
+        self.bar.max, self.bar.value = now.total, now.done
         self.bar.bar_style = "danger" if now.failed else "" if now.done < now.total else "success"
         failed = f", {now.failed} failed" if now.failed else ""
         self.count.value = f"{now.done} of {now.total} finished{failed}"
@@ -54,7 +55,11 @@ class SweepPanel:
         return now.running
 
     def _start(self, _: Any) -> None:
-        self.process.start()
+        try:
+            self.process.start()
+        except GridError as error:
+            self.log.value = f"<pre>{escape(str(error))}</pre>"
+            return
         self._follow()
 
     def _stop(self, _: Any) -> None:

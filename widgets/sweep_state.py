@@ -8,7 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dhaps_core.files import open_own
 from dhaps_core.grid import read_grid
+from dhaps_core.json_object import DamagedFileError
 from dhaps_core.run_marker import read_marker
 
 __all__ = ["Snapshot", "SweepProcess"]
@@ -73,11 +75,16 @@ class SweepProcess:
         return False
 
     def start(self) -> bool:
-        """Whether the sweep was started; it is not while one is at work in the folder."""
+        """Whether the sweep was started; it is not while one is at work in the folder.
+
+        Raises:
+            dhaps_core.grid.GridError: if the grid was edited since, and cannot run any more.
+        """
         if self.running:
             return False
+        self.grid = read_grid(self.grid.path)  # the process reads it anew
         self.out.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        with open_own(self.log, "wb") as log:
             # A session of its own: neither the kernel's interrupt nor its end may stop it.
             self._process = subprocess.Popen(  # noqa: S603
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -106,9 +113,16 @@ class SweepProcess:
         running, text = self.running, self.text()
         lines = text.splitlines() or ["not started"]
         return Snapshot(
-            done=sum(read_marker(self.out / cell.run) is not None for cell in self.grid.cells),
+            done=sum(_finished(self.out / cell.run) for cell in self.grid.cells),
             failed=sum("| FAILED " in line for line in lines),
             total=len(self.grid.cells),
             running=running,
             line=lines[-1],
         )
+
+
+def _finished(folder: Path) -> bool:
+    try:
+        return read_marker(folder) is not None
+    except DamagedFileError:
+        return False

@@ -7,6 +7,8 @@ person has answered in one run is not asked again in another.
 
 import hashlib
 import json
+import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any, Literal
 from dhaps_core.items import Items
 from dhaps_core.questions import Source, label_oracle
 from dhaps_core.rounds import ActiveSession
+from dhaps_core.run_folder import RunFolder
+from dhaps_core.run_history import read_rounds
 from dhaps_core.settings import Settings
 from widgets.background import Job, Report
 from widgets.earlier_answers import reuse_answers
@@ -22,6 +26,7 @@ from widgets.pictures import Pictures
 
 __all__ = ["Change", "Workbench", "run_name"]
 
+LOG = logging.getLogger(__name__)
 Change = Literal["answers", "busy", "round", "run"]
 
 
@@ -62,6 +67,7 @@ class Workbench:
         self.job = Job()
         self.busy: str | None = None
         self._listeners: list[Callable[[Change], object]] = []
+        self._starting = threading.Lock()
         self.session = self._open(settings)
         # The splits of the run count from here on, whatever the items came with.
         self.items = self.session.items
@@ -71,12 +77,20 @@ class Workbench:
         self._listeners.append(listener)
 
     def tell(self, change: Change) -> None:
-        """Tell everybody that something changed."""
+        """Tell everybody that something changed; a listener that fails is logged, and the rest still hear."""
         for listener in self._listeners:
-            listener(change)
+            try:
+                listener(change)
+            except Exception:
+                LOG.exception("A card could not follow the change %r.", change)
 
     def use(self, settings: Settings) -> bool:
-        """Whether the run in use is now one with these settings; not while a round is being trained."""
+        """Whether the run in use is now one with these settings; not while a round is being trained.
+
+        Raises:
+            ValueError: if a run with these settings cannot be, or is damaged; the run in use stays.
+            RunInUse: if another process is beginning that run just now; the run in use stays.
+        """
         if self.job.running:
             return False
         if settings != self.session.settings:
@@ -93,7 +107,8 @@ class Workbench:
         session, baseline = self.session, self.baseline
         runs = {f"{session.settings.acquisition}/run": session.history}
         if baseline != session.settings and self.exists(baseline):
-            runs["random/run"] = self._open(baseline).history[: session.round]
+            folder = RunFolder(self.folder / run_name(baseline), read_only=True)
+            runs["random/run"] = read_rounds(folder)[: session.round]
         return {name: rounds for name, rounds in runs.items() if rounds}
 
     @property
@@ -112,8 +127,8 @@ class Workbench:
         """Whether a round was started in the background.
 
         Args:
-            source: answers the questions still open, as the oracle does for teaching; without it questions
-                that nobody answered stay out of the training.
+            source: answers the questions still open, as the oracle does for teaching, unless the person has
+                answered some of them; without it questions that nobody answered stay out of the training.
             baseline: whether random pairs on the same seed follow, answered from the items' labels.
             progress: called with (what, step, steps).
             done: called at the end; ``job.error`` and ``job.cancelled`` tell how it ended.
@@ -124,7 +139,7 @@ class Workbench:
             nonlocal stage
             session = self.session
             if session.round and source is not None:
-                session.answer_all(source)
+                session.answer_all(source, handed_over=True)  # by the person's own switch
             session.train(progress=report, partial=True)
             stage = "choosing pairs"
             if progress is not None:
@@ -140,21 +155,24 @@ class Workbench:
                     other.run_round(label_oracle(self.items), progress=report)
 
         def finish() -> None:
-            self.busy = None
+            with self._starting:
+                if not self.job.running:  # else the next round has begun
+                    self.busy = None
             self.tell("round")
             if done is not None:
                 done()
 
-        if self.job.running:
-            return False
-        self.busy = f"Round {self.session.round} is being trained."
-        started = self.job.start(
-            work,
-            progress=None if progress is None else lambda step, steps: progress(stage, step, steps),
-            done=finish,
-        )
+        with self._starting:
+            if self.job.running:
+                return False
+            self.busy = f"Round {self.session.round} is being trained."
+            self.job.start(
+                work,
+                progress=None if progress is None else lambda step, steps: progress(stage, step, steps),
+                done=finish,
+            )
         self.tell("busy")
-        return started
+        return True
 
     def _open(self, settings: Settings) -> ActiveSession:
         return ActiveSession(self.folder / run_name(settings), self.items, settings, device=self.device)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int8
 from torch import Tensor, nn
 
+from dhaps_core.checks import check_fields
 from dhaps_core.network import HashNetwork
 
 __all__ = [
@@ -112,11 +113,17 @@ class Method(ABC):
         name: as in :data:`dhaps_core.settings.METHODS`.
         labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
         least_bits: shortest code that it can learn.
+        most_bits: longest code that it can learn in a few GB of memory.
     """
 
     name: ClassVar[str]
     labels: ClassVar[Labels]
     least_bits: ClassVar[int] = 1
+    most_bits: ClassVar[int] = 4096
+
+    def __post_init__(self) -> None:
+        """Refuse weights and shares that are no finite numbers."""
+        check_fields(self)
 
 
 class Objective(Method):
@@ -152,6 +159,18 @@ class Objective(Method):
 
 class ClosedForm(Method):
     """A linear hash function found by linear algebra."""
+
+    @abstractmethod
+    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
+        """Refuse what cannot be solved, before anybody answers a question.
+
+        Args:
+            features: rows of all training items.
+            bits: b.
+
+        Raises:
+            ValueError: saying what the features lack.
+        """
 
     @abstractmethod
     def solve(

@@ -102,6 +102,7 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
 
     name: ClassVar[str] = "graphbit"
     labels: ClassVar[Labels] = "none"
+    most_bits: ClassVar[int] = 256  # the instructions have bits^2 outputs
     prior: ClassVar[bool] = False
     alpha: float = 0.2
     beta: float = 0.4

@@ -105,6 +105,13 @@ class SSH(ClosedForm, WithLayers):
             raise ValueError(msg)
         return nn.Sequential()
 
+    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
+        """Refuse more bits than directions in which the training items differ."""
+        rank = int(torch.linalg.matrix_rank(_covariance(features), hermitian=True))
+        if bits > rank:
+            rule = f"bits of ssh must be at most the {rank} directions in which the training items differ"
+            raise ValueError(f"{rule}; got {bits}. Use fewer bits, or another method.")
+
     def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
         """Nothing: the weights are solved for."""
 
@@ -117,15 +124,10 @@ class SSH(ClosedForm, WithLayers):
         bits: int,
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
         """Directions, scaled so that the outputs, whose tanh is the relaxed code, have mean square 1."""
-        mean = features.mean(0)
+        self.check(features, bits=bits)
+        mean, variance = features.mean(0), _covariance(features)
         centred, labelled = features - mean, supervised - mean
         weights = pair_weights(similarity, len(labelled), labelled)
-        variance = centred.T @ centred / len(centred)
-        rank = int(torch.linalg.matrix_rank(variance, hermitian=True))
-        if bits > rank:
-            rule = f"bits of ssh must be at most the {rank} directions in which the training items differ"
-            msg = f"{rule}; got {bits}. Use fewer bits, or another method."
-            raise ValueError(msg)
         told, free = pair_sum(labelled, weights), torch.eye(len(variance)).to(variance)
         found: list[Tensor] = []
         for _ in range(bits):
@@ -137,6 +139,12 @@ class SSH(ClosedForm, WithLayers):
         vectors = torch.stack(found)
         spread = (centred @ vectors.T).square().mean().sqrt().clamp_min(1e-12)
         return vectors / spread, -(vectors / spread) @ mean
+
+
+def _covariance(features: Float[Tensor, "m d"]) -> Float[Tensor, "d d"]:
+    centred = features - features.mean(0)
+    covariance: Tensor = centred.T @ centred / len(centred)
+    return covariance
 
 
 def _violated(

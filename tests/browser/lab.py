@@ -39,13 +39,17 @@ def chromium():
 class Lab:
     """JupyterLab with the shipped configuration and everything else of its own in one folder.
 
+    Args:
+        folder: there, and empty.
+        config: text of a person's own jupyter_server_config.py.
+
     Attributes:
         url: ``http://127.0.0.1:PORT/``.
         token: secret of this server.
         project: copy of the notebooks that it serves.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, config=""):
         self.folder = folder
         self.project = folder / "project"
         shutil.copytree(
@@ -65,6 +69,7 @@ class Lab:
         }
         for name in own.values():
             (folder / name).mkdir()
+        (folder / "config" / "jupyter_server_config.py").write_text(config)
         environment = {
             **os.environ,
             **{name: str(folder / below) for name, below in own.items()},

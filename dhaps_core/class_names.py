@@ -1,0 +1,174 @@
+"""Class names: a class has one identity, its name as text, whoever wrote it and however it was typed.
+
+7 and "7", "café" in either Unicode form, and "cat " and "cat" are one class each. Names that merely look
+alike ("Cat" and "cat", "７" and "7", "7.0" and "7") are two, and mostly a slip: they stand side by side only
+where both were declared.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from operator import index
+from typing import SupportsIndex
+
+__all__ = ["NO_CLASS", "KnownNames", "class_name", "distinct_names"]
+
+NO_CLASS = "(none)"
+"""The answer about an item that has none of the classes, where items may have several: it shares none."""
+_LONGEST = 500
+_UNSEEN = {"Cc", "Cf", "Cs"}  # control, format (zero width, direction of writing), half of a character
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # unseen, though not of these kinds
+_JOINERS = "\u200c\u200d"
+_VARIANTS = re.compile("[\u200c\u200d\ufe00-\ufe0f\u180b-\u180d\u180f\U000e0100-\U000e01ef]")
+_NUMBER = re.compile(r"\+?(-?)0*([0-9]+)(?:[.,]0*)?")
+
+
+def class_name(value: str | SupportsIndex) -> str:
+    """The one name of a class, from text or a whole number.
+
+    A number is written in decimals. Text is put in Unicode's composed form (NFC), blanks at its ends are
+    dropped and each run of blanks within it is one space.
+
+    Args:
+        value: text, or an integer of Python or NumPy.
+
+    Raises:
+        ValueError: it is neither, or empty, too long, or holds a character that cannot be seen.
+
+    Example:
+        >>> class_name(7), class_name("7"), class_name(" traffic  light")
+        ('7', '7', 'traffic light')
+    """
+    if not isinstance(value, str):
+        return str(_whole(value))
+    if len(value) > _LONGEST:
+        raise ValueError(
+            f"a class name must have at most {_LONGEST} characters; got {len(value)}, {value[:20]!r} ... "
+            "Give a shorter name."
+        )
+    name = " ".join(unicodedata.normalize("NFC", value).split())
+    if not name:
+        raise ValueError(f"a class name must have at least one character; got {value!r}. Name the class.")
+    if name.isascii() and name.isprintable():
+        return name
+    for at, character in enumerate(name):
+        if _unseen(character) and not _joins(name, at):
+            raise ValueError(
+                f"a class name must hold only characters that can be seen; got {name!a} with "
+                f"{character!a}. Type the name anew."
+            )
+    return name
+
+
+def distinct_names(names: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
+    """The names of some classes that were found (folders, columns, labels), each checked, no two alike.
+
+    Args:
+        names: in order; see `class_name`.
+
+    Raises:
+        ValueError: one is no class name, is `NO_CLASS`, or is or looks like another.
+
+    Example:
+        >>> distinct_names(["cat", 7])
+        ('cat', '7')
+    """
+    known = KnownNames()
+    found = []
+    for value in names:
+        name = class_name(value)
+        if name in known:
+            rule = f"class names must be distinct, and {NO_CLASS!r} means that an item has no class"
+            told = name if name == NO_CLASS else f"{name!r}, which another name is too"
+            raise ValueError(f"{rule}; got {told}. Rename it.")
+        known.admit(name)
+        known.add(name)
+        found.append(name)
+    return tuple(found)
+
+
+class KnownNames:
+    """Names in use, to tell a new name from a known one that is spelled otherwise.
+
+    Args:
+        declared: names that stand side by side, look-alikes too; see `class_name` for their form.
+
+    Example:
+        >>> KnownNames(["cat"]).admit("Cat")
+        Traceback (most recent call last):
+            ...
+        ValueError: class 'Cat' looks like 'cat'. Write 'cat', or a name that differs in more than \
+case, blanks, zeros or width.
+    """
+
+    def __init__(self, declared: Iterable[str] = ()) -> None:
+        self._names: set[str] = set()
+        self._alike: dict[str, str] = {}
+        for name in (NO_CLASS, *declared):
+            self.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """Know a name from now on."""
+        if name not in self._names:
+            self._names.add(name)
+            self._alike.setdefault(_likeness(name), name)
+
+    def admit(self, name: str) -> None:
+        """Refuse a name that is not known and looks like one that is.
+
+        Raises:
+            ValueError: it does.
+        """
+        if name in self._names:
+            return
+        other = self._alike.get(_likeness(name))
+        if other is not None:
+            raise ValueError(
+                f"class {name!r} looks like {other!r}. Write {other!r}, or a name that differs in more than "
+                "case, blanks, zeros or width."
+            )
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and _is_scalar(value):
+        try:
+            number = index(value)
+        except TypeError:
+            pass
+        else:
+            if number.bit_length() <= 64:
+                return number
+            raise ValueError("a class number must fit in 64 bits; got a larger one. Give its name as text.")
+    raise ValueError(
+        f"a class must be text or a whole number; got {value!r} of type {type(value).__name__}. "
+        "Pass the name as a string, or a number as an int."
+    )
+
+
+def _is_scalar(value: object) -> bool:
+    """NumPy lends `__index__` to all its arrays, bool included; a class is one number that is not a bool."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "i")
+    return kind in "iu" and getattr(value, "ndim", 0) == 0
+
+
+def _unseen(character: str) -> bool:
+    return unicodedata.category(character) in _UNSEEN or character in _BLANK
+
+
+def _joins(name: str, at: int) -> bool:
+    """Whether a joiner shapes the letters about it, as in Persian, Hindi or an emoji: never beside ASCII."""
+    around = name[at - 1 : at] + name[at + 1 : at + 2]
+    return name[at] in _JOINERS and len(around) == 2 and not any(c.isascii() or _unseen(c) for c in around)
+
+
+def _likeness(name: str) -> str:
+    """What names that look alike have in common: no width, case, joiners, nor zeros about a number."""
+    seen = _VARIANTS.sub("", unicodedata.normalize("NFKC", name))
+    folded = " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
+    number = _NUMBER.fullmatch(folded)
+    return number[1] + number[2] if number else folded

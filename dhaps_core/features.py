@@ -1,0 +1,85 @@
+"""Features as they come (arrays, pandas, tensors): checked to be numbers that float32 can tell apart."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["first_equal", "read_features"]
+
+_MOST_LOST = 1e-4
+"""Most of the features' variance that rounding to float32 may take away."""
+_ROUNDING = 1e-12
+"""Differences below this share of the values are rounding errors of whoever computed them in float64."""
+
+
+def read_features(values: Any) -> npt.NDArray[np.float32]:
+    """Features as float32 [n d].
+
+    Args:
+        values: numbers [n d]: anything that NumPy takes for an array.
+
+    Raises:
+        ValueError: if they are not real numbers [n d], or if float32 cannot hold them: too large, or with
+            differences that are small beside the values (coordinates far from their origin, time stamps).
+
+    Example:
+        >>> read_features([[1, 2], [3, 4]]).dtype
+        dtype('float32')
+    """
+    if np.ma.isMaskedArray(values) and np.ma.is_masked(values):
+        raise ValueError("features must be known; got masked values. Leave those rows out, or fill them")
+    if hasattr(values, "toarray"):
+        raise ValueError("features must be a dense array [n d]; got a sparse matrix. Pass features.toarray()")
+    try:
+        rows = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"features must be numbers [n d]; got {type(values).__name__}: {error}") from error
+    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+        hint = {1: " One feature an item is features.reshape(-1, 1)"}.get(rows.ndim, "")
+        hint = " Pass features.astype(float)" if rows.ndim == 2 and rows.dtype.kind == "O" else hint
+        raise ValueError(f"features must be numbers [n d]; got {rows.dtype} {rows.shape}.{hint}".rstrip("."))
+    if not len(rows):
+        raise ValueError(f"features must have at least one row; got {rows.shape}")
+    with np.errstate(over="ignore", under="ignore"):
+        single = np.ascontiguousarray(rows, dtype=np.float32)
+    if rows.dtype.itemsize > single.dtype.itemsize or rows.dtype.kind in "iu":
+        _check_held(rows, single)
+    return single
+
+
+def first_equal(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Position of the first row with the same numbers, for each row [n]; 0.0 and -0.0 are the same.
+
+    Example:
+        >>> first_equal(np.array([[1.0], [0.0], [1.0], [-0.0]], dtype=np.float32)).tolist()
+        [0, 1, 0, 1]
+    """
+    rows = np.ascontiguousarray(rows + np.float32(0))  # turns -0.0 into 0.0
+    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
+    _, index, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+    return index[inverse].astype(np.int64)
+
+
+def _check_held(rows: npt.NDArray[Any], single: npt.NDArray[np.float32]) -> None:
+    if not np.isfinite(rows).all():
+        return  # not finite: refused with the names of the rows
+    if not np.isfinite(single).all():
+        raise ValueError(
+            f"features must be below {np.finfo(np.float32).max:.2g} in size, to fit in float32; got "
+            f"{np.abs(rows).max():.2g}. Divide them by a constant"
+        )
+    spread = np.subtract(rows.max(axis=0), rows.min(axis=0), dtype=np.float64)
+    told = spread > _ROUNDING * np.abs(rows).max(axis=0).astype(np.float64)
+    if not told.any():
+        return
+    # Over the largest spread, so that no square over- or underflows.
+    unit = spread.max()
+    differs = (rows[:, told].astype(np.float64) - rows[0, told].astype(np.float64)) / unit
+    error = (rows[:, told].astype(np.float64) - single[:, told].astype(np.float64)) / unit
+    if error.var(axis=0).sum() > _MOST_LOST * differs.var(axis=0).sum():
+        raise ValueError(
+            "features must keep their differences in float32; got values up to "
+            f"{np.abs(rows).max():.3g} that differ by {unit:.3g} at most. Subtract the mean of each column, "
+            "and divide by a constant if they are tiny"
+        )

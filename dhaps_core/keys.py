@@ -1,0 +1,49 @@
+"""Keys: the names that items are known by, as text."""
+
+from collections.abc import Iterable
+from operator import index
+from typing import SupportsIndex
+
+__all__ = ["item_key", "item_keys"]
+
+
+def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
+    """Distinct keys as text; whole numbers are written out, so 7 and "7" are one key.
+
+    Texts that differ in Unicode form or in case alone are two keys, as they are two files.
+
+    Args:
+        values: text, or integers of Python or NumPy, one for each item.
+
+    Raises:
+        ValueError: a key is neither, is empty or not valid text, or comes twice.
+
+    Example:
+        >>> item_keys(["a.png", 7])
+        ('a.png', '7')
+    """
+    try:
+        keys = tuple(item_key(value) for value in values)
+    except TypeError as error:
+        raise ValueError(f"keys must be a list, one for each item; got {type(values).__name__}") from error
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            raise ValueError(f"keys must be distinct, each of them unique; got {key!r} twice")
+        seen.add(key)
+    return keys
+
+
+def item_key(value: object) -> str:
+    """One key as text; see :func:`item_keys`."""
+    if isinstance(value, str):
+        if not value:
+            raise ValueError("keys must have at least one character; got an empty one")
+        return str(value)
+    kind = getattr(getattr(value, "dtype", None), "kind", "i")  # arrays of NumPy, bool too, have __index__
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and kind in "iu":
+        try:
+            return str(index(value))
+        except (TypeError, ValueError):
+            pass
+    raise ValueError(f"keys must be text or whole numbers; got {value!r:.80} of type {type(value).__name__}")

@@ -1,0 +1,336 @@
+"""A run folder that lost or damaged a part says which, keeps the rest, and is never a new start."""
+
+import io
+import json
+import os
+import random
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from tiny_runs import TINY, played, tiny_items
+
+from dhaps_core.answers import StoreError
+from dhaps_core.proposals import asked_questions
+from dhaps_core.questions import label_oracle
+from dhaps_core.rounds import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
+
+PARTS = [
+    "settings.json", "splits.npz", "labels.sqlite", "metrics.json", "kernel_means.npy", "owner.json",
+    *[f"round-001/{name}" for name in ("picks.json", "weights.safetensors", "codes.npy", "metrics.json")],
+    "round-002/weights.safetensors", "round-002/metrics.json", "round-003/picks.json",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def items():
+    return tiny_items()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, items):
+    """A run of three rounds with the picks of the next."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    session = played(folder, items, 3)
+    session.propose()
+    session.store.close()
+    return folder
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "run")
+
+
+def look(folder, items):
+    """All that a run shows."""
+    session = ActiveSession(folder, items, TINY)
+    found = {
+        "rounds": [{k: v for k, v in row.items() if k != "seconds"} for row in session.history],
+        "proposals": [session.propose(), *[session.proposal(number) for number in (1, 2, 3)]],
+        "questions": session.questions(),
+        "codes": [session.codes(number).tolist() for number in (0, 1, 2)],
+        "outputs": [session.outputs(number).tolist() for number in (1, 2)],
+        "counts": session.counts(),
+        "queries": session.items.splits["query"].tolist(),
+    }
+    session.store.close()
+    return found
+
+
+def damages(data):
+    flipped = bytearray(data)
+    at = random.Random(len(data)).randrange(len(data) // 4, 3 * len(data) // 4)
+    flipped[at] ^= 4
+    return {"deleted": None, "emptied": b"", "cut": data[: len(data) // 2], "garbage": b"\x93NUMPY\x01" * 40,
+            "flipped": bytes(flipped)}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::dhaps_core.run_folder.RunRepaired")
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_damaged_in_turn_gives_the_same_run_or_one_sentence(run, whole, items, part):
+    wanted = look(whole, items)
+    path = run / part
+    for how, data in damages((whole / part).read_bytes()).items():
+        if part == "labels.sqlite" and how == "flipped":
+            continue  # the store's own test
+        shutil.rmtree(run)
+        shutil.copytree(whole, run)
+        path.unlink() if data is None else path.write_bytes(data)
+        said, found = None, None
+        try:
+            found = look(run, items)
+        except (RunDamaged, StoreError) as error:
+            said = str(error)
+        assert found == wanted if said is None else path.name in said, (how, said)
+        assert said is None or "\n" not in said
+        lost = {path} if data is None else set()
+        assert {run / one.relative_to(whole) for one in whole.rglob("*")} - lost <= set(run.rglob("*"))
+
+
+def test_a_deleted_summary_is_made_again_and_said(run, whole, items):
+    (run / "metrics.json").unlink()
+    with pytest.warns(RunRepaired, match=r"metrics.json was missing or damaged; it was made again"):
+        session = ActiveSession(run, items)
+    assert session.round == 3
+    assert json.loads((run / "metrics.json").read_text()) == json.loads((whole / "metrics.json").read_text())
+
+
+def test_a_process_killed_between_the_two_files_of_a_round_has_finished_it(run, items):
+    for_later = json.loads((run / "metrics.json").read_text())
+    session = played(run, items, 4)
+    for_later.pop("sha256")
+    (run / "metrics.json").write_text(json.dumps(for_later))
+    assert ActiveSession(run, items).round == 4  # and no warning
+    assert [row["round"] for row in json.loads((run / "metrics.json").read_text())["rounds"]] == [0, 1, 2, 3]
+    assert session.run_round(label_oracle(items))["round"] == 4
+
+
+def test_a_summary_with_a_round_twice_as_two_writers_once_left_it_is_mended(run, items):
+    summary = json.loads((run / "metrics.json").read_text())
+    del summary["sha256"]
+    summary["rounds"].append(summary["rounds"][-1])
+    (run / "metrics.json").write_text(json.dumps(summary))
+    with pytest.warns(RunRepaired):
+        session = ActiveSession(run, items)
+    assert session.round == 3
+    assert session.run_round(label_oracle(items))["round"] == 3
+
+
+def test_a_deleted_round_is_named_and_the_others_stay(run, items):
+    shutil.rmtree(run / "round-001")
+    with pytest.warns(RunRepaired, match="round-001"):
+        session = ActiveSession(run, items)
+    assert len(session.history) == 3
+    assert len(session.propose().pairs) == 3
+    for missing in (lambda: session.codes(1), lambda: session.outputs(1), lambda: session.proposal(1)):
+        with pytest.raises(RunDamaged, match="round-001"):
+            missing()
+    assert session.run_round(label_oracle(items))["round"] == 3
+
+
+def test_lost_settings_are_never_a_new_start(run, items):
+    (run / "settings.json").unlink()
+    before = (run / "splits.npz").read_bytes()
+    for settings in (None, TINY):
+        with pytest.raises(
+            RunDamaged, match=r"settings.json must be there beside metrics.json, kernel_means.npy"
+        ):
+            ActiveSession(run, items, settings)
+    with pytest.raises(RunDamaged, match=r"settings.json must be there"):
+        ActiveSession(run, items, read_only=True)
+    for path in (run / "metrics.json", run / "kernel_means.npy"):
+        path.unlink()
+    for number in range(4):
+        shutil.rmtree(run / f"round-{number:03d}")
+    with pytest.raises(
+        RunDamaged, match=r"settings.json must be there beside labels.sqlite with its 12 rows"
+    ):
+        ActiveSession(run, items)
+    assert (run / "splits.npz").read_bytes() == before
+
+
+def test_lost_splits_can_be_written_again_from_the_same_items_only(run, items):
+    (run / "splits.npz").unlink()
+    with pytest.raises(
+        RunDamaged, match=r"splits.npz must .+ These items have the splits of the run"
+    ) as caught:
+        ActiveSession(run, items)
+    other = tiny_items(seed=1)
+    with pytest.raises(RunDamaged) as theirs:
+        ActiveSession(run, other)
+    assert "These items have" not in str(theirs.value)
+    assert not (run / "splits.npz").exists()
+    assert f"items.save_splits({str(run / 'splits.npz')!r})" in str(caught.value)
+    items.save_splits(run / "splits.npz")
+    assert ActiveSession(run, items).round == 3
+
+
+def test_lost_answers_are_counted_and_not_asked_again(run, items, tmp_path):
+    short = played(tmp_path / "short", items, 2)
+    short.store.close()
+    for name in os.listdir(run):
+        if name.startswith("labels.sqlite"):
+            (run / name).unlink()
+    for path in (tmp_path / "short").glob("labels.sqlite*"):
+        shutil.copy(path, run / path.name)
+    with pytest.raises(RunDamaged, match=r"labels.sqlite must have the 12 rows .+; got 6: 6 are lost"):
+        ActiveSession(run, items)
+
+
+def test_a_start_that_was_killed_leaves_a_folder_that_a_new_start_can_use(tmp_path, items, monkeypatch):
+    steps = {"splits": "dhaps_core.opening.LabelStore", "settings": "dhaps_core.run_folder.write_json"}
+    for name, where in steps.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(where, lambda *_, **__: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                ActiveSession(tmp_path / name, items, TINY)
+        assert played(tmp_path / name, items, 1).settings == TINY
+
+
+def test_a_folder_that_is_only_looked_at_is_not_touched(run, items):
+    half = run / "round-002" / f"codes.npy.{2**22 + 1}-0123abcd.new"
+    half.write_bytes(b"half")
+    (run / "round-003" / "picks.json").unlink()
+    (run / "metrics.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if "sqlite" not in path.name}
+    session = ActiveSession(run, items, read_only=True)
+    assert session.read_only
+    assert session.round == 3
+    assert len(session.index()) == len(items.splits["database"])
+    assert session.outputs().shape == (items.n, 8)
+    assert session.counts()["answers"] == 12
+    assert session.proposal(2).round == 2
+    assert session.proposal(3) is None
+    assert session.snapshot().counts().answers == 12
+    question = asked_questions(session.proposal(2), "classes")[0]
+    for change in (
+        session.propose, lambda: session.answer(question, "x", who="me", seconds=1.0),
+        lambda: session.answer_items(["0"], label_oracle(items)), session.train,
+        lambda: session.run_round(label_oracle(items)),
+        lambda: session.note("table", {}),
+    ):  # fmt: skip
+        with pytest.raises(RunReadOnly, match="must be open for writing; it was opened to look at"):
+            change()
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*") if "sqlite" not in p.name} == before
+    with pytest.raises(FileNotFoundError, match="must hold a run to look at"):
+        ActiveSession(run.parent / "none", items, read_only=True)
+    assert not (run.parent / "none").exists()
+
+
+def test_a_folder_that_cannot_be_written_opens_to_be_looked_at(run, items, monkeypatch):
+    monkeypatch.setattr("dhaps_core.run_folder.os.access", lambda *_: False)
+    session = ActiveSession(run, items)
+    assert session.read_only
+    with pytest.raises(RunReadOnly):
+        session.train(partial=True)
+
+
+def test_a_link_in_the_folder_of_a_stranger_is_not_written_through(run, items, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.json").write_text("mine")
+    for name, target in (
+        ("round-003", outside),
+        ("labels.sqlite", outside / "mine.json"),
+        ("metrics.json", outside / "mine.json"),
+        ("owner.json", outside / "mine.json"),
+    ):
+        path = run / name
+        kept = path.rename(run.parent / "kept") if path.exists() else None
+        path.symlink_to(target)
+        with pytest.raises(RunDamaged, match=f"{name} must lie in the folder of its run; got a link"):
+            ActiveSession(run, items)
+        path.unlink()
+        if kept is not None:
+            kept.rename(path)
+    assert [path.name for path in outside.iterdir()] == ["mine.json"]
+    assert (outside / "mine.json").read_text() == "mine"
+    (run / "round-003" / "picks.json").unlink()
+    (run / "round-003").rmdir()
+    session = ActiveSession(run, items)
+    (run / "round-003").symlink_to(outside)
+    with pytest.raises(RunDamaged, match="round-003"):
+        session.propose()
+    assert len(list(outside.iterdir())) == 1
+
+
+def npy(array, shape):
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue().replace(str(array.shape).encode(), shape.encode())
+
+
+PICKS = {"pairs": [], "scores": {}, "certificate": {}, "watermark": 0, "seconds": 0}
+ABOUT = {"source": "", "protocol": "", "fingerprint": "", "versions": {}}
+CODES = np.zeros((40, 1), np.uint8)
+HOSTILE = [
+    ("round-002/codes.npy", npy(CODES, "(10**12,)"), "hold uint8"),
+    ("round-002/codes.npy", npy(CODES, "(10000000000, 1)"), r"uint8 \[10000000000 1\]"),
+    ("round-002/codes.npy", npy(np.array([["a"]] * 40, object), "(40, 1)"), "hold uint8"),
+    ("round-002/codes.npy", npy(CODES, "(40, 1").replace(b"}", b"("), "hold uint8"),
+    ("round-002/codes.npy", npy(np.zeros((40, 2), np.uint8), "(40, 2)"), "hold uint8"),
+    ("round-002/weights.safetensors", (1 << 62).to_bytes(8, "little") + b"{}", "weights of this run's"),
+    ("round-002/weights.safetensors", b"\x02" + bytes(7) + b"[]", "weights of this run's"),
+    ("round-002/metrics.json", b"[" * 100_000, "JSON"),
+    ("round-003/picks.json", json.dumps({**PICKS, "pairs": [["0", "nobody"]]}).encode(), "the run trains on"),
+    ("round-003/picks.json", json.dumps({**PICKS, "watermark": float("nan")}).encode(), "JSON"),
+    ("round-003/picks.json", json.dumps({**PICKS, "watermark": 10**9}).encode(), "must have the 1000000000"),
+    (
+        "settings.json",
+        json.dumps({**ABOUT, "settings": {"bits": "many"}}).encode(),
+        "settings that this dhaps",
+    ),
+    ("settings.json", b"[]", "JSON object"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::dhaps_core.run_folder.RunRepaired")
+@pytest.mark.parametrize(("part", "content", "said"), HOSTILE)
+def test_files_of_a_stranger_are_refused_in_one_sentence(run, items, part, content, said):
+    (run / part).write_bytes(content)
+    if part.endswith("metrics.json"):
+        (run / "metrics.json").unlink()
+    with pytest.raises(RunDamaged, match=said):
+        look(run, items)
+
+
+def test_splits_that_unpack_to_more_than_a_run_can_have_are_not_unpacked(run, items):
+    with zipfile.ZipFile(run / "splits.npz", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more.npy", npy(np.zeros(1 << 22, np.uint8), ""))
+    with pytest.raises(RunDamaged, match="must unpack to at most"):
+        ActiveSession(run, items)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(run, items):
+    (run / "round-002" / "codes.npy").unlink()
+    os.mkfifo(run / "round-002" / "codes.npy")
+    with pytest.raises(RunDamaged, match="must be a file"):
+        ActiveSession(run, items).codes()
+
+
+def test_files_of_an_older_dhaps_without_digests_open(run, whole, items):
+    for path in run.rglob("*.json"):
+        content = json.loads(path.read_text())
+        content.pop("sha256", None)
+        path.write_text(json.dumps(content))
+    for path in run.rglob("*.npy"):
+        np.save(path, np.load(path))
+    assert look(run, items) == look(whole, items)
+    settings = json.loads((whole / "settings.json").read_text())
+    settings["settings"]["picks"] = 4
+    (run / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(RunDamaged, match='if you changed it by hand, remove its line "sha256"'):
+        ActiveSession(run, items)
+
+
+def test_a_note_stays_with_later_rounds_and_with_the_run_as_it_is(run, items):
+    session = ActiveSession(run, items)
+    session.note("table", {"row": "DH-APS 1 %"})
+    session.run_round(label_oracle(items))
+    summary = json.loads((run / "metrics.json").read_text())
+    assert summary["table"] == {"row": "DH-APS 1 %"}
+    assert [row["round"] for row in summary["rounds"]] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="a note must have a name of its own; got 'rounds'"):
+        session.note("rounds", {})
