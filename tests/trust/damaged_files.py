@@ -22,7 +22,6 @@ from dhaps_core.search import HammingIndex
 from .case import Attack, Case
 from .damage import try_reader
 from .given import ROUNDS, SETTINGS, advance, numbers, tiny_items
-from .kills import export
 
 __all__ = ["ATTACK", "templates"]
 
@@ -44,7 +43,8 @@ def templates() -> dict[str, Path]:
         shutil.copytree(folder, found[f"running-{question}"])  # while it is open: with its -wal file
         session.store.close()
         found[question] = folder
-        export(session := ActiveSession(folder, tiny_items()), base / "export")
+        session = ActiveSession(folder, tiny_items())
+        session.export(base / "export")
         session.store.close()
     found["export"] = base / "export"
     found["embeddings"] = base / "embeddings"

@@ -16,7 +16,7 @@ from .case import Attack, Case
 from .damaged_files import read_embeddings
 from .finished_sweep import finished_sweep
 from .given import ROUNDS, SETTINGS, advance, leftovers, numbers, tiny_items, undocumented
-from .kills import export, exported, undisturbed
+from .kills import exported, undisturbed
 from .namespaces import CannotMount, own_namespace, small_disk
 
 __all__ = ["ATTACK"]
@@ -134,13 +134,13 @@ def _training(case: Case, disk: Path, left: int) -> None:
 
 def _exporting(case: Case, disk: Path, left: int) -> None:
     session = advance(ActiveSession(disk / "run", tiny_items(), SETTINGS["classes"]), ROUNDS)
-    export(session, disk / "result")
+    session.export(disk / "result")
     before = exported(disk / "result")
     filler = _fill(disk, left)
-    _full(case, lambda: export(session, disk / "result"), disk)
+    _full(case, lambda: session.export(disk / "result"), disk)
     case.require(exported(disk / "result") == before, "the export before is damaged")
     filler.unlink()
-    export(session, disk / "result")
+    session.export(disk / "result")
     case.require(exported(disk / "result") == before, "the export after is another")
     case.require(not (left := leftovers(disk)), f"leftovers: {left[:3]}")
 

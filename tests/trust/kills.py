@@ -8,9 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from dhaps_core.codes import pack
 from dhaps_core.labels import read_csv
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
@@ -51,22 +49,9 @@ class Work:
             self.stage = "training"
             session.train()
             self.stage = "exporting"
-            export(session, self.folder / "result")
-        export(session, self.folder / "result")
+            session.export(self.folder / "result")
+        session.export(self.folder / "result")
         return session
-
-
-def export(session: ActiveSession, folder: Path) -> None:
-    """What notebook 07 takes with it."""
-    if hasattr(session, "export"):
-        session.export(folder)
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    packed = pack(torch.from_numpy(session.codes())).numpy()
-    keys = np.array(session.items.keys)
-    np.savez_compressed(folder / "codes.npz", codes=packed, bits=session.settings.bits, keys=keys)
-    session.index().save(folder / "index")
-    session.store.export_csv(folder / "answers.csv")
 
 
 def exported(folder: Path) -> dict:

@@ -15,8 +15,8 @@ __all__ = ["page", "replay"]
 HEAD = """\
 # What we promise, and how we test it
 
-Written by `make trust`; do not edit. Each row is a promise, attacked in every way we know. Every attack is
-seeded: what fails is named with the command that replays it, and nothing here depends on luck on one machine.
+Written by `make trust`; do not edit. Each row is a promise, attacked in every way we know. Every attack draws
+from one seed, and what fails is named with the command that replays it.
 
 """
 

@@ -138,6 +138,7 @@ def _start(outcome: Outcome, name: str, folder: Path, seed: int, short: bool, on
         faulthandler.enable(file=sys.__stderr__)
         work = folder / "work"
         work.mkdir()
+        os.chdir(work)  # what is written by a relative path lands there
         case = Case(outcome.attack.name, name, seed, work, where, only, short)
         try:
             outcome.attack.play(case)

@@ -15,7 +15,7 @@ from dhaps_core.search import HammingIndex
 
 from .case import Attack, Case, wait
 from .given import ROUNDS, SETTINGS, advance, leftovers, numbers, tiny_items, undocumented
-from .kills import export, exported, undisturbed
+from .kills import exported, undisturbed
 from .namespaces import CannotMount, own_namespace, read_only
 
 __all__ = ["ATTACK"]
@@ -200,16 +200,16 @@ def _read_only_store(case: Case) -> None:
 
 def _read_only_index(case: Case) -> None:
     folder = _run_of(case)
-    export(ActiveSession(folder, tiny_items()), case.folder / "result")
+    ActiveSession(folder, tiny_items()).export(case.folder / "result")
     look = lambda: HammingIndex.load(case.folder / "result" / "index")  # noqa: E731
     _on_a_read_only_folder(case, case.folder / "result", look)
 
 
 def _read_only_export(case: Case) -> None:
     session = ActiveSession(_run_of(case), tiny_items())
-    export(session, case.folder / "result")
+    session.export(case.folder / "result")
     before = exported(case.folder / "result")
-    work = lambda: _refused(case, lambda: export(session, case.folder / "result"), "result")  # noqa: E731
+    work = lambda: _refused(case, lambda: session.export(case.folder / "result"), "result")  # noqa: E731
     _on_a_read_only_folder(case, case.folder / "result", work)
     case.require(exported(case.folder / "result") == before, "the export before is damaged")
 
@@ -294,7 +294,7 @@ def _odd_names(case: Case) -> None:
     ):
         folder = case.folder / name
         _ends_well(case, folder)
-        export(ActiveSession(folder, tiny_items()), case.folder / "result of" / name)
+        ActiveSession(folder, tiny_items()).export(case.folder / "result of" / name)
         case.require(exported(case.folder / "result of" / name)["keys"], f"an export into {name!r} is empty")
 
 
