@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.checks import hint
+from dhaps_core.checks import hint, shown
 from dhaps_core.json_object import is_text
 from dhaps_core.notebook_parameters import Notebook, digest
 
@@ -312,7 +312,8 @@ def _value_fault(name: str, value: Any, base: Path) -> str | None:
         found = _resolve(value, base).exists()
     except (OSError, RuntimeError, ValueError) as error:  # too long; the home of nobody; a null character
         return f"the path must exist; {error}."
-    return None if found else f"the path must exist; there is nothing at {_resolve(value, base)}."
+    # As written: what a variable holds may be nobody else's business.
+    return None if found else f"the path must exist; there is nothing at {shown(value)}, seen from {base}."
 
 
 def _cells(block: str, values: Mapping[str, Any], notebook: Notebook, base: Path) -> Iterator[Cell]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dhaps_core.escaping import one_line
 from dhaps_core.found_runs import found_runs, session_metrics
 
 __all__ = ["find_runs", "round_table"]
@@ -49,7 +50,7 @@ def round_table(runs: dict[str, list[dict[str, Any]]]) -> str:
                 f"{cell:.3f}" if isinstance(cell, float) else "-" if cell is None else str(cell)
                 for cell in cells
             )
-            lines.append(f"{name:<24}" + "".join(f"{cell:>9}" for cell in text))
+            lines.append(f"{one_line(name):<24}" + "".join(f"{cell:>9}" for cell in text))
     return "\n".join(lines)
 
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(str(error))
     for kind, pattern in (("plot", "*.png"), ("executed notebook", "*.ipynb")):
         for path in sorted(folder.glob(pattern)):
-            sys.stdout.write(f"{kind}: {path}\n")
+            sys.stdout.write(f"{kind}: {one_line(str(path))}\n")
 
 
 if __name__ == "__main__":

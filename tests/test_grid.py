@@ -215,6 +215,13 @@ BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
 )
 
 
+def test_what_a_variable_holds_is_in_no_message(tmp_path, monkeypatch):
+    monkeypatch.setenv("DHAPS_SECRET", "hunter2")
+    told = fault(tmp_path, 'every: {log: "$DHAPS_SECRET/x"}\n')
+    assert "$DHAPS_SECRET/x" in told
+    assert "hunter2" not in told
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
