@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import pkgutil
 import re
 import warnings
 from collections.abc import Callable
@@ -10,11 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dhaps_core
-
 from .case import Attack, Case, Hang
 from .given import undocumented
-from .values import WRONG, Axes, Unknown, arguments, producers, value
+from .values import WRONG, Axes, Unknown, arguments, modules, producers, value
 
 __all__ = ["ATTACK"]
 
@@ -49,23 +46,25 @@ DOORS = {
 def publics() -> dict[str, dict[str, Callable[..., Any]]]:
     """Public functions, classes and their public methods, by module."""
     found: dict[str, dict[str, Callable[..., Any]]] = {}
-    for info in pkgutil.walk_packages(dhaps_core.__path__, "dhaps_core."):
-        module = importlib.import_module(info.name)
+    for module in modules():
         for name in getattr(module, "__all__", ()):
             one = getattr(module, name)
-            if getattr(one, "__module__", "") != info.name or {info.name, f"{info.name}.{name}"} & APART:
+            if (
+                getattr(one, "__module__", "") != module.__name__
+                or {module.__name__, f"{module.__name__}.{name}"} & APART
+            ):
                 continue
             if inspect.isclass(one) and not issubclass(one, BaseException) and not _abstract(one):
-                found.setdefault(info.name, {})
+                found.setdefault(module.__name__, {})
                 if one not in producers() or name in front():
-                    found[info.name][name] = one
+                    found[module.__name__][name] = one
                 for method, function in vars(one).items():
                     if not method.startswith("_") and isinstance(function, classmethod | staticmethod):
-                        found[info.name][f"{name}.{method}"] = getattr(one, method)
+                        found[module.__name__][f"{name}.{method}"] = getattr(one, method)
                     elif not method.startswith("_") and inspect.isfunction(function):
-                        found[info.name][f"{name}.{method}"] = function
+                        found[module.__name__][f"{name}.{method}"] = function
             elif inspect.isfunction(one):
-                found.setdefault(info.name, {})[name] = one
+                found.setdefault(module.__name__, {})[name] = one
     return found
 
 
@@ -100,7 +99,7 @@ def play(case: Case) -> None:
     for i, draws in case.each(per_function * len(functions)):
         name = sorted(functions)[i % len(functions)]
         wrong_type = i // len(functions) % 4 == 3
-        folder = case.folder / f"{i}"
+        folder = case.folder / f"call {i}"
         folder.mkdir()
         axes = Axes(draws, folder)
         wrong, what = _call(case, i, module, name, functions, wrong_type, axes)

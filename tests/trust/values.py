@@ -30,7 +30,7 @@ from dhaps_core.training_settings import TrainingSettings
 from .finished_sweep import finished_sweep
 from .given import SETTINGS, TRAINING, tiny_items
 
-__all__ = ["WRONG", "Axes", "Unknown", "arguments", "producers", "value"]
+__all__ = ["WRONG", "Axes", "Unknown", "arguments", "modules", "producers", "value"]
 
 INTS = (1, 1, 2, 2, 3, 4, 5, 8, 8, 12, 0, -1, 17, 64, 100)
 FLOATS = (
@@ -169,11 +169,17 @@ def value(kind: Any, axes: Axes, name: str = "", depth: int = 0) -> Any:
 
 
 @cache
+def modules() -> tuple[Any, ...]:
+    """Every module of the core, but the one that papermill loads itself and nobody can before papermill."""
+    names = [info.name for info in pkgutil.walk_packages(dhaps_core.__path__, "dhaps_core.")]
+    return tuple(importlib.import_module(name) for name in names if name != "dhaps_core.private_kernels")
+
+
+@cache
 def producers() -> dict[type, list[Callable[..., Any]]]:
     """Public functions that return an object of ours, by its type: what they make is sound."""
     found: dict[type, list[Callable[..., Any]]] = {}
-    for info in pkgutil.walk_packages(dhaps_core.__path__, "dhaps_core."):
-        module = importlib.import_module(info.name)
+    for module in modules():
         for name in getattr(module, "__all__", ()):
             one = getattr(module, name)
             makers = [one] if inspect.isfunction(one) else []
