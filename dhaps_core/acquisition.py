@@ -170,7 +170,7 @@ def select_pairs(
         note += f"; pairs among the {MOST_CANDIDATES} items with the greatest of them"
     pool = Pool(
         relaxed=relaxed.double(),
-        space=space.double(),
+        space=space,
         bandwidth=bandwidth,
         means=means.values.double(),
         candidates=candidates,

@@ -21,7 +21,7 @@ __all__ = ["greedy_closed", "greedy_published"]
 CELLS = 1 << 21  # costs held at once
 PREFIX = 1024  # items put in order at first
 FIRST_ROWS = 64
-WAITING = 16  # picked items whose kernels with all items are summed at once
+BEHIND = 16  # chosen items that a sum may lack
 LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 
 
@@ -39,30 +39,64 @@ def greedy_closed(pool: Pool) -> tuple[Int[Tensor, "q 2"], int, float]:
     References:
         Chen, Welling, Smola: Super-Samples from Kernel Herding, UAI 2010 (the item-level step).
     """
-    weights, scale = pool.weights, pool.closed_scale
-    chosen, free = pool.labelled_items, pool.candidates.clone()
-    g, summed = torch.zeros_like(pool.means), 0
-    picks = pool.labelled_pairs.new_zeros((0, 2))
+    weights, scale, free = pool.weights, pool.closed_scale, pool.candidates.clone()
+    sums, picks = _KernelSums(pool), pool.labelled_pairs.new_zeros((0, 2))
     available, scored, margin = int(free.sum()), 0, float("inf")
+    own = -scale * weights.representativeness * pool.means - pool.credit
+    own[~free] = float("inf")
     for _ in range(min(pool.picks, available // 2)):
-        if len(chosen) - summed >= WAITING or not summed:
-            for part in chosen[summed:].split(max(1, CELLS // len(g))):
-                g += pool.kernels(part).sum(0)
-            summed = len(chosen)
-        inverse = scale * weights.diversity / (len(chosen) + 2)
-        h = inverse * g - scale * weights.representativeness * pool.means - pool.credit
-        h[~free] = float("inf")
-        best, step_scored = _best_pair(pool, h, inverse, available, chosen[summed:])
+        inverse = scale * weights.diversity / (len(sums.chosen) + 2)
+        best, step_scored = _best_pair(pool, own, sums, inverse, available)
         scored += step_scored
         if best.pair is None:
             break
         margin = min(margin, best.rest - best.cost)
         pair = free.new_tensor(best.pair, dtype=torch.long)
         picks = torch.cat([picks, pair[None]])
-        free[pair] = False
+        own[pair] = float("inf")
         available -= 2
-        chosen = torch.cat([chosen, pair])
+        sums.add(pair)
     return picks, scored, margin
+
+
+class _KernelSums:
+    """Sum of each item's kernels with all chosen items, brought up to date for the items that are looked at.
+
+    A kernel is never negative, so a sum that is behind is a lower bound, and few items ever come near a pick.
+
+    Attributes:
+        chosen: the items labelled and picked so far.
+        values: the sums, lower bounds where they are behind.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.chosen = pool, pool.labelled_items
+        self.values = torch.zeros_like(pool.means)
+        self._rows = max(1, CELLS // len(self.values))
+        for part in self.chosen.split(self._rows):
+            self.values += pool.kernels(part).sum(0)
+        self._all = len(self.chosen)  # of which every sum has at least as many
+        self._summed = torch.full_like(self.values, self._all, dtype=torch.long)
+
+    def add(self, pair: Int[Tensor, "2"]) -> None:
+        """Choose two more items."""
+        self.chosen = torch.cat([self.chosen, pair])
+        if len(self.chosen) - self._all < BEHIND:  # further behind, the bounds would be too low to be of use
+            return
+        for places in torch.arange(self._all, len(self.chosen), device=pair.device).split(self._rows):
+            missing = places[:, None] >= self._summed
+            self.values += (self.pool.kernels(self.chosen[places]) * missing).sum(0)
+        self._all = len(self.chosen)
+        self._summed.fill_(self._all)
+
+    def refresh(self, items: Int[Tensor, " p"]) -> None:
+        """Bring the sums of some items up to date."""
+        places = torch.arange(self._all, len(self.chosen), device=items.device)
+        behind = items[self._summed[items] < len(self.chosen)]
+        for part in behind.split(max(1, CELLS // BEHIND)) if len(behind) else ():
+            missing = places >= self._summed[part, None]
+            self.values[part] += (self.pool.kernels(part, self.chosen[places]) * missing).sum(1)
+        self._summed[items] = len(self.chosen)
 
 
 @dataclass
@@ -114,25 +148,27 @@ class _Best:
 
 
 def _best_pair(
-    pool: Pool, h: Float[Tensor, " n"], inverse: float, available: int, waiting: Int[Tensor, " s"]
+    pool: Pool, own: Float[Tensor, " n"], sums: _KernelSums, inverse: float, available: int
 ) -> tuple[_Best, int]:
     """The exact best pair, and how many pairs were scored: of each width of the prefix, each at most once.
 
     Args:
         pool: the round.
-        h: item costs without the kernels of the waiting items, which only add to them.
+        own: item costs without kernels.
+        sums: of kernels, which only add to them.
         inverse: factor of a kernel.
         available: number of free items.
-        waiting: items picked since the kernels were summed.
     """
     width, scored = min(PREFIX, available), 0
     while True:
-        least, order = h.topk(width, largest=False, sorted=True)
-        values, places = (least + inverse * pool.kernels(order, waiting).sum(1)).sort()
+        least, order = (own + inverse * sums.values).topk(width, largest=False)
+        bound = least.max()
+        sums.refresh(order)
+        values, places = (own[order] + inverse * sums.values[order]).sort()
         best, step = _best_of_prefix(pool, values, order[places], inverse)
         scored += step
         if width < available:  # a pair with an item outside the prefix
-            outside = torch.minimum(values[0], least[-1]) + least[-1]
+            outside = torch.minimum(values[0], bound) + bound
             best.rest = min(best.rest, float(outside) + pool.weights.uncertainty * LOG2)
         if width == available or best.rest > best.limit:
             return best, scored

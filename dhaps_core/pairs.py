@@ -11,6 +11,8 @@ References:
     Gretton, Borgwardt, Rasch, Schoelkopf, Smola: A Kernel Two-Sample Test, JMLR 2012.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -19,18 +21,16 @@ from torch import Tensor
 
 __all__ = [
     "Kernel",
-    "WIDE",
+    "Points",
     "all_pairs_kernel_mean",
     "closed_mmd_squared",
     "exponents",
     "item_kernel",
-    "kernel_factors",
     "kernel_means",
     "median_bandwidth",
     "mmd_squared",
     "pair_distance",
     "pair_kernel",
-    "reach",
 ]
 
 Kernel = Literal["invariant", "matched"]
@@ -40,6 +40,45 @@ WIDE = 1e4
 
 FARTHEST = 1e150
 """Distance in bandwidths whose square is still a number."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points around a common centre, in bandwidths: what kernels are made from.
+
+    Attributes:
+        scaled: the points.
+        half: -|x|^2 / 2 of each, which a product of points needs beside it to give an exponent.
+        wide: whether some are so far out that products lose digits even in float64.
+    """
+
+    scaled: Float64[Tensor, "n d"]
+    half: Float64[Tensor, " n"]
+    wide: bool
+
+    @classmethod
+    def of(cls, points: Float[Tensor, "n d"], *, bandwidth: float) -> "Points":
+        """Points of one set.
+
+        Args:
+            points: codes or embeddings.
+            bandwidth: sigma, above 0.
+
+        Raises:
+            ValueError: if the bandwidth is not a positive number, or a point is not finite.
+        """
+        return _scaled(points, bandwidth=bandwidth)[0]
+
+    def __len__(self) -> int:
+        return len(self.half)
+
+    def __getitem__(self, chosen: slice | Int[Tensor, " r"]) -> "Points":
+        return Points(self.scaled[chosen], self.half[chosen], self.wide)
+
+    @cached_property
+    def reach(self) -> float:
+        """Greatest squared distance of a point from the centre."""
+        return -2 * float(self.half.detach().min()) if len(self) else 0.0
 
 
 def pair_distance(x: Float[Tensor, "p 2 d"], t: Float[Tensor, "r 2 d"]) -> Float[Tensor, "p r"]:
@@ -85,8 +124,7 @@ def item_kernel(
     Raises:
         ValueError: if the bandwidth is not a positive number.
     """
-    left, right = _scaled(a, b, bandwidth=bandwidth)
-    return exponents(factors(left), factors(right)).exp().to(_dtype(a))
+    return exponents(*_scaled(a, b, bandwidth=bandwidth)).exp().to(_dtype(a))
 
 
 def pair_kernel(
@@ -116,7 +154,7 @@ def pair_kernel(
     """
     if kind == "matched":
         left, right = _scaled(x.flatten(0, 1), t.flatten(0, 1), bandwidth=bandwidth)
-        distance = pair_distance(left.view(x.shape), right.view(t.shape))
+        distance = pair_distance(left.scaled.view(x.shape), right.scaled.view(t.shape))
         return (distance.square() / -2).exp().to(_dtype(x))
     a, b = x.unbind(1)
     t_a, t_b = t.unbind(1)
@@ -192,30 +230,32 @@ def median_bandwidth(
     return size * float((scale * squared[squared > 0].double().median() / 2).sqrt())
 
 
-def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 1024) -> Float[Tensor, " n"]:
+def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 512) -> Float[Tensor, " n"]:
     """Mean kernel of every item with the whole collection, m(a) = mean_i k(a, i), exact.
 
     The matrix of kernels is symmetric, so each block above the diagonal serves its rows and its columns:
-    half of the products, and never more than ``block`` rows in memory.
+    half of the products, in tiles that stay in the cache.
 
     Args:
         points: codes or embeddings.
         bandwidth: sigma, above 0.
-        block: rows at a time; memory is about 12 n block bytes.
+        block: rows and columns of a tile.
 
     Returns:
         Means in (0, 1], float64 sums returned in the dtype of the points, at least float32.
     """
-    dtype = _dtype(points)
-    rows = kernel_factors(points, bandwidth=bandwidth)
-    wide, n = reach(rows) > WIDE, len(points)
+    dtype, n = _dtype(points), len(points)
+    scaled = Points.of(points, bandwidth=bandwidth)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
-        stop = min(start + block, n)
-        # The exponent needs all digits; of the kernel itself, those of the answer are enough.
-        kernel = exponents(rows[start:stop], rows[start:], wide=wide).to(dtype).exp_()
-        sums[start:stop] += kernel.sum(1, dtype=torch.float64)
-        sums[stop:] += kernel[:, stop - start :].sum(0, dtype=torch.float64)
+        mine = slice(start, start + block)
+        for left in range(start, n, block):
+            theirs = slice(left, left + block)
+            # The exponent needs all digits; of the kernel itself, those of the answer are enough.
+            kernel = exponents(scaled[mine], scaled[theirs]).to(dtype).exp_()
+            sums[mine] += kernel.sum(1, dtype=torch.float64)
+            if left > start:
+                sums[theirs] += kernel.sum(0, dtype=torch.float64)
     return (sums / n).to(dtype)
 
 
@@ -288,50 +328,27 @@ def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor,
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def kernel_factors(points: Float[Tensor, "n d"], *, bandwidth: float) -> Float64[Tensor, "n e"]:
-    """Rows from which :func:`exponents` makes -|a - b|^2 / 2 sigma^2.
+def exponents(points: Points, others: Points) -> Float64[Tensor, "p r"]:
+    """Exponents -|a - b|^2 / 2 sigma^2 by a product of points, or one by one if they are wide.
 
     Args:
-        points: codes or embeddings.
-        bandwidth: sigma, above 0.
-
-    Raises:
-        ValueError: if the bandwidth is not a positive number.
+        points: some points.
+        others: other points, around the same centre.
     """
-    return factors(_scaled(points, bandwidth=bandwidth)[0])
-
-
-def factors(scaled: Float64[Tensor, "n d"]) -> Float64[Tensor, "n e"]:
-    """Rows x, -|x|^2 / 2, 1: one product of them with their partners gives every exponent."""
-    half = scaled.square().sum(1, keepdim=True) / -2
-    return torch.cat([scaled, half, torch.ones_like(half)], 1)
-
-
-def reach(rows: Float64[Tensor, "n e"]) -> float:
-    """Greatest squared distance of a point from the centre, in bandwidths, from the rows of its factors."""
-    return -2 * float(rows[:, -2].min()) if len(rows) else 0.0
-
-
-def exponents(
-    rows: Float64[Tensor, "p e"], others: Float64[Tensor, "r e"], *, wide: bool | None = None
-) -> Float64[Tensor, "p r"]:
-    """Exponents -|a - b|^2 / 2 sigma^2 from rows of :func:`factors`: by a product, or one by one if wide.
-
-    Args:
-        rows: of some points.
-        others: of other points, around the same centre.
-        wide: whether some :func:`reach` is above ``WIDE``; looked up in these rows if None.
-    """
-    if max(reach(rows), reach(others)) > WIDE if wide is None else wide:
-        return _distance(rows[:, :-2], others[:, :-2]).square() / -2
-    partners = torch.cat([others[:, :-2], others[:, -1:], others[:, -2:-1]], 1)
+    if points.wide:
+        return _distance(points.scaled, others.scaled).square_().div_(-2)
     # The side with fewer rows last: for two rows it is four times as fast.
-    if len(others) > len(rows):
-        return (partners @ rows.T).clamp_max(0).T
-    return (rows @ partners.T).clamp_max(0)
+    if len(others) > len(points):
+        return _product(others, points).T
+    return _product(points, others)
 
 
-def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tensor, "_ d"]]:
+def _product(points: Points, others: Points) -> Float64[Tensor, "p r"]:
+    product = torch.addmm(others.half, points.scaled, others.scaled.T)
+    return product.add_(points.half[:, None]).clamp_max_(0)
+
+
+def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Points]:
     """Points in float64 around the centre of the box that holds all sets, in units of the bandwidth.
 
     The centre of the box, unlike the mean, is the same for every order of the points, and that of codes is 0.
@@ -339,15 +356,20 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Float64[Tenso
     if not 0 < bandwidth < float("inf"):
         msg = f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth."
         raise ValueError(msg)
-    filled = [points.detach() for points in sets if len(points)]
-    if not filled:
-        return [points.double() for points in sets]
-    centre, size = _box(torch.stack([end for points in filled for end in (points.amin(0), points.amax(0))]))
-    if not size / bandwidth < FARTHEST:
-        rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
-        msg = f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
-        raise ValueError(msg)
-    return [(points.double() - centre) / bandwidth for points in sets]
+    ends = [end for points in sets if len(points) for end in points.detach().aminmax(dim=0)]
+    if ends:
+        centre, size = _box(torch.stack(ends))
+        if not size / bandwidth < FARTHEST:
+            rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
+            msg = f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
+            raise ValueError(msg)
+    else:
+        centre = torch.zeros(sets[0].shape[1], dtype=torch.float64, device=sets[0].device)
+    scaled = [torch.sub(points, centre).div_(bandwidth) for points in sets]
+    halves = [torch.linalg.vecdot(points, points) / -2 for points in scaled]
+    nearest = [float(half.detach().min()) for half in halves if len(half)]
+    wide = -2 * min(nearest, default=0.0) > WIDE
+    return [Points(points, half, wide) for points, half in zip(scaled, halves, strict=True)]
 
 
 def _box(points: Float[Tensor, "n d"]) -> tuple[Float64[Tensor, " d"], float]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from dhaps_core.checks import check_fields
-from dhaps_core.pairs import WIDE, Kernel, exponents, kernel_factors, pair_kernel, reach
+from dhaps_core.pairs import Kernel, Points, exponents, pair_kernel
 
 __all__ = ["LOG2", "Calibration", "Pool", "Reading", "Weights", "uncertainty"]
 
@@ -82,7 +82,7 @@ def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
 
 @dataclass(frozen=True)
 class Pool:
-    """Everything a solver needs; all tensors on one device, and of one dtype: float64, for the certificate.
+    """Everything a solver needs; all tensors on one device, and but for the space of one dtype: float64.
 
     Attributes:
         relaxed: relaxed codes in [-1, 1], for theta = <u_a, u_b> / 2.
@@ -154,12 +154,8 @@ class Pool:
         return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
 
     @cached_property
-    def _factors(self) -> Tensor:
-        return kernel_factors(self.space, bandwidth=self.bandwidth)
-
-    @cached_property
-    def _wide(self) -> bool:
-        return reach(self._factors) > WIDE
+    def _points(self) -> Points:
+        return Points.of(self.space, bandwidth=self.bandwidth)
 
     @cached_property
     def kernel_rounding(self) -> float:
@@ -169,8 +165,9 @@ class Pool:
         chance of one in thousands of pairs (Higham, Mary, SISC 2019).
         """
         # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
-        size = 50.0 if self._wide else reach(self._factors)
-        return float(torch.finfo(self.means.dtype).eps / 2 * (4 + 4 * self._factors.shape[1] ** 0.5 * size))
+        size = 50.0 if self._points.wide else self._points.reach
+        width = self.space.shape[1] + 2
+        return float(torch.finfo(self.means.dtype).eps / 2 * (4 + 4 * width**0.5 * size))
 
     @cached_property
     def other_rounding(self) -> float:
@@ -223,12 +220,12 @@ class Pool:
         self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None
     ) -> Float[Tensor, "p r"]:
         """Item kernel of ``rows`` with ``columns`` (all items by default), on the space."""
-        others = self._factors if columns is None else self._factors[columns]
-        return exponents(self._factors[rows], others, wide=self._wide).exp_()
+        others = self._points if columns is None else self._points[columns]
+        return exponents(self._points[rows], others).exp_()
 
     def kernels_within(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Item kernel of the two items of each pair, on the space."""
-        first, second = self._factors[pairs.T, :-2]
+        first, second = self._points.scaled[pairs.T]
         squared: Tensor = (first - second).square().sum(1)
         return (squared / -2).exp_()
 
@@ -236,7 +233,8 @@ class Pool:
         self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"
     ) -> Float[Tensor, "p r"]:
         """Pair kernel of the given pairs, on the space."""
-        return pair_kernel(self.space[pairs], self.space[others], bandwidth=self.bandwidth, kind=kind)
+        points = self.space[pairs].to(self.means.dtype), self.space[others].to(self.means.dtype)
+        return pair_kernel(*points, bandwidth=self.bandwidth, kind=kind)
 
     def forbidden(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Bool[Tensor, "p r"]:
         """Pairs that must not be asked: an item with itself, answered or implied pairs."""

@@ -158,7 +158,7 @@ SIZES = {
     (greedy, "PREFIX"): (2, 7),
     (greedy, "FIRST_ROWS"): (1, 5),
     (greedy, "CELLS"): (1, 50),
-    (greedy, "WAITING"): (1, 1000),
+    (greedy, "BEHIND"): (1, 1000),
     (greedy, "LISTED"): (1, 9),
     (shortlist, "TILE"): ((4, 6), (16, 8)),
     (shortlist, "FIRST_ROWS"): (1, 200),
