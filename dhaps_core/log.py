@@ -154,10 +154,10 @@ class LogFile:
         """Rows of some ids in order, each with its seal; None for what a table lacks."""
         query = """
             SELECT ids.id, kind, keys, value, flipped, who, seconds, at, question, target, seal FROM (
-                SELECT id FROM log WHERE id > ?1 AND id <= ?2 UNION
-                SELECT id FROM seals WHERE id > ?1 AND id <= ?2
+                SELECT id FROM log WHERE id > :after AND id <= :last UNION
+                SELECT id FROM seals WHERE id > :after AND id <= :last
             ) AS ids LEFT JOIN log ON log.id = ids.id LEFT JOIN seals ON seals.id = ids.id ORDER BY ids.id"""
-        return self._db.execute(query, (after, last)).fetchall()
+        return self._db.execute(query, {"after": after, "last": last}).fetchall()
 
     def _take(self, history: History, columns: Columns, stored: object) -> None:
         try:

@@ -38,6 +38,8 @@ Kernel = Literal["invariant", "matched"]
 WIDE = 1e4
 """Squared distance from the centre, in bandwidths, from which on products lose digits even in float64."""
 
+TILE, GPU_TILE = 512, 8192  # rows and columns of kernels at a time
+
 FARTHEST = 1e150
 """Distance in bandwidths whose square is still a number."""
 
@@ -230,22 +232,25 @@ def median_bandwidth(
     return size * float((scale * squared[squared > 0].double().median() / 2).sqrt())
 
 
-def kernel_means(points: Float[Tensor, "n d"], *, bandwidth: float, block: int = 512) -> Float[Tensor, " n"]:
+def kernel_means(
+    points: Float[Tensor, "n d"], *, bandwidth: float, block: int | None = None
+) -> Float[Tensor, " n"]:
     """Mean kernel of every item with the whole collection, m(a) = mean_i k(a, i), exact.
 
     The matrix of kernels is symmetric, so each block above the diagonal serves its rows and its columns:
-    half of the products, in tiles that stay in the cache.
+    half of the products, a tile at a time.
 
     Args:
         points: codes or embeddings.
         bandwidth: sigma, above 0.
-        block: rows and columns of a tile.
+        block: rows and columns of a tile; by default it stays in the cache, and on a GPU it fills it.
 
     Returns:
         Means in (0, 1], float64 sums returned in the dtype of the points, at least float32.
     """
     dtype, n = _dtype(points), len(points)
     scaled = Points.of(points, bandwidth=bandwidth)
+    block = block or (TILE if points.device.type == "cpu" else GPU_TILE)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
         mine = slice(start, start + block)
