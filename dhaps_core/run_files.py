@@ -90,8 +90,10 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise ValueError(f"folder must be a folder; got {path}, which is none. Give another one.") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"folder must be a folder; got {path}, where something else is. Give another."
+        ) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

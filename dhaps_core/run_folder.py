@@ -56,14 +56,8 @@ class RunFolder:
         self._identity, self._owner = self._identified(), Owner(self.path)
 
     def file(self, name: str, round_: int | None = None) -> Path:
-        """Path of a file of the run, or of one of its rounds.
-
-        Raises:
-            RunDamaged: if the folder is no longer the one that was opened; a new run would begin there.
-        """
-        if self._identified() != self._identity:
-            rule = "must stay in place while the run is open; it was moved, deleted or replaced"
-            raise RunDamaged(f"{self.path} {rule}. Put it back, or open the run where it is now.")
+        """Path of a file of the run, or of one of its rounds; see :meth:`check_in_place`."""
+        self.check_in_place()
         return self.path / name if round_ is None else self.path / f"round-{round_:03d}" / name
 
     def rounds(self) -> list[int]:
@@ -144,6 +138,16 @@ class RunFolder:
         check_place(path)
         return path
 
+    def check_in_place(self) -> None:
+        """Refuse to go on where the folder was: what is missing there would be taken for a new start.
+
+        Raises:
+            RunDamaged: if it is no longer the folder that was opened.
+        """
+        if self._identified() != self._identity:
+            rule = "must stay in place while the run is open; it was moved, deleted or replaced"
+            raise RunDamaged(f"{self.path} {rule}. Put it back, or open the run where it is now.")
+
     def check_writable(self) -> None:
         """Refuse a change of a run that is only looked at.
 
@@ -180,6 +184,9 @@ class RunFolder:
         return found.st_dev, found.st_ino
 
 
-_FILES = ("*.json", "splits.npz", "labels.sqlite", "labels.sqlite-*", "owner.lock", "kernel_means.npy")
+_FILES = (
+    "*.json", "splits.npz", "labels.sqlite", "labels.sqlite-*", "labels.sqlite.rows", "owner.lock",
+    "kernel_means.npy",
+)  # fmt: skip
 _ROUND = "round-[0-9]*"
 _FILES_OF_ROUND = ("*.json", "weights.safetensors", "*.npy")

@@ -18,7 +18,8 @@ from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
 
 PARTS = [
-    "settings.json", "splits.npz", "labels.sqlite", "metrics.json", "kernel_means.npy", "owner.json",
+    "settings.json", "splits.npz", "labels.sqlite", "labels.sqlite.rows", "metrics.json", "kernel_means.npy",
+    "owner.json",
     *[f"round-001/{name}" for name in ("picks.json", "weights.safetensors", "codes.npy", "metrics.json")],
     "round-002/weights.safetensors", "round-002/metrics.json", "round-003/picks.json",
 ]  # fmt: skip
@@ -351,8 +352,11 @@ def test_a_file_in_the_place_of_the_folder_of_a_round_is_named(run, items):
         session.propose()
     assert (run / "round-003").read_text() == "a note"
     (run / "file").write_text("")
-    with pytest.raises(ValueError, match=r"folder must be a folder; got .*file, which is none"):
-        ActiveSession(run / "file", items)
+    for path in (run / "file", run / "file" / "below"):
+        with pytest.raises(
+            ValueError, match=r"folder must be a folder; got .*file.*, where something else is"
+        ):
+            ActiveSession(path, items)
 
 
 @pytest.mark.parametrize("replaced", [False, True])

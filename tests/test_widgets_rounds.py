@@ -66,8 +66,10 @@ def test_runs_stay_in_their_folder_when_a_cell_changes_directory_and_one_moved_a
     assert len(list((tmp_path / "runs").iterdir())) == 2
     assert not list((tmp_path / "other").iterdir())
     (tmp_path / "runs").rename(tmp_path / "elsewhere")
-    card.run.click()
-    assert "must stay in place while the run is open" in card.status.value
+    for bits in (24, 16, 32):  # the run in use, an earlier one, a new one
+        card.inputs["bits"].value = bits
+        card.run.click()
+        assert "must stay in place while the run is open" in card.status.value
     assert not (tmp_path / "runs").exists()
 
 

@@ -94,6 +94,7 @@ class Workbench:
         if self.job.running:
             return False
         if settings != self.session.settings:
+            self.session.folder.check_in_place()  # else the runs beside it seem never to have begun
             self.session = self._open(settings)
             self.tell("run")
         return True
