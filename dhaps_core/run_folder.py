@@ -168,12 +168,20 @@ class RunFolder:
         Raises:
             RunDamaged: naming the first of them.
         """
-        for name in (*_FILES, _ROUND, *(f"{_ROUND}/{name}" for name in _FILES_OF_ROUND)):
-            for path in sorted(self.path.glob(name)):
-                if path.is_symlink():
-                    raise damaged(path, "lie in the folder of its run", f"a link to {os.readlink(path)}")
-                if not self.read_only:
-                    check_place(path, folder=name == _ROUND)
+        rounds = self._check_parts(self.path, (_ROUND,), folders=True)
+        self._check_parts(self.path, _FILES)
+        for path in rounds:
+            self._check_parts(path, _FILES_OF_ROUND)
+
+    def _check_parts(self, folder: Path, names: Sequence[str], *, folders: bool = False) -> list[Path]:
+        # `glob` finds no link to nothing, which is written through all the same.
+        found = [one for one in folder.iterdir() if any(one.match(name) for name in names)]
+        for path in sorted(found):
+            if path.is_symlink():
+                raise damaged(path, "lie in the folder of its run", f"a link to {os.readlink(path)}")
+            if not self.read_only:
+                check_place(path, folder=folders)
+        return [path for path in found if path.is_dir()]
 
     def _identified(self) -> tuple[int, int] | None:
         """What the file system knows the folder by, whatever its name; None of one that is not there."""

@@ -336,6 +336,18 @@ def test_what_is_in_the_way_of_a_round_is_named_and_once_away_the_round_is_run(r
     assert played(run, items, 4).history[3]["items_labelled"] == 18
 
 
+@pytest.mark.parametrize(
+    "part", ["kernel_means.npy", "owner.lock", "splits.npz", "round-001/weights.safetensors"]
+)
+def test_a_link_to_nothing_is_refused_before_anything_is_made_through_it(run, items, part, tmp_path):
+    (run / part).unlink(missing_ok=True)
+    (run / part).symlink_to(tmp_path / "outside")
+    for read_only in (False, True):
+        with pytest.raises(RunDamaged, match=f"{Path(part).name} must lie in the folder of its run"):
+            ActiveSession(run, items, read_only=read_only)
+    assert not (tmp_path / "outside").exists()
+
+
 def test_what_is_in_the_way_is_named_when_the_run_is_opened_and_not_when_it_is_looked_at(run, items):
     (run / "kernel_means.npy").unlink()
     (run / "kernel_means.npy").mkdir()
