@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 
 from dhaps_core.codes import pack
-from dhaps_core.files import replacing
+from dhaps_core.files import remove_leftovers, replacing
 from dhaps_core.labels import LabelStore
-from dhaps_core.run_files import write_json
+from dhaps_core.run_files import check_place, make_folder, write_json
 from dhaps_core.search import HammingIndex
 
 __all__ = ["export"]
@@ -39,9 +39,17 @@ def export(
         database: positions of the items that are searched.
         store: of the run.
         about: of the round: its number and its run; kept in ``export.json``.
+
+    Raises:
+        RunDamaged: if something is in the way of one of them; the export before stays.
+        ValueError: if something else has the name of the folder.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    for name in ("export.json", "codes.npz", "answers.csv"):
+        check_place(folder / name)
+    check_place(folder / "index", folder=True)
+    remove_leftovers(folder, below=False)  # of exports that were killed
     (folder / "export.json").unlink(missing_ok=True)
     bits = codes.shape[1]
     packed = pack(torch.from_numpy(codes)).numpy()

@@ -46,7 +46,7 @@ def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
     Raises:
         RunDamaged: if the folder holds parts of a run that has lost its settings.
     """
-    folder.check_links()
+    folder.check_parts()
     with folder.owned("begins it"):
         if folder.read_json("settings.json") is not None:
             return False
@@ -55,7 +55,7 @@ def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
             if rows := store.watermark():  # an interrupted start leaves a store, but nothing in it
                 rule = f"be there beside labels.sqlite with its {rows} rows"
                 raise damaged(folder.file("settings.json"), rule, "no file")
-        items.save_splits(folder.file("splits.npz"))
+        items.save_splits(folder.target("splits.npz"))
         described = {
             "settings": settings,
             "source": items.source,
@@ -73,7 +73,7 @@ def open_folder(folder: RunFolder) -> None:
     Raises:
         RunDamaged: if a part is missing or damaged that no other part can give back.
     """
-    folder.check_links()
+    folder.check_parts()
     if not folder.read_only:
         folder.clean()
         try:

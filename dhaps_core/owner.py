@@ -16,8 +16,10 @@ from filelock import FileLock, Timeout
 
 from dhaps_core.files import replace_text
 
-__all__ = ["Owner", "RunInUse", "RunReadOnly"]
+__all__ = ["OWNER_FILES", "Owner", "RunInUse", "RunReadOnly"]
 
+LOCK, WHO = OWNER_FILES = ("owner.lock", "owner.json")
+"""What an owner keeps in the folder."""
 PATIENCE = 3.0
 """Seconds to wait for who holds a folder for milliseconds; who trains holds it longer, and is named."""
 
@@ -46,7 +48,7 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock, self._process = FileLock(folder / "owner.lock"), os.getpid()
+        self._lock, self._process = FileLock(folder / LOCK), os.getpid()
 
     @contextmanager
     def held(self, doing: str, *, patience: float | None = None) -> Iterator[None]:
@@ -60,7 +62,7 @@ class Owner:
             RunInUse: if somebody else has it for longer; the message says who, where and since when.
         """
         if self._process != os.getpid():  # a lock does not survive a fork
-            self._lock, self._process = FileLock(self.folder / "owner.lock"), os.getpid()
+            self._lock, self._process = FileLock(self.folder / LOCK), os.getpid()
         if self._lock.is_locked:  # by this thread
             yield
             return
@@ -83,12 +85,12 @@ class Owner:
             "doing": doing,
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
-        replace_text(self.folder / "owner.json", json.dumps(who, ensure_ascii=False) + "\n")
+        replace_text(self.folder / WHO, json.dumps(who, ensure_ascii=False) + "\n")
 
     def _holder(self) -> str:
         """Who has it, in words; the file may be missing, half an owner old, or a stranger's."""
         try:
-            who = json.loads((self.folder / "owner.json").read_text(encoding="utf-8"))
+            who = json.loads((self.folder / WHO).read_text(encoding="utf-8"))
             process, host, doing, since = (who[name] for name in ("process", "host", "doing", "since"))
         except (OSError, ValueError, LookupError, TypeError):
             return "another process is at work in it"

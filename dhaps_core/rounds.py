@@ -68,7 +68,7 @@ class ActiveSession:
     """A run in a folder: opened again, it goes on where it was.
 
     Args:
-        folder: made if it is absent.
+        folder: made if it is absent; a relative one is taken from the working directory of this moment.
         items: the collection. Without queries or labels the session works, and reports no metrics.
         settings: of a new run; of an existing one only to check that they are the same, or None.
         device: where networks and selection run.
@@ -329,15 +329,17 @@ class ActiveSession:
             note(self.folder, name, content)
 
     def export(self, folder: str | Path) -> Path:
-        """Folder with codes, search index and answers of the last finished round; see `dhaps_core.export`.
+        """Absolute folder with codes, index and answers of the last finished round; see `dhaps_core.export`.
 
         Args:
             folder: made if it is absent. An export of another round or run is replaced as a whole.
 
         Raises:
-            ValueError: before the unsupervised start (round 0) is trained.
+            ValueError: before the unsupervised start (round 0) is trained, or if the folder is none.
+            RunDamaged: if something is in the way in the folder; the export before stays.
             RunInUse: if somebody else is changing the run.
         """
+        folder = Path(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
             number = self.round - 1
             export(
@@ -348,7 +350,7 @@ class ActiveSession:
                 store=self.store,
                 about={"run": self.folder.path.name, "round": number},
             )
-        return Path(folder)
+        return folder
 
     # --- what a round leaves -------------------------------------------------------------------------------
 

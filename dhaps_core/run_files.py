@@ -27,7 +27,9 @@ from dhaps_core.files import replacing
 __all__ = [
     "RunDamaged",
     "check_npz",
+    "check_place",
     "damaged",
+    "make_folder",
     "read_array",
     "read_json",
     "read_weights",
@@ -45,6 +47,8 @@ _FORMAT = (  # what the readers of these formats raise at damage
     zlib.error,
 )  # fmt: skip
 
+_ENTRIES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+
 
 class RunDamaged(ValueError):  # noqa: N818 - the name of the thing, as one would say it
     """A file of a run is missing or is not what the run wrote; the message names it and says how to go on."""
@@ -57,6 +61,39 @@ def damaged(path: Path, rule: str, got: str) -> RunDamaged:
         "labels.sqlite can go there (LabelStore.export_csv, then csv_source)."
     )
     return RunDamaged(f"{path} must {rule}; got {got}. {way}")
+
+
+def check_place(path: Path, *, folder: bool = False) -> None:
+    """Refuse to write where something else has the name, which a file cannot replace.
+
+    Args:
+        path: of what is about to be written; it may be absent.
+        folder: whether that is a folder.
+
+    Raises:
+        RunDamaged: if it is a link, a pipe, a device, or a folder in the place of a file.
+    """
+    wanted = "folder" if folder else "file"
+    try:
+        kind = stat.S_IFMT(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if (got := _ENTRIES.get(kind, "pipe or device")) != wanted:
+        raise RunDamaged(f"{path} must be a {wanted}, or absent; got a {got}. Move it away, then go on.")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        ValueError: if something else is there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"folder must be a folder; got {path}, where something else is. Give another."
+        ) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

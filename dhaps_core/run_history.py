@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.run_files import RunDamaged, damaged
+from dhaps_core.run_files import RunDamaged, check_place, damaged
 from dhaps_core.run_folder import RunFolder, RunRepaired
 
 __all__ = ["count_rounds", "mend_rounds", "note", "read_rounds", "write_summary"]
@@ -28,11 +28,16 @@ def read_rounds(folder: RunFolder) -> list[Row]:
 
 
 def count_rounds(folder: RunFolder) -> int:
-    """Number of the finished rounds, without reading them where the folder was mended when it was opened."""
+    """Number of the finished rounds, without reading them where the folder was mended when it was opened.
+
+    Raises:
+        RunDamaged: if something else than a file is in the place of a round's metrics.
+    """
     if folder.read_only:
         return len(read_rounds(folder))
     number = 0
-    while folder.file(METRICS, number).exists():
+    while (path := folder.file(METRICS, number)).exists():
+        check_place(path)
         number += 1
     return number
 

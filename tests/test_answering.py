@@ -1,6 +1,7 @@
 """Who answers: a question's name holds its keys; no oracle answers as a person, or what one was asked."""
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from tiny_runs import TINY, played, tiny_items
 from dhaps_core.data import arrays
 from dhaps_core.pairs import median_bandwidth
 from dhaps_core.questions import Source, csv_source, label_oracle, question_name, round_of
-from dhaps_core.rounds import ActiveSession, PersonAsked
+from dhaps_core.rounds import ActiveSession, PersonAsked, RunDamaged
 from dhaps_core.search import HammingIndex
 
 PAIRS = replace(TINY, question="pairs")
@@ -247,6 +248,33 @@ def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, mon
     with pytest.raises(ValueError, match="codes exist of finished rounds"):
         ActiveSession(tmp_path / "new", items, TINY).export(tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_an_export_removes_what_a_killed_one_left_and_nothing_else(tmp_path, items):
+    session = played(tmp_path / "run", items, 1)
+    out = session.export(tmp_path / "result")
+    names = [f"{name}.{2**22 + 1}-0123abcd.new" for name in ("export.json", "answers.csv", "index/meta.json")]
+    for name in (*names, "mine.new", f"codes.npz.{os.getpid()}-0123abcd.new"):
+        (out / name).write_text("half")
+    session.export(out)
+    left = sorted(path.name for path in out.rglob("*.new"))
+    assert left == [f"codes.npz.{os.getpid()}-0123abcd.new", "mine.new"]
+
+
+@pytest.mark.parametrize("name", ["codes.npz", "answers.csv", "export.json", "index"])
+def test_what_is_in_the_way_of_an_export_is_named_and_the_one_before_stays(tmp_path, items, name):
+    session = played(tmp_path / "run", items, 1)
+    out = session.export(tmp_path / "result")
+    kept = (out / name).rename(out / "kept")
+    (out / name).write_text("mine") if name == "index" else (out / name).mkdir()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(
+        RunDamaged, match=rf"{name} must be a f[a-z]+, or absent; got a f[a-z]+. Move it away"
+    ):
+        session.export(out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    with pytest.raises(ValueError, match="folder must be a folder"):
+        session.export(kept / "meta.json" if name == "index" else kept)
 
 
 def test_copies_in_the_pool_inherit_answers_and_cost_the_budget_nothing(tmp_path):

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
 
 PARTS = [
-    "settings.json", "splits.npz", "labels.sqlite", "metrics.json", "kernel_means.npy", "owner.json",
+    "settings.json", "splits.npz", "labels.sqlite", "labels.sqlite.rows", "metrics.json", "kernel_means.npy",
+    "owner.json",
     *[f"round-001/{name}" for name in ("picks.json", "weights.safetensors", "codes.npy", "metrics.json")],
     "round-002/weights.safetensors", "round-002/metrics.json", "round-003/picks.json",
 ]  # fmt: skip
@@ -60,11 +62,13 @@ def look(folder, items):
 
 
 def damages(data):
+    """Contents by name of the damage; a function puts something else than a file in its place."""
     flipped = bytearray(data)
     at = random.Random(len(data)).randrange(len(data) // 4, 3 * len(data) // 4)
     flipped[at] ^= 4
     return {"deleted": None, "emptied": b"", "cut": data[: len(data) // 2], "garbage": b"\x93NUMPY\x01" * 40,
-            "flipped": bytes(flipped)}  # fmt: skip
+            "flipped": bytes(flipped), "folder": Path.mkdir, "pipe": os.mkfifo,
+            "dangling": lambda path: path.symlink_to("nowhere")}  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore::dhaps_core.run_folder.RunRepaired")
@@ -77,7 +81,11 @@ def test_each_part_damaged_in_turn_gives_the_same_run_or_one_sentence(run, whole
             continue  # the store's own test
         shutil.rmtree(run)
         shutil.copytree(whole, run)
-        path.unlink() if data is None else path.write_bytes(data)
+        if isinstance(data, bytes):
+            path.write_bytes(data)
+        else:
+            path.unlink()
+            _ = data and data(path)
         said, found = None, None
         try:
             found = look(run, items)
@@ -308,6 +316,113 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(run, items):
     os.mkfifo(run / "round-002" / "codes.npy")
     with pytest.raises(RunDamaged, match="must be a file"):
         ActiveSession(run, items).codes()
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize(
+    "part",
+    ["metrics.json", "owner.json", "owner.lock", *[f"round-003/{n}" for n in ("codes.npy", "metrics.json")]],
+)
+def test_what_is_in_the_way_of_a_round_is_named_and_once_away_the_round_is_run(run, items, part, put):
+    session = ActiveSession(run, items)
+    session.answer_all(label_oracle(items))
+    kept = [path.rename(run.parent / "kept") for path in [run / part] if path.exists()]
+    put(run / part)
+    with pytest.raises(RunDamaged, match=rf"{Path(part).name} must [^\n]+; got [^\n]+"):
+        session.train()
+    (run / part).rmdir() if (run / part).is_dir() else (run / part).unlink()
+    for path in kept:
+        path.rename(run / part)
+    assert played(run, items, 4).history[3]["items_labelled"] == 18
+
+
+@pytest.mark.parametrize(
+    "part", ["kernel_means.npy", "owner.lock", "splits.npz", "round-001/weights.safetensors"]
+)
+def test_a_link_to_nothing_is_refused_before_anything_is_made_through_it(run, items, part, tmp_path):
+    (run / part).unlink(missing_ok=True)
+    (run / part).symlink_to(tmp_path / "outside")
+    for read_only in (False, True):
+        with pytest.raises(RunDamaged, match=f"{Path(part).name} must lie in the folder of its run"):
+            ActiveSession(run, items, read_only=read_only)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_what_is_in_the_way_is_named_when_the_run_is_opened_and_not_when_it_is_looked_at(run, items):
+    (run / "kernel_means.npy").unlink()
+    (run / "kernel_means.npy").mkdir()
+    with pytest.raises(RunDamaged, match=r"kernel_means.npy must be a file, or absent; got a folder"):
+        ActiveSession(run, items)
+    assert ActiveSession(run, items, read_only=True).round == 3
+
+
+def test_a_file_in_the_place_of_the_folder_of_a_round_is_named(run, items):
+    session = ActiveSession(run, items)
+    shutil.rmtree(run / "round-003")
+    (run / "round-003").write_text("a note")
+    with pytest.raises(RunDamaged, match=r"round-003 must be a folder, or absent; got a file. Move it away"):
+        session.propose()
+    assert (run / "round-003").read_text() == "a note"
+    (run / "file").write_text("")
+    for path in (run / "file", run / "file" / "below"):
+        with pytest.raises(
+            ValueError, match=r"folder must be a folder; got .*file.*, where something else is"
+        ):
+            ActiveSession(path, items)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_run_that_is_moved_away_while_it_is_open_is_not_begun_anew(run, items, replaced):
+    session = ActiveSession(run, items)
+    question = session.questions()[0]
+    elsewhere = run.rename(run.parent / "elsewhere")
+    if replaced:
+        played(run, items, 1)
+        before = sorted(run.rglob("*"))
+    for use in (
+        lambda: session.round, lambda: session.history, session.propose, session.codes,
+        lambda: session.train(partial=True), lambda: session.note("table", {}),
+        lambda: session.export(run.parent / "out"), lambda: session.show_questions("anna"),
+    ):  # fmt: skip
+        with pytest.raises(RunDamaged, match="run must stay in place while the run is open; it was moved"):
+            use()
+    with pytest.raises(StoreError, match="must stay in place"):
+        session.answer(question, "0", who="anna", seconds=1.0)
+    assert not (run.parent / "out").exists()
+    assert sorted(run.rglob("*")) == before if replaced else not run.exists()
+    shutil.rmtree(run, ignore_errors=True)
+    elsewhere.rename(run)
+    assert session.run_round(label_oracle(items))["round"] == 3
+
+
+def test_a_training_whose_folder_is_moved_away_writes_nothing_in_its_place(run, items):
+    session = ActiveSession(run, items)
+
+    def move(step, *_):
+        if step == 1:
+            run.rename(run.parent / "elsewhere")
+        return False
+
+    with pytest.raises(RunDamaged, match="must stay in place"):
+        session.train(partial=True, progress=move)
+    assert not run.exists()
+    assert ActiveSession(run.parent / "elsewhere", items).round == 3
+
+
+def test_a_relative_folder_stays_where_it_was_when_a_cell_changes_directory(tmp_path, items, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    session = ActiveSession("run", items, TINY)
+
+    def leave(step, *_):
+        os.chdir(tmp_path / "other")
+        return False
+
+    session.train(progress=leave)
+    assert session.run_round(label_oracle(items))["round"] == 1
+    assert session.export("out") == tmp_path / "other" / "out"
+    assert ActiveSession(tmp_path / "run", items).round == 2
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["out"]
 
 
 def test_files_of_an_older_dhaps_without_digests_open(run, whole, items):

@@ -54,6 +54,25 @@ def run(bench, **more):
     assert bench.job.error is None
 
 
+def test_runs_stay_in_their_folder_when_a_cell_changes_directory_and_one_moved_away_is_told(
+    tmp_path, items, monkeypatch
+):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    bench = Workbench("runs", items, QUICK)
+    monkeypatch.chdir(tmp_path / "other")
+    card = Stepper(bench)
+    assert bench.use(replace(QUICK, bits=24))
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert not list((tmp_path / "other").iterdir())
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    for bits in (24, 16, 32):  # the run in use, an earlier one, a new one
+        card.inputs["bits"].value = bits
+        card.run.click()
+        assert "must stay in place while the run is open" in card.status.value
+    assert not (tmp_path / "runs").exists()
+
+
 # --- the labelling card as a widget
 
 

@@ -91,16 +91,14 @@ class Stepper:
         return Choices(**{name: control.value for name, control in self.inputs.items()})
 
     def _run(self) -> None:
+        oracle = label_oracle(self.bench.items) if self.oracle.value else None
         try:
-            if not self.bench.use(self.choices().apply(self.bench.session.settings)):
-                return
+            if self.bench.use(self.choices().apply(self.bench.session.settings)):
+                self.bench.run_round(
+                    source=oracle, baseline=self.baseline.value, progress=self._progress, done=self._show
+                )
         except FAULTS as error:
             self.status.value = _told(error)
-            return
-        oracle = label_oracle(self.bench.items) if self.oracle.value else None
-        self.bench.run_round(
-            source=oracle, baseline=self.baseline.value, progress=self._progress, done=self._show
-        )
 
     def _progress(self, stage: str, step: int, steps: int) -> None:
         now = time.monotonic()
@@ -149,11 +147,11 @@ class Stepper:
                 f"<code>{escape(run_name(settings))}</code>; this one stays as it is."
             )
             return
-        number = bench.session.round
-        self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
         try:
+            number = bench.session.round
+            self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
             self.status.value = self._outcome() or self._open_questions()
-        except FAULTS as error:  # another notebook is at the run, or its folder is damaged
+        except FAULTS as error:  # another notebook is at the run, or its folder is damaged or gone
             self.status.value = _told(error)
 
     def _outcome(self) -> str:

@@ -46,7 +46,7 @@ class Workbench:
     """A collection, the run in use, and everything that must hear when either changes.
 
     Args:
-        folder: holds one folder for each run.
+        folder: holds one folder for each run; a relative one is taken from the directory of this moment.
         items: the collection.
         settings: of the run to begin with.
         who: the person at the keyboard; stored with every answer.
@@ -62,7 +62,7 @@ class Workbench:
     def __init__(
         self, folder: str | Path, items: Items, settings: Settings, *, who: str = "me", device: str = "cpu"
     ) -> None:
-        self.folder, self.items, self.who, self.device = Path(folder), items, who, device
+        self.folder, self.items, self.who, self.device = Path(folder).absolute(), items, who, device
         self.pictures = Pictures(items)
         self.job = Job()
         self.busy: str | None = None
@@ -94,6 +94,7 @@ class Workbench:
         if self.job.running:
             return False
         if settings != self.session.settings:
+            self.session.folder.check_in_place()  # else the runs beside it seem never to have begun
             self.session = self._open(settings)
             self.tell("run")
         return True

@@ -1,15 +1,17 @@
 """Two who work in one run folder at once: two processes, or a thread in the background and a cell."""
 
 import os
+import tempfile
 import threading
 import time
+from functools import cache
+from pathlib import Path
 
 from dhaps_core.questions import label_oracle
 from dhaps_core.rounds import ActiveSession
 
 from .case import Attack, Case, wait
 from .given import ROUNDS, SETTINGS, advance, leftovers, numbers, tiny_items, undocumented
-from .kills import undisturbed
 
 __all__ = ["ATTACK"]
 
@@ -33,7 +35,7 @@ def play(case: Case) -> None:
     )
     case.tried += 1
     case.require(len(said) < 2, f"both were refused: {said}")
-    known = undisturbed(question)
+    known = alone(question)
     session = ActiveSession(folder, tiny_items(), SETTINGS[question])
     rows = [numbers(row) for row in session.history]
     rounds = [row["round"] for row in rows]
@@ -41,13 +43,24 @@ def play(case: Case) -> None:
     answers = [answer.question for answer in session.store.answers()]
     case.require(len(answers) == len(set(answers)), "a question is answered twice")
     alike = (lambda row: row) if how in ("oracle", "thread") else _counts
-    expected = [alike(row) for row in known["rows"]]
+    expected = [alike(row) for row in known]
     got = [alike(row) for row in rows]
     case.require(got == expected[: len(rows)], f"finished rounds have other numbers: {got[-1]}")
     advance(session, ROUNDS)
     rows = [alike(numbers(row)) for row in session.history]
-    case.require(rows == expected, "it ends with other numbers")
+    case.require(rows == expected[: len(rows)], "it ends with other numbers")
     case.require(not (left := leftovers(folder)), f"leftovers: {left[:3]}")
+
+
+@cache
+def alone(question: str) -> list[dict]:
+    """Rows of one session that nobody disturbs, with one round more than each of the two wants.
+
+    Who finds the last round still to do, and is overtaken before asking for its questions, plays the next.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = ActiveSession(Path(folder), tiny_items(), SETTINGS[question])
+        return [numbers(row) for row in advance(session, ROUNDS + 1).history]
 
 
 def _counts(row: dict) -> dict:
@@ -146,5 +159,5 @@ ATTACK = Attack(
     unit="pairs",
     cases=cases,
     play=play,
-    prepare=lambda: [undisturbed(question) for question in SETTINGS],
+    prepare=lambda: [alone(question) for question in SETTINGS],
 )
