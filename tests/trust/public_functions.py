@@ -98,7 +98,7 @@ def play(case: Case) -> None:
     seen: dict[tuple[str, str], int] = {}
     called: set[str] = set()
     others: set[str] = set()
-    per_function = 5 if case.short else 60
+    per_function = 3 if case.short else 60
     for i, draws in case.each(per_function * len(functions)):
         name = sorted(functions)[i % len(functions)]
         wrong_type = i // len(functions) % 4 == 3
