@@ -1,6 +1,6 @@
 """Active pairwise supervision of hash codes: the core of DH-APS (Wang, Zheng, Lu, Zhou, ECCV 2020).
 
-One vocabulary of axes, used in every signature and docstring:
+One vocabulary of axes for signatures and docstrings:
 
 ====  =====================================  ====  =====================================
 n     items of a collection                  b     bits of a code

@@ -1,6 +1,7 @@
 """Arrays from .npy and .npz files of strangers: sizes are checked before anything of that size is made."""
 
 import ast
+import hashlib
 import io
 import math
 import os
@@ -24,8 +25,9 @@ _MEMBERS = 100
 def read_array_file(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     """Arrays of an .npz by name, or the one of an .npy under the name "".
 
-    An .npy takes as much memory as its file has bytes. An .npz may unpack to 256 MiB or 100 times its own
-    size, whichever is more; a bomb unpacks to 1,000 times. Nothing is unpickled or executed.
+    An .npy takes as much memory as its file has bytes; what stands behind its numbers must be their digest,
+    as `run_files.write_array` writes it. An .npz may unpack to 256 MiB or 100 times its own size, whichever
+    is more; a bomb unpacks to 1,000 times. Nothing is unpickled or executed.
 
     Args:
         path: of the file.
@@ -82,13 +84,18 @@ def _array(data: bytes) -> npt.NDArray[Any]:
         raise ValueError(f"a header of {length} bytes")
     dtype, shape, fortran = _header(data[start : start + length])
     count, left = math.prod(shape), len(data) - start - length
-    if count * dtype.itemsize != left:
+    size = count * dtype.itemsize
+    end = start + length + size
+    if left not in (size, size + hashlib.sha256().digest_size):
         raise ValueError(f"{dtype} {shape} in {left} bytes")
-    if dtype.kind == "U" and left:
-        codes = np.frombuffer(data, dtype.str[0] + "u4", offset=start + length)
+    if left > size and hashlib.sha256(data[:end]).digest() != data[end:]:
+        raise ValueError("numbers that are not those of the digest behind them")
+    values = memoryview(data)[start + length : end]
+    if dtype.kind == "U" and size:
+        codes = np.frombuffer(values, dtype.str[0] + "u4")
         if codes.max() > sys.maxunicode:
             raise ValueError("text that is no Unicode")
-    array = np.frombuffer(data, dtype, offset=start + length) if left else np.empty(count, dtype)
+    array = np.frombuffer(values, dtype) if size else np.empty(count, dtype)
     return array.reshape(shape, order="F" if fortran else "C")
 
 

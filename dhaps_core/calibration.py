@@ -29,9 +29,17 @@ def fit_calibration(
         relation: +1 similar, -1 dissimilar; pairs with 0 are left out.
         random_theta: theta of random pairs, at least one.
 
+    Raises:
+        ValueError: if relation is not one for each pair, there is no random pair, or a theta is not finite.
+
     References:
         Platt: Probabilistic Outputs for Support Vector Machines, 1999.
     """
+    if len(theta) != len(relation) or not len(random_theta):
+        got = f"{len(theta)} thetas, {len(relation)} relations and {len(random_theta)} random pairs"
+        raise ValueError(f"each pair must have a relation, and there must be random pairs; got {got}.")
+    if bad := int((~torch.cat([theta, random_theta]).isfinite()).sum()):
+        raise ValueError(f"theta must be finite; got {bad} that are not. Look at the network's outputs.")
     known = relation != 0
     x = torch.cat([theta[known], random_theta]).cpu().double().numpy()
     similar = torch.cat([relation[known] > 0, random_theta >= random_theta.quantile(1 - PRIOR_SHARE)])

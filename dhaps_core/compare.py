@@ -184,7 +184,7 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """Mean and Student's t interval of values that are independent.
 
     Raises:
-        ValueError: if the level is none.
+        ValueError: if the level is none, or there are no values, or some that are not finite.
 
     Example:
         >>> found = interval([1.0, 2.0, 3.0])  # mean 2, s = 1, t(2) = 4.3027, half width 4.3027 / sqrt(3)
@@ -196,6 +196,8 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1; got {level}. Write 0.95 for 95 %.")
     array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise ValueError(f"values must be a list of finite numbers, at least one; got {values!r:.80}.")
     n, mean = len(array), float(array.mean())
     if n < 2:
         return Interval(mean, float("nan"), float("nan"), n)
@@ -319,7 +321,8 @@ def last_by_seed(group: Iterable[Run], metric: str) -> dict[int, float]:
     Raises:
         ValueError: if two runs have one seed, or one has no finite number there.
     """
-    return {seed: _number(run.rounds[-1].get(metric), metric, run) for seed, run in _by_seed(group).items()}
+    last = {seed: (run, run.rounds[-1] if run.rounds else {}) for seed, run in _by_seed(group).items()}
+    return {seed: _number(row.get(metric), metric, run) for seed, (run, row) in last.items()}
 
 
 def _number(value: Any, metric: str, run: Run) -> float:

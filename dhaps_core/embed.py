@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from dhaps_core.array_files import read_array_file
 from dhaps_core.backbones import Backbone
 from dhaps_core.features import first_equal
-from dhaps_core.files import remove_leftovers, replace_text, replacing
+from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.images import Images
 from dhaps_core.items import Items
+from dhaps_core.run_files import write_array
 
 __all__ = ["Precision", "Progress", "embed", "standardise_pca"]
 
@@ -186,7 +187,7 @@ def _fill(
                 if progress is not None:
                     here = done - (total - len(positions))
                     progress(done, total, (time.monotonic() - started) / here * (total - done))
-            _save(path, np.concatenate(blocks))
+            write_array(path, np.concatenate(blocks))
 
 
 class _Network:
@@ -241,11 +242,6 @@ def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:
     top, left = ((length - side) // 2 for length in pixels.shape[:2])
     square = Image.fromarray(pixels[top : top + side, left : left + side])
     return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0))
-
-
-def _save(path: Path, rows: npt.NDArray[np.float32]) -> None:
-    with replacing(path) as file:
-        np.save(file, rows)
 
 
 def _load(path: Path, count: int) -> npt.NDArray[np.float32]:

@@ -4,6 +4,7 @@ Every file of a run, a sweep, a cache or a result is written here. Loaded in eve
 standard library only.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -28,7 +29,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         path: in a folder that exists.
 
     Raises:
-        OSError: if the file cannot be written; it names the file, and the old one is as it was.
+        OSError: if the file cannot be written, or a folder lies in its place; it names the file, and what was
+            there is as it was.
 
     Example:
         >>> import tempfile
@@ -39,6 +41,9 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         (b'whole', ['a.txt'])
     """
     path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        rule = "there must be a file or nothing; there is a folder. Move it away"
+        raise IsADirectoryError(errno.EISDIR, rule, str(path))
     new = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
         with new.open("xb") as file:
@@ -48,8 +53,10 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         new.replace(path)
     except BaseException as error:
         new.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a full disk does not say which file it has no room for
+        # A full disk does not say which file it has no room for, and the new name is nobody's business.
+        if isinstance(error, OSError) and error.filename in (None, str(new)):
+            error.filename = str(path)
+            del error.filename2
         raise
     _sync_folder(path.parent)
 

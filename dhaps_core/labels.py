@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import index
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, SupportsIndex, cast
 
 from dhaps_core.answers import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
 from dhaps_core.class_names import KnownNames, class_name
@@ -40,14 +41,14 @@ class LabelStore:
     Args:
         path: the file, in a folder that exists.
         classes: names of the classes that are declared; they may look like each other.
-        busy_seconds: how long to wait for another writer before giving up.
+        busy_seconds: how long to wait for another writer before giving up, at most 1,000,000.
         create: whether to make the file if it is absent or empty.
         read_only: whether only to look: nothing is written, nor made, also beside the file. Of a damaged file
             the answers before the damage can be read by their watermark.
 
     Raises:
         StoreError: the file cannot be opened, lacks rows that it held, is damaged, is something else, or is
-            of a newer version; the message says how to go on.
+            of a newer version; or nobody can wait so long. The message says how to go on.
 
     Example:
         >>> import tempfile
@@ -191,7 +192,7 @@ class LabelStore:
             old = self._active(history, row_id)
             give = partial(Answer.given, who=who, seconds=seconds, question=old.question)
             answer = give(old.kind, old.shown, value, id=history.seen + 1, at=time.time())
-            return Row(answer.id, "answer", who, answer, row_id)
+            return Row(answer.id, "answer", who, answer, old.id)
 
         return cast("int", self._append(decide, check))
 
@@ -227,9 +228,10 @@ class LabelStore:
         with self._log.reading() as log:
             if upto is None:
                 return log.follow(self._history).answers()
-            if not 0 <= upto <= (last := log.last()):
-                raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto}.")
-            return log.follow(History(), upto).answers()
+            last, row_id = log.last(), _row_id(upto)
+            if row_id is None or row_id > last:
+                raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto!r:.80}.")
+            return log.follow(History(), row_id).answers()
 
     def watermark(self) -> int:
         """Largest row id, 0 for an empty store: names the present state for `answers(upto=...)`."""
@@ -315,8 +317,20 @@ class LabelStore:
             raise StoreError(str(error)) from error
 
     def _active(self, history: History, row_id: int) -> Answer:
-        if row_id not in history.active:
+        known = _row_id(row_id)
+        if known not in history.active:
             raise StoreError(
-                f"row {row_id} must be an answer that counts; it is not, or no longer. Read answers()."
+                f"row {row_id!r:.80} must be an answer that counts; it is not, or no longer. Read answers()."
             )
-        return history.active[row_id]
+        return history.active[known]
+
+
+def _row_id(value: object) -> int | None:
+    """A whole number of at least 0, of Python or NumPy; None for anything else: True is no row."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        return None
+    try:
+        number = index(value)
+    except TypeError:  # an array of several
+        return None
+    return number if number >= 0 else None

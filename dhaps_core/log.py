@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = ["LogFile"]
 
 _WINDOW = 1000  # rows read at a time
 _PAUSE = 0.002  # seconds between two tries to be the one that writes
+_LONGEST_WAIT = 1_000_000  # seconds; SQLite counts milliseconds in 32 bits
 _LARGEST_ROW = 16 * 2**20
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
 _REASONS = {
@@ -49,17 +51,22 @@ class LogFile:
 
     Args:
         path: the file.
-        busy_seconds: how long to wait for another writer before giving up.
+        busy_seconds: how long to wait for another writer before giving up, at most 1,000,000.
         create: whether to make the file if it is absent or empty, in a folder that exists.
         read_only: whether nothing may be written, the witness included.
 
     Raises:
-        StoreError: the file cannot be opened, lacks rows, is damaged, is something else, or is newer.
+        StoreError: the file cannot be opened, lacks rows, is damaged, is something else, or is newer; or
+            nobody can wait so long.
     """
 
     def __init__(self, path: Path, busy_seconds: float, *, create: bool, read_only: bool) -> None:
+        told: object = busy_seconds
+        if type(told) is bool or not isinstance(told, Real) or not 0 <= busy_seconds <= _LONGEST_WAIT:
+            rule = f"busy_seconds must be a number from 0 to {_LONGEST_WAIT:,}"
+            raise StoreError(f"{rule}; got {busy_seconds!r:.80}. Wait for less.")
         self.path = path.absolute()
-        self._busy_seconds = busy_seconds
+        self._busy_seconds = float(busy_seconds)
         self._create, self._read_only = create and not read_only, read_only
         self._lock = threading.RLock()
         self._appended: list[Testimony] = []  # in the transaction in progress

@@ -200,8 +200,8 @@ class HammingIndex:
 
     def _packed(self, codes: Codes) -> UInt8[np.ndarray, "n w"]:
         """Packed codes, checked to have the bits of the index."""
-        tensor = codes.cpu() if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))
-        if tensor.ndim != 2 or tensor.dtype == torch.bool:
+        tensor = codes if isinstance(codes, Tensor) else torch.from_numpy(np.array(codes))
+        if tensor.ndim != 2 or tensor.dtype == torch.bool or tensor.is_meta:
             raise ValueError(
                 f"codes must be -1 and +1, or packed, one row each; got {tensor.dtype} {tuple(tensor.shape)}."
             )
@@ -214,7 +214,7 @@ class HammingIndex:
             )
         else:
             tensor = pack(tensor)
-        return np.ascontiguousarray(tensor.numpy())
+        return np.ascontiguousarray(tensor.cpu().numpy())
 
     def _range(
         self, packed: UInt8[np.ndarray, "q w"], radius: int

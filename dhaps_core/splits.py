@@ -30,6 +30,16 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
+def _check_labels(labels: Any, n: int) -> None:
+    kinds = {1: "iu", 2: "biu"}
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in kinds.get(labels.ndim, ""):
+        raise ValueError(f"labels must be an array of class ids [n] or multi-hot [n c]; got {labels!r:.80}")
+    if len(labels) != n:
+        raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
+    if labels.ndim == 1 and n and labels.min() < 0:
+        raise ValueError(f"class ids must be at least 0; got {labels.min()}")
+
+
 def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -> npt.NDArray[np.int64]:
     """Number of items to draw from each class: proportional to its size, by largest remainders.
 
@@ -121,13 +131,18 @@ def hold_out(
     Returns:
         The splits "train", "query" and "database", and the protocol in words.
 
+    Raises:
+        ValueError: if labels are neither, or not n, or if so many queries cannot be drawn.
+
     Example:
         >>> splits, protocol = hold_out(np.array([0, 0, 1, 1]), 4, 2, seed=0)
         >>> len(splits["query"]), protocol
         (2, '2 queries (stratified, seed 0); train = database = the other 2')
     """
-    if labels is not None and len(labels) != n:
-        raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
+    if not _whole(n) or n < 0:
+        raise ValueError(f"n must be a whole number of items; got {n!r:.80}")
+    if labels is not None:
+        _check_labels(labels, n)
     everything = np.arange(n, dtype=np.int64)
     generator = seeded(seed)
     if labels is not None and labels.ndim == 1:

@@ -10,6 +10,7 @@ import pytest
 
 from dhaps_core.array_files import read_array_file
 from dhaps_core.data import arrays
+from dhaps_core.run_files import write_array
 
 
 def npy(array, **options):
@@ -53,6 +54,21 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path, array):
     ):
         assert read.dtype == array.dtype
         np.testing.assert_array_equal(read, array)
+
+
+def test_a_digest_behind_the_numbers_is_checked_and_may_be_absent(tmp_path):
+    rows = np.arange(6, dtype=np.float32).reshape(2, 3)
+    path = tmp_path / "a.npy"
+    write_array(path, rows)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(read_array_file(path)[""], rows)
+    np.testing.assert_array_equal(np.load(path), rows)
+    for place in (-70, -40, -33, -32, -1):  # in the header, the numbers and the digest
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place:][1:])
+        with pytest.raises(ValueError, match=r"a\.npy must be an \.npy or \.npz file"):
+            read_array_file(path)
+    path.write_bytes(whole[:-32])
+    np.testing.assert_array_equal(read_array_file(path)[""], rows)
 
 
 BAD = {

@@ -50,3 +50,25 @@ def test_unknown_pairs_do_not_count_and_codes_all_alike_keep_theta():
     constant = torch.full((50,), 3.0)
     nothing = torch.zeros(0, dtype=torch.int8)
     assert fit_calibration(torch.zeros(0), nothing, random_theta=constant) == Calibration()
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_theta_must_be_finite(bad):
+    theta, relation = made(5, 1.0, 0.0)
+    with pytest.raises(ValueError, match="theta must be finite; got 1 that are not"):
+        fit_calibration(theta.index_fill(0, torch.tensor(2), bad), relation, random_theta=RANDOM)
+    with pytest.raises(ValueError, match="theta must be finite; got 1 that are not"):
+        fit_calibration(theta, relation, random_theta=torch.tensor([0.0, bad]))
+
+
+def test_there_are_random_pairs_and_a_relation_for_each_pair(unchecked):
+    theta, relation = made(5, 1.0, 0.0)
+    for given in (
+        (theta, relation, RANDOM[:0]),
+        (theta[:4], relation, RANDOM),
+        (theta, relation[:0], RANDOM),
+    ):
+        with pytest.raises(
+            ValueError, match="each pair must have a relation, and there must be random pairs"
+        ):
+            fit_calibration(given[0], given[1], random_theta=given[2])

@@ -10,6 +10,7 @@ from dhaps_core.compare import (
     Run,
     curve,
     interval,
+    last_by_seed,
     load_runs,
     named_groups,
     paired,
@@ -53,6 +54,22 @@ def test_one_value_has_no_interval():
     assert (found.mean, found.n) == (0.5, 1)
     assert math.isnan(found.low)
     assert "nothing can be said" in sentence(Difference(20, found))
+
+
+@pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf], [[0.1, 0.2]]])
+def test_an_interval_has_finite_values(unchecked, values):
+    with pytest.raises(ValueError, match="values must be a list of finite numbers, at least one; got"):
+        interval(values)
+
+
+def test_without_runs_there_is_nothing_to_compare():
+    assert named_groups([]) == last_by_seed([], "mAP@all") == {}
+    with pytest.raises(ValueError, match="a curve must have at least one run; got none"):
+        curve([], "mAP@all")
+    with pytest.raises(ValueError, match="there must be runs with acquisition = random"):
+        paired([], "mAP@all")
+    with pytest.raises(ValueError, match="mAP@all must be a finite number; got None"):
+        last_by_seed([run(0, [])], "mAP@all")
 
 
 def test_curves_stand_where_all_seeds_do():

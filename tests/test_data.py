@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -286,6 +287,23 @@ def test_a_seed_is_a_whole_number(unchecked, seed, tmp_path):
 def test_whole_numbers_of_numpy_are_whole_numbers(unchecked):
     one = arrays(np.eye(4), queries=np.int64(2), seed=np.uint8(3))
     assert one.fingerprint() == arrays(np.eye(4), queries=2, seed=3).fingerprint()
+
+
+@pytest.mark.parametrize("n", [torch.ones(1, 2), 4.0, True, "4", None, -1])
+def test_the_number_of_items_is_a_whole_number(unchecked, n):
+    with pytest.raises(ValueError, match="n must be a whole number of items; got"):
+        hold_out(None, n, 0, seed=0)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    ["0011", [0, 0, 1, 1], torch.zeros(4), np.zeros(4), np.zeros((4, 1, 1), int), np.array(["a"] * 4)],
+)
+def test_labels_of_a_draw_are_class_ids_or_multi_hot(unchecked, labels):
+    with pytest.raises(ValueError, match=r"labels must be an array of class ids \[n\] or multi-hot"):
+        hold_out(labels, 4, 1, seed=0)
+    with pytest.raises(ValueError, match="class ids must be at least 0; got -1"):
+        hold_out(np.array([0, -1, 0, 0]), 4, 1, seed=0)
 
 
 def test_hold_out_depends_on_the_seed_only():

@@ -229,7 +229,8 @@ def test_damaged_shards_are_named(tmp_path, monkeypatch):
     embed(items, pixels(2), size=4, cache=tmp_path)
     shard, other = sorted(tmp_path.rglob("*.npy"))
     whole = shard.read_bytes()
-    for content in (b"", b"no", whole[:-1], whole + b"x"):
+    flipped = whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:]  # one bit of a number
+    for content in (b"", b"no", whole[:-1], whole + b"x", flipped):
         shard.write_bytes(content)
         with pytest.raises(ValueError, match=r"a cached shard must be a whole array.*Delete it"):
             embed(items, pixels(2), size=4, cache=tmp_path)

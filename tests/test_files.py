@@ -41,6 +41,27 @@ def test_a_killed_writer_leaves_the_old_file_and_what_it_leaves_can_be_removed(t
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.json", "mine.new"]
 
 
+def test_a_folder_in_the_place_of_the_file_is_named_and_left_alone(tmp_path):
+    path = tmp_path / "a.json"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError, match=r"there is a folder\. Move it away: '.*a\.json'$"):
+        replace_text(path, "new")
+    assert [*tmp_path.rglob("*")] == [path]
+
+
+def test_no_error_tells_the_name_of_the_new_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'.*absent/a\.json'$"):
+        replace_text(tmp_path / "absent" / "a.json", "new")
+
+    def put_a_folder_there_meanwhile():
+        with replacing(tmp_path / "a.json"):
+            (tmp_path / "a.json").mkdir()
+
+    with pytest.raises(IsADirectoryError, match=r"'.*a\.json'$"):
+        put_a_folder_there_meanwhile()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "a.bin"
     with replacing(path) as first, replacing(path) as second:

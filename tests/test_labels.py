@@ -482,9 +482,35 @@ def test_a_folder_that_is_absent_is_not_made(tmp_path):
         LabelStore(tmp_path / "absent" / "labels.sqlite")
 
 
-def test_a_watermark_must_have_been_reached(store):
-    with pytest.raises(StoreError, match="from 0 to 0; got 1"):
-        store.answers(upto=1)
+@pytest.mark.parametrize("upto", [2, -1, True, False, "1", 1.0, 2**200, [1], np.array([0, 1])])
+def test_a_watermark_is_a_whole_number_that_has_been_reached(unchecked, store, upto):
+    pair(store, "a", "b")
+    with pytest.raises(StoreError, match="upto must be a watermark from 0 to 1; got"):
+        store.answers(upto=upto)
+    assert len(store.answers(upto=np.int64(1))) == 1
+
+
+@pytest.mark.parametrize("row", [True, 1.0, "1", -1, 2**200, [1], None])
+def test_a_row_is_a_whole_number_of_an_answer_that_counts(unchecked, store, row):
+    pair(store, "a", "b")
+    for change in (
+        lambda row: store.revise(row, "different", who="anna", seconds=1.0),
+        lambda row: store.retract(row, who="anna"),
+    ):
+        with pytest.raises(StoreError, match="must be an answer that counts; it is not"):
+            change(row)
+    assert store.watermark() == 1
+    assert store.retract(np.int64(1), who="anna") == 2
+
+
+@pytest.mark.parametrize("wait", [float("inf"), float("nan"), -1, 1e300, 2**2000, True, "1", None])
+def test_a_wait_is_a_number_of_seconds_that_somebody_could_wait(unchecked, tmp_path, wait):
+    with pytest.raises(StoreError, match="busy_seconds must be a number from 0 to 1,000,000; got"):
+        LabelStore(tmp_path / "labels.sqlite", busy_seconds=wait)
+    assert list(tmp_path.iterdir()) == []
+    for longest in (0, np.float32(0.5), 1_000_000):
+        with LabelStore(tmp_path / "labels.sqlite", busy_seconds=longest) as store:
+            assert store.undo() is None
 
 
 def test_many_answers_are_stored_together_or_not_at_all(store):

@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from dhaps_core.private_kernels import PrivateEngine
+
 ROOT = Path(__file__).parents[1]
 CODE = """\
 import json, os
@@ -43,6 +45,25 @@ def test_a_notebook_runs_in_an_encrypted_kernel_with_any_home_or_none(tmp_path, 
     (cell,) = nbformat.read(tmp_path / "out.ipynb", 4).cells
     printed = "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
     assert json.loads(printed) == ["tcp", True, environment.get("HOME")]
+
+
+@pytest.mark.parametrize("first", ["dhaps_core.private_kernels", "papermill", "papermill.engines"])
+def test_the_engine_is_there_whatever_is_imported_first(first):
+    code = (
+        f"import {first}, papermill.engines\n"
+        "from dhaps_core.private_kernels import PrivateEngine\n"
+        "assert papermill.engines.papermill_engines.get_engine('private') is PrivateEngine"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_engine_names_the_kernel_of_a_notebook_as_papermill_does():
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    assert PrivateEngine.nb_kernel_name(notebook) == "python3"
+    assert PrivateEngine.nb_kernel_name(notebook, "other") == "other"
+    assert PrivateEngine.nb_language(notebook) == "python"
 
 
 def test_make_uses_the_engine_that_the_package_offers():

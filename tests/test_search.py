@@ -135,7 +135,8 @@ def test_other_keys_are_refused_at_the_door(unchecked, keys):
 def test_queries_k_and_radius_are_checked(unchecked):
     codes = draw(5, 12)
     index = HammingIndex(codes, names(5))
-    for queries in (codes.float() * float("nan"), codes[0], codes[None], codes > 0, codes.float() / 2):
+    broken = (codes.float() * float("nan"), codes.float() / 2, codes.to("meta"))
+    for queries in (*broken, codes[0], codes[None], codes > 0):
         with pytest.raises(ValueError, match="codes must be -1"):
             index.search(queries, 1)
     for wrong in (2.0, True, float("nan"), "2", None):

@@ -311,7 +311,7 @@ def test_no_flipped_bit_changes_an_answer_unseen(tmp_path):
         expected, mark = store.answers(), store.watermark()
     witness(path).unlink()  # the file alone tells
     content, rng, refused = path.read_bytes(), random.Random(0), 0
-    for _ in range(500):
+    for _ in range(250):
         at, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
         path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
         try:
@@ -320,7 +320,7 @@ def test_no_flipped_bit_changes_an_answer_unseen(tmp_path):
         except StoreError:
             refused += 1
         witness(path).unlink(missing_ok=True)
-    assert refused > 100  # the others hit free space
+    assert refused > 50  # the others hit free space
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
-"""The command: ``python -m tests.trust [--short] [--seed N] [--only NAME ...] [--case NAME] [--out
-FILE]``."""
+"""The command: ``python -m tests.trust [--short] [--seed N] [--only NAME] [--case NAME] [--out FILE]``."""
 
 import argparse
 import json
@@ -65,7 +64,7 @@ def main() -> int:
         }
         options.json.write_text(json.dumps(content))
     if options.out:
-        page(outcomes, options.out, seed=options.seed, workers=options.workers)
+        page(outcomes, options.out, seed=options.seed, short=options.short, workers=options.workers)
     whole = all(outcome.cases == outcome.planned for outcome in outcomes)
     return 0 if whole and not any(outcome.findings for outcome in outcomes) else 1
 

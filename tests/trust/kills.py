@@ -114,9 +114,9 @@ def cases(short: bool) -> list[str]:
     names = []
     for question in KINDS:
         points = range(len(undisturbed(question)["stages"]))
-        names += [f"{question}-point-{point}" for point in (points[:: 23 if short else 1])]
-        names += [f"{question}-moment-{i}" for i in range(4 if short else 60)]
-        names += [f"{question}-delay-{i}" for i in range(2 if short else 20)]
+        names += [f"{question}-point-{point}" for point in points[:: 41 if short else 1]]
+        names += [f"{question}-moment-{i}" for i in range(2 if short else 60)]
+        names += [f"{question}-delay-{i}" for i in range(1 if short else 20)]
     return names
 
 

@@ -1,7 +1,8 @@
-"""Many real sessions on random CIFAR-10 embeddings: each must end, with the picks of brute force.
+"""Many real sessions on random embeddings: each must end, with the picks of brute force.
 
     python -m tests.trust.many_sessions --sessions 1000 --out sessions.jsonl
 
+The embeddings are drawn from those of CIFAR-10 in the folder DHAPS_DATA; where they are not, from clusters.
 One line a session is appended to the file as soon as it ends; a second call goes on after the last line. The
 number of a session is its seed: ``--only N`` plays one again.
 """
@@ -27,6 +28,7 @@ from dhaps_core.settings import Settings
 from dhaps_core.training_settings import TrainingSettings
 from tests.reference import Problem, cost_tables
 
+REAL = Path(os.environ.get("DHAPS_DATA", ""), "cifar10_efflite0_224px_pca256.npz")
 ITEMS, ROUNDS = 2000, 8
 TOLERANCE = 1e-9  # of a pick's cost above the least, in units of the largest cost
 
@@ -93,6 +95,18 @@ class Check:
         return max(above)
 
 
+def embeddings() -> tuple[np.ndarray, np.ndarray]:
+    """Features and class ids: of CIFAR-10, or of ten Gaussian clusters with a falling spectrum."""
+    if REAL.is_file():
+        with np.load(REAL) as stored:
+            return stored["train"], stored["train_y"]
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 10, 3 * ITEMS)
+    scale = np.arange(1, 257) ** -0.5
+    features = (draw.normal(size=(10, 256))[labels] + draw.normal(size=(len(labels), 256))) * scale
+    return features / np.sqrt(np.square(features).sum(axis=1).mean()), labels
+
+
 def play(seed: int, features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """One session of eight rounds after its start: its settings, picks and what brute force says of them."""
     draw, settings = np.random.default_rng([seed, 1]), draw_settings(seed)
@@ -128,8 +142,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", type=int, help="play one session again and print it")
     asked = parser.parse_args()
-    with np.load(Path(os.environ["DHAPS_DATA"]) / "cifar10_efflite0_224px_pca256.npz") as stored:
-        features, labels = stored["train"], stored["train_y"]
+    features, labels = embeddings()
     if asked.only is not None:
         print(json.dumps(play(asked.only, features, labels)))
         return 0

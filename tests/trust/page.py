@@ -26,7 +26,7 @@ def replay(finding: Finding, seed: int, *, short: bool) -> str:
     return f"python -m tests.trust --seed {seed} {'--short ' if short else ''}--case '{finding.case}'"
 
 
-def page(outcomes: Sequence[Outcome], path: Path, *, seed: int, workers: int) -> None:
+def page(outcomes: Sequence[Outcome], path: Path, *, seed: int, short: bool, workers: int) -> None:
     """Write the page."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "faiss-cpu", "pillow"))
     seconds = sum(outcome.seconds for outcome in outcomes)
@@ -55,7 +55,7 @@ def page(outcomes: Sequence[Outcome], path: Path, *, seed: int, workers: int) ->
     if failing := [(outcome, one) for outcome in outcomes for one in outcome.findings]:
         lines += ["", "## Failing now", ""]
         lines += [
-            f"- {' '.join(one.text.split())[:300]}: `{replay(one, seed, short=False)}`"
+            f"- {' '.join(one.text.split())[:300]}: `{replay(one, seed, short=short)}`"
             for _, one in failing[:100]
         ]
     replace_text(path, HEAD + "\n".join(lines) + "\n")

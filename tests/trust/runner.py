@@ -170,7 +170,9 @@ def _finish(one: _Running, *, late: bool) -> None:
     if one.data:
         content = json.loads(one.data)
         outcome.tried += content["tried"]
-        outcome.findings += [Finding(name + item, text) for item, text in content["faults"]]
+        work = f"{one.folder}/work/"  # the name of a folder that is gone tells nobody anything
+        faults = [(item, text.replace(work, "")) for item, text in content["faults"]]
+        outcome.findings += [Finding(name + item, text) for item, text in faults]
         for text, count in content["notes"].items():
             outcome.notes[text] = outcome.notes.get(text, 0) + count
     elif late:

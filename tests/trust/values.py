@@ -158,7 +158,7 @@ def value(kind: Any, axes: Axes, name: str = "", depth: int = 0) -> Any:
     if origin is collections.abc.Callable:
         if name in ("known", "observed"):
             return lambda a, b: torch.zeros(torch.broadcast_shapes(a.shape, b.shape), dtype=torch.bool)
-        return lambda *_: value(inner[1], axes, name, depth + 1)
+        return lambda *_: value(inner[1], axes, name)
     if inspect.isclass(kind) and kind.__module__.startswith("dhaps_core"):
         return _object(kind, axes, depth)
     if kind is torch.Tensor and name == "pairs":
@@ -170,9 +170,9 @@ def value(kind: Any, axes: Axes, name: str = "", depth: int = 0) -> Any:
 
 @cache
 def modules() -> tuple[Any, ...]:
-    """Every module of the core, but the one that papermill loads itself and nobody can before papermill."""
+    """Every module of the core."""
     names = [info.name for info in pkgutil.walk_packages(dhaps_core.__path__, "dhaps_core.")]
-    return tuple(importlib.import_module(name) for name in names if name != "dhaps_core.private_kernels")
+    return tuple(map(importlib.import_module, names))
 
 
 @cache
