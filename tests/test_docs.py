@@ -1,0 +1,43 @@
+"""What the documentation names is there."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"))
+
+
+def defined(path):
+    """Names of a file's functions and classes, and of what it assigns."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def test_every_trap_names_tests_that_exist():
+    rows = [line for line in (ROOT / "docs/traps.md").read_text(encoding="utf-8").splitlines() if "`" in line]
+    cited = [
+        re.findall(r"`(tests/[\w/]+\.py)(?:::([\w:]+))?`", line) for line in rows if line.startswith("| ")
+    ]
+    assert len(cited) > 80
+    assert all(cited)
+    names = {path: defined(ROOT / path) for row in cited for path, _ in row}
+    missing = [
+        (path, name) for row in cited for path, name in row if name and name.split("::")[0] not in names[path]
+    ]
+    assert not missing
+
+
+def test_every_link_to_a_file_leads_somewhere():
+    dead = [
+        (page.name, target)
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert not dead
