@@ -67,6 +67,7 @@ class Items:
 
     def __post_init__(self) -> None:
         _check_keys(self.keys)
+        _check_arrays(self)
         _check_content(self)
         _check_labels(self)
         _check_splits(self)
@@ -195,6 +196,16 @@ def _check_keys(keys: tuple[str, ...]) -> None:
             key.encode()
         except UnicodeEncodeError:
             raise ValueError(f"keys must be valid text; got {key!r}. Rename the file") from None
+
+
+def _check_arrays(items: Items) -> None:
+    splits: object = items.splits
+    if not isinstance(splits, dict):
+        raise ValueError(f"splits must be positions by name; got {type(splits).__name__}")  # noqa: TRY004
+    given: dict[str, object] = {"features": items.features, "labels": items.labels}
+    for name, value in (given | {f"split {name!r}": rows for name, rows in splits.items()}).items():
+        if not isinstance(value, np.ndarray) and (value is not None or name not in given):
+            raise ValueError(f"{name} must be an array of NumPy; got {type(value).__name__}")
 
 
 def _check_content(items: Items) -> None:

@@ -91,6 +91,17 @@ def test_items_are_checked(changes, message):
         small(**changes)
 
 
+@pytest.mark.parametrize("value", [[[1.0]] * 4, torch.zeros(4, 1), ..., "rows", 4])
+def test_parts_of_items_are_arrays(unchecked, value):
+    for changes in ({"features": value}, {"labels": value}, {"splits": splits(train=value)}):
+        with pytest.raises(ValueError, match="must be an array of NumPy; got"):
+            small(**changes)
+    with pytest.raises(ValueError, match="splits must be positions by name; got"):
+        small(splits=value)
+    with pytest.raises(ValueError, match="split 'train' must be an array of NumPy; got NoneType"):
+        small(splits=splits(train=None))
+
+
 def test_stated_overlap_is_allowed_and_reported():
     items = small(splits=splits(database=positions(0, 3)), allow_overlap=True)
     assert items.overlap() == ("d",)

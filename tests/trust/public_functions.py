@@ -101,7 +101,7 @@ def play(case: Case) -> None:
     per_function = 3 if case.short else 60
     for i, draws in case.each(per_function * len(functions)):
         name = sorted(functions)[i % len(functions)]
-        wrong_type = i // len(functions) % 4 == 3
+        wrong_type = i // len(functions) % 4 == 1
         folder = case.folder / f"call {i}"
         folder.mkdir()
         axes = Axes(draws, folder)
