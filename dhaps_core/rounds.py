@@ -365,13 +365,14 @@ class ActiveSession:
         folder = at_home(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
             number = self.round - 1
+            name = self.folder.path.name.encode("utf-8", "replace").decode()  # names of files may be no text
             export(
                 folder,
                 codes=self.codes(number),
                 keys=self.items.keys,
                 database=self.items.splits["database"],
                 store=self.store,
-                about={"run": self.folder.path.name, "round": number},
+                about={"run": name, "round": number},
             )
         return folder
 

@@ -513,3 +513,9 @@ def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypat
     assert len(HammingIndex.load("~/out/index").keys) == len(items.splits["database"])
     assert list(find_runs("~")) == ["run"]
     assert not (tmp_path / "~").exists()
+
+
+def test_a_run_whose_folder_has_a_name_that_is_no_text_is_exported(tmp_path, items):
+    session = played(tmp_path / "b\udcff", items, 1)
+    out = session.export(tmp_path / "out")
+    assert json.loads((out / "export.json").read_text())["run"] == "b?"
