@@ -15,6 +15,7 @@ from typing import Any, Literal, SupportsIndex, cast
 
 from dhaps_core.class_names import NO_CLASS, class_name
 from dhaps_core.csv_cells import CsvRow, read_rows, write_rows
+from dhaps_core.keys import LONGEST_KEY
 
 __all__ = ["NO_CLASS", "PAIR_WORDS", "Answer", "StoreError", "Value", "read_csv", "write_csv"]
 
@@ -24,7 +25,7 @@ Value = str | SupportsIndex | Sequence[str | SupportsIndex]
 _COLUMNS = ("kind", "a", "b", "value", "who", "seconds")
 _JSON = ("[", '"')
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?", re.ASCII)
-_LONGEST = 100_000  # characters of a key or a name
+_LONGEST = LONGEST_KEY  # characters of a key or a name
 _MOST = 1_000  # classes of one item
 _FOR_EVER = 1e15  # seconds
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dhaps_core.batch_pickles import read_pickle
+from dhaps_core.files import at_home
 from dhaps_core.images import ArrayImages
 from dhaps_core.items import Items
 from dhaps_core.splits import draw_per_class, seeded
@@ -119,7 +120,7 @@ def read_cifar10(
     path: str | Path,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
     """Pixels [n 32 32 3], class ids [n], number of official train images (they come first), class names."""
-    path = Path(os.path.expanduser(path))
+    path = at_home(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
     try:

@@ -92,6 +92,8 @@ def _typed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if kinds & {"other"}:
         other = next(value for value in flat if _kind(value) == "other")
         raise ValueError(f"{_ACCEPTED}; got {type(other).__name__}. {_instead(other)}")
+    if kinds == {"text"}:
+        flat = [class_name(value) for value in flat]  # NumPy would drop zero bytes at the end of a text
     typed = np.array(flat) if flat else np.empty(0, np.int64)
     return typed.reshape(array.shape)
 

@@ -22,7 +22,7 @@ _UNSEEN = {"Cc", "Cf", "Cs"}  # control, format (zero width, direction of writin
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # unseen, though not of these kinds
 _JOINERS = "\u200c\u200d"
 _VARIANTS = re.compile("[\u200c\u200d\ufe00-\ufe0f\u180b-\u180d\u180f\U000e0100-\U000e01ef]")
-_NUMBER = re.compile(r"\+?(-?)0*([0-9]+)(?:[.,]0*)?")
+_NUMBER = re.compile(r"([+-]?)(?=[.,]?[0-9])0*([0-9]*)(?:[.,]([0-9]*))?")
 
 
 def class_name(value: str | SupportsIndex) -> str:
@@ -170,5 +170,9 @@ def _likeness(name: str) -> str:
     """What names that look alike have in common: no width, case, joiners, nor zeros about a number."""
     seen = _VARIANTS.sub("", unicodedata.normalize("NFKC", name))
     folded = " ".join(unicodedata.normalize("NFKC", seen.casefold()).split())
-    number = _NUMBER.fullmatch(folded)
-    return number[1] + number[2] if number else folded
+    if (number := _NUMBER.fullmatch(folded)) is None:
+        return folded
+    sign, whole, part = number.groups("")
+    part = part if part.strip("0") else ""  # 1.1 and 1.10 may be two codes; 1, 1. and 1.0 hardly are
+    sign = sign if sign == "-" and whole + part else ""
+    return f"{sign}{whole or '0'}{'.' if part else ''}{part}"

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dhaps_core.files import replacing
+from dhaps_core.files import at_home, replacing
 
 __all__ = ["CsvRow", "read_rows", "write_rows"]
 
@@ -49,7 +49,7 @@ def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence
     Raises:
         OSError: the file cannot be written; the old one is as it was.
     """
-    with replacing(path) as file:
+    with replacing(at_home(path)) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogatepass", newline="")
         writer = csv.writer(text)
         writer.writerow(columns)
@@ -72,7 +72,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[CsvRow]:
         ValueError: the file is not of this form; the message names the line.
         OSError: it cannot be read.
     """
-    text = _text(Path(path))
+    text = _text(at_home(path))
     lines = 0
     if hint := re.match(r"sep=([,;\t])\r?\n", text):  # Excel's own first line
         text, lines = text[hint.end() :], 1

@@ -13,6 +13,7 @@ from dhaps_core.cifar import Protocol, cifar10
 from dhaps_core.class_labels import read_labels
 from dhaps_core.class_names import distinct_names
 from dhaps_core.features import read_features
+from dhaps_core.files import at_home
 from dhaps_core.folders import folder_files
 from dhaps_core.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.items import SPLITS, Items
@@ -73,7 +74,7 @@ def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, se
         raise ValueError(f"dataset must be 'digits' or a path; got {name!r:.100}. Pass a text")  # noqa: TRY004
     if name == "digits":
         return digits(queries=min(queries, 200), seed=seed)
-    path = _at_home(name)
+    path = at_home(name)
     if not os.path.exists(path):
         raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
     if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
@@ -126,7 +127,7 @@ def arrays(
     """
     source = "array"
     if isinstance(features, str | Path):
-        path = _at_home(features)
+        path = at_home(features)
         source = path.name
         stored = read_array_file(path)
         if "train" in stored:
@@ -162,7 +163,7 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
         ValueError: if it is no folder, there is no image, loose files lie beside class folders, class folders
             hold folders, or two of them are or look like one class.
     """
-    path = _at_home(path)
+    path = at_home(path)
     if not os.path.isdir(path):
         got = "a file" if os.path.exists(path) else "nothing of that name"
         raise ValueError(f"a folder of images must be a folder; got {got}: {path}. Check the spelling")
@@ -269,8 +270,3 @@ def _names(folder: Path) -> set[str]:
         raise ValueError(
             f"dataset must be a folder that can be opened; got {folder}: {error.strerror}"
         ) from error
-
-
-def _at_home(path: str | Path) -> Path:
-    """The path with ``~`` expanded, as a shell would."""
-    return Path(os.path.expanduser(path))

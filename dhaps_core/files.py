@@ -13,9 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-__all__ = ["open_own", "refuse_link", "remove_leftovers", "replace_text", "replacing"]
+__all__ = ["at_home", "open_own", "refuse_link", "remove_leftovers", "replace_text", "replacing"]
 
 _NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
+
+
+def at_home(path: str | Path) -> Path:
+    """The path with ``~`` expanded, as a shell would."""
+    return Path(os.path.expanduser(path))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dhaps_core.files import at_home
 from dhaps_core.json_object import DamagedFileError, DamagedRunWarning
 from dhaps_core.run_marker import read_metrics
 
@@ -28,7 +29,7 @@ def found_runs(folder: str | Path, read: Callable[[Path], T | None]) -> dict[str
     Warns:
         DamagedRunWarning: for each run that the reader calls damaged.
     """
-    found = {}
+    found, folder = {}, at_home(folder)
     for home, folders, files in os.walk(folder):
         folders.sort()
         if not {"metrics.json", "run.json", "settings.json"} & {*folders, *files}:

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from operator import index
 from typing import SupportsIndex
 
-__all__ = ["item_key", "item_keys"]
+__all__ = ["LONGEST_KEY", "item_key", "item_keys"]
+
+LONGEST_KEY = 100_000
+"""Characters of a key; what is longer no answer can be about."""
 
 
 def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
@@ -16,7 +19,7 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
         values: text, or integers of Python or NumPy, one for each item.
 
     Raises:
-        ValueError: a key is neither, is empty or not valid text, or comes twice.
+        ValueError: a key is neither, is empty, too long or not valid text, or comes twice.
 
     Example:
         >>> item_keys(["a.png", 7])
@@ -39,6 +42,9 @@ def item_key(value: object) -> str:
     if isinstance(value, str):
         if not value:
             raise ValueError("keys must have at least one character; got an empty one")
+        if "\x00" in value or len(value) > LONGEST_KEY:
+            rule = f"keys must have at most {LONGEST_KEY} characters, and no zero byte"
+            raise ValueError(f"{rule}; got {value[:80]!r} of {len(value)}")
         return str(value)
     kind = getattr(getattr(value, "dtype", None), "kind", "i")  # arrays of NumPy, bool too, have __index__
     if isinstance(value, SupportsIndex) and not isinstance(value, bool) and kind in "iu":

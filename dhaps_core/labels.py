@@ -17,6 +17,7 @@ from typing import Literal, SupportsIndex, cast
 
 from dhaps_core.answers import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
 from dhaps_core.class_names import KnownNames, class_name
+from dhaps_core.files import at_home
 from dhaps_core.history import History, Row, classes_of
 from dhaps_core.log import LogFile
 
@@ -68,7 +69,7 @@ class LabelStore:
         read_only: bool = False,
     ) -> None:
         self._declared = tuple(map(class_name, classes))
-        self._log = LogFile(Path(path), busy_seconds, create=create, read_only=read_only)
+        self._log = LogFile(at_home(path), busy_seconds, create=create, read_only=read_only)
         self.path = self._log.path
         self._history = History()
         if not read_only:
@@ -237,6 +238,12 @@ class LabelStore:
         """Largest row id, 0 for an empty store: names the present state for `answers(upto=...)`."""
         with self._log.reading() as log:
             return log.follow(self._history).seen
+
+    def seal(self, upto: int) -> str | None:
+        """What the first so many rows are known by: a store with other ones has another seal, or None."""
+        with self._log.reading() as log:
+            log.follow(self._history)
+            return log.seal_of(upto)
 
     def counts(self) -> dict[str, int]:
         """Number of answers that count: "class", "same", "different", "unsure"."""

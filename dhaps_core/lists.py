@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.files import at_home
 from dhaps_core.images import FileImages, UnreadableImage
 from dhaps_core.items import Items
 
@@ -46,7 +47,7 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
             exist, lies outside the folder or has another name too.
         UnreadableImage: listing every image that cannot be decoded.
     """
-    folder = Path(os.path.expanduser(folder))
+    folder = at_home(folder)
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
     splits = {}

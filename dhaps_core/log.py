@@ -127,7 +127,7 @@ class LogFile:
             StoreError: the rows do not make a history, or are not those that the seals were made for.
         """
         for rows, known in (self._latest, (history.seen, history.seal)):
-            if rows and known != self._seal_of(rows):
+            if rows and known != self.seal_of(rows):
                 raise self._damaged(f"row {rows} is no longer the row that it was while this store is open")
         last = self.last() if upto is None else upto
         while history.seen < last:
@@ -147,7 +147,7 @@ class LogFile:
     def append(self, row: Row) -> None:
         """Append one row; inside `writing` only."""
         columns = encode(row, time.time() if row.answer is None or row.answer.at is None else row.answer.at)
-        before = self._seal_of(row.id - 1)
+        before = self.seal_of(row.id - 1)
         if before is None:
             raise self._damaged(f"row {row.id - 1} is missing")
         sealed = seal(before, columns)
@@ -179,7 +179,8 @@ class LogFile:
             raise self._damaged(f"row {history.seen + 1}: {told}", sound=history.seen) from error
         history.seal = sealed
 
-    def _seal_of(self, row_id: int) -> str | None:
+    def seal_of(self, row_id: int) -> str | None:
+        """Seal of a row, upon all rows before it; None if there is no such row."""
         if not row_id:
             return UNSEALED
         found = self._db.execute("SELECT seal FROM seals WHERE id = ?", (row_id,)).fetchone()
@@ -348,7 +349,7 @@ class LogFile:
             raise self._damaged(f"row {first}: ids count from 1")
         if told is not None and told.rows > last:
             raise self._rows_gone(told, f"it holds {last}")
-        if told is not None and told.seal != self._seal_of(told.rows):
+        if told is not None and told.seal != self.seal_of(told.rows):
             raise StoreError(
                 f"Label store {self.path} must hold the rows that {witness_path(self.path).name} beside it "
                 f"was written for; row {told.rows} is another one. Restore the store that belongs here, or "

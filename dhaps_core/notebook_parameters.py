@@ -9,7 +9,8 @@ equals sign. So the cell is read here, as Python: by a sweep, from the file and 
 import ast
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,10 +108,11 @@ def code_cells(content: str, *, tag: str | None = None) -> list[str]:
     ]
 
 
-def check_parameters(namespace: Mapping[str, Any]) -> None:
+def check_parameters(namespace: MutableMapping[str, Any]) -> None:
     """Refuse values that do not have the types of the parameters cell, and names that it has not.
 
-    A notebook calls this before its first step, with ``globals()``.
+    Whole numbers below 0 are refused, too: all of them count something. A path from ``~/`` on begins at
+    one's home, as in a shell. A notebook calls this before its first step, with ``globals()``.
 
     Args:
         namespace: of the notebook, with IPython's list ``In`` of the cells that ran; the last one of nothing
@@ -137,11 +139,19 @@ def check_parameters(namespace: Mapping[str, Any]) -> None:
         for name in declared
         if (fault := declared[name].fault(namespace[name], _papermill_advice(declared[name])))
     ]
+    faults += [
+        f"{name} must be 0 or more; got {namespace[name]}."
+        for name in declared
+        if type(namespace[name]) is int and namespace[name] < 0
+    ]
     if faults:
         raise ValueError(
             "the parameters cell states types, and these must hold; nothing was run.\n- "
             + "\n- ".join(faults)
         )
+    for name in declared:
+        if isinstance(namespace[name], str) and namespace[name].startswith("~/"):
+            namespace[name] = os.path.expanduser(namespace[name])
 
 
 def _ran(cells: Sequence[str]) -> tuple[dict[str, Parameter], list[str]]:

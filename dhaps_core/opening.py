@@ -12,11 +12,12 @@ from typing import Any
 from dhaps_core.items import SPLITS, Items
 from dhaps_core.labels import LabelStore
 from dhaps_core.owner import RunInUse
+from dhaps_core.questions import round_of
 from dhaps_core.run_files import RunDamaged, check_npz, damaged
 from dhaps_core.run_folder import RunFolder
 from dhaps_core.run_history import mend_rounds, read_rounds
 
-__all__ = ["check_answers", "check_splits", "open_folder", "read_settings", "start"]
+__all__ = ["check_answers", "check_settings", "check_splits", "open_folder", "read_settings", "start"]
 
 _SETTINGS = {"settings": dict, "source": str, "protocol": str, "fingerprint": str, "versions": dict}
 _LATER = ("metrics.json", "kernel_means.npy", "round-*", "skipped.json")
@@ -99,6 +100,26 @@ def read_settings(folder: RunFolder) -> dict[str, Any]:
     return stored
 
 
+def check_settings(folder: RunFolder, stored: Mapping[str, Any]) -> None:
+    """Refuse settings that the finished rounds were not made with.
+
+    Args:
+        folder: of the run.
+        stored: what settings.json tells.
+
+    Raises:
+        RunDamaged: if the summary of the rounds tells other ones.
+    """
+    try:
+        told = folder.read_json("metrics.json") or {}
+    except RunDamaged:  # the rounds have files of their own, which tell no settings
+        return
+    for name in ("settings", "fingerprint"):
+        if told.get(name, stored[name]) != stored[name]:
+            rule = f"have the {name} that metrics.json tells"
+            raise damaged(folder.file("settings.json"), rule, "other ones, of another run perhaps")
+
+
 def check_splits(folder: RunFolder, items: Items, fingerprint: str) -> None:
     """Refuse a run whose splits are missing or damaged.
 
@@ -117,12 +138,18 @@ def check_splits(folder: RunFolder, items: Items, fingerprint: str) -> None:
 
 
 def check_answers(folder: RunFolder, store: LabelStore) -> None:
-    """Refuse a run that was trained, or asked, on more answers than its store has.
+    """Refuse a run whose store and rounds do not belong together.
 
     Raises:
-        RunDamaged: if answers are lost; it says how many.
+        RunDamaged: if it was trained, or asked, on more answers than its store has (it says how many), or on
+            other ones; or if its store answers questions of rounds that are not there.
     """
+    # Read before the rounds: a round that another process finishes meanwhile is there by then.
+    answered = max((round_of(answer.question) or 0 for answer in store.answers()), default=0)
     rows = read_rounds(folder)
+    if answered > len(rows):
+        rule = f"be there: labels.sqlite has answers to questions of round {answered}"
+        raise damaged(folder.file("metrics.json", len(rows)), rule, "no file")
     seen = {row["round"]: row["watermark"] for row in rows}
     picks = folder.read_json("picks.json", len(rows))
     if picks is not None and isinstance(picks.get("watermark"), int):
@@ -132,3 +159,10 @@ def check_answers(folder: RunFolder, store: LabelStore) -> None:
     if most > kept:
         got = f"{kept}: {most - kept} are lost"
         raise damaged(store.path, f"have the {most} rows that round {number} was made from", got)
+    for number in range(len(rows), 0, -1):
+        picks = folder.read_json("picks.json", number) or {}
+        if isinstance(upto := picks.get("watermark"), int) and "seal" in picks:
+            if picks["seal"] != store.seal(upto):
+                rule = f"have the rows that the pairs of round {number} were chosen upon"
+                raise damaged(store.path, rule, "other ones, of another run perhaps")
+            break

@@ -166,7 +166,7 @@ class Picker:
         if embeddings:
             name, shape = "kernel_means.npy", (len(space),)
             stored = self.folder.read_derived(name, dtype=np.float32, shape=shape)
-            if stored is not None:
+            if stored is not None and np.isfinite(stored).all() and (stored > 0).all():
                 return KernelMeans(torch.from_numpy(stored).to(space))
         generator = derive_generator(self.settings.seed, "means")
         means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from dhaps_core.answers import NO_CLASS, Value, read_csv
+from dhaps_core.files import at_home
 from dhaps_core.items import Items
 
 __all__ = [
@@ -107,6 +108,7 @@ class Source:
     @staticmethod
     def named(name: str) -> bool:
         """Whether answers under a name come from a source, not from a person."""
+        name = name.strip().casefold()
         return name == "oracle" or name.startswith("csv:")
 
 
@@ -173,7 +175,7 @@ def answer_source(name: str, items: Items) -> Source:
     """
     if name == "oracle":
         return label_oracle(items)
-    if not name or not Path(name).is_file():
+    if not name or not at_home(name).is_file():
         msg = f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
         raise NoAnswer(msg)
     return csv_source(name)

@@ -35,11 +35,20 @@ from dhaps_core.closure import Closure
 from dhaps_core.codes import pack, sign, unpack
 from dhaps_core.evaluation import evaluate_codes
 from dhaps_core.export import export
+from dhaps_core.files import at_home
 from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
 from dhaps_core.model import Model
 from dhaps_core.network import find_device, relax
-from dhaps_core.opening import check_answers, check_new, check_splits, open_folder, read_settings, start
+from dhaps_core.opening import (
+    check_answers,
+    check_new,
+    check_settings,
+    check_splits,
+    open_folder,
+    read_settings,
+    start,
+)
 from dhaps_core.owner import RunInUse, RunReadOnly
 from dhaps_core.picking import Picker
 from dhaps_core.proposals import Proposal, asked_questions, read_picks, read_proposal
@@ -78,7 +87,8 @@ class ActiveSession:
         read_only: whether nothing of the run can be changed here.
 
     Raises:
-        ValueError: if the folder belongs to other items or other settings, or there is no such device.
+        ValueError: if the folder belongs to other items or other settings, there is no such device, or what
+            was given is no items or no settings.
         RunDamaged: if a part of the run is missing or damaged (a ValueError, too).
         StoreError: if its label store is.
         RunInUse: if another process is beginning the run just now.
@@ -109,6 +119,11 @@ class ActiveSession:
         read_only: bool = False,
     ) -> None:
         self.device = find_device(device)
+        given: tuple[object, object] = (items, settings)
+        if not isinstance(given[0], Items) or not isinstance(given[1], Settings | None):
+            rule = "items must be an Items, and settings a Settings or None"
+            got = f"{type(items).__name__} and {type(settings).__name__}"
+            raise ValueError(f"{rule}; got {got}. Make them with dhaps_core.data and Settings(...).")  # noqa: TRY004
         self.folder = RunFolder(folder, read_only=read_only)
         self.read_only = self.folder.read_only
         model = self._begin(items, settings or Settings())
@@ -224,14 +239,22 @@ class ActiveSession:
 
         Raises:
             dhaps_core.closure.Contradiction: if the answer contradicts earlier ones; it carries their chain.
+            ValueError: if the question is none that this run can have asked by now: about other items than
+                those that it trains on, or of a later round.
             RunReadOnly: if the run is only looked at.
         """
         self.folder.check_writable()
-        stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id}
+        self._check_question(question)
+
+        def check(answers: Sequence[Answer]) -> None:
+            self._check_asked(question)
+            self.closure.update(answers)
+
+        stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id, "check": check}
         if question.kind == "class":
-            return self.store.add_class(question.keys[0], value, check=self.closure.update, **stamp)
+            return self.store.add_class(question.keys[0], value, **stamp)
         a, b = question.keys
-        return self.store.add_pair(a, b, str(value), check=self.closure.update, **stamp)
+        return self.store.add_pair(a, b, str(value), **stamp)
 
     def answer_all(
         self, source: Source | Answering, *, who: str | None = None, handed_over: bool = False
@@ -339,16 +362,17 @@ class ActiveSession:
             RunDamaged: if something is in the way in the folder; the export before stays.
             RunInUse: if somebody else is changing the run.
         """
-        folder = Path(folder).absolute()
+        folder = at_home(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
             number = self.round - 1
+            name = self.folder.path.name.encode("utf-8", "replace").decode()  # names of files may be no text
             export(
                 folder,
                 codes=self.codes(number),
                 keys=self.items.keys,
                 database=self.items.splits["database"],
                 store=self.store,
-                about={"run": self.folder.path.name, "round": number},
+                about={"run": name, "round": number},
             )
         return folder
 
@@ -423,6 +447,7 @@ class ActiveSession:
         except (ValueError, TypeError) as error:
             rule = "hold settings that this dhaps knows"
             raise damaged(self.folder.file("settings.json"), rule, str(error)) from error
+        check_settings(self.folder, stored)
         if settings is not None and settings != before:
             now, was = ({**one.pop("training"), **one} for one in (settings.to_json(), before.to_json()))
             changed = {name: (was[name], now[name]) for name in now if now[name] != was[name]}
@@ -473,7 +498,12 @@ class ActiveSession:
             earlier=earlier,
             calibration=(lambda: self.calibration(snapshot)) if calibrated else None,
         )
-        content = {**vars(picks), "watermark": watermark, "seconds": time.perf_counter() - started}
+        content = {
+            **vars(picks),
+            "watermark": watermark,
+            "seal": self.store.seal(watermark),
+            "seconds": time.perf_counter() - started,
+        }
         self.folder.write_json("picks.json", content, number)
         return Proposal(number, tuple(picks.pairs), picks.scores, picks.certificate)
 
@@ -535,6 +565,20 @@ class ActiveSession:
 
         self.store.add_all(given, who=name, check=check)
         return len(questions)
+
+    def _check_question(self, question: Question) -> None:
+        if len(question.keys) != {"class": 1, "pair": 2}.get(question.kind):
+            rule = "a question must be about the class of one item, or about a pair of two"
+            got = f"{question.kind!r} of {len(question.keys)}"
+            raise ValueError(f"{rule}; got {got}. Take it from questions().")
+        if strange := [key for key in question.keys if key not in self.picker.place]:
+            rule = "a question must be about items that the run trains on, never about queries"
+            raise ValueError(f"{rule}; got {strange[0]!r:.80}. Take it from questions() of this run.")
+
+    def _check_asked(self, question: Question) -> None:
+        if (asked := round_of(question.id) or 0) > (now := self.round):
+            rule = f"a question must be of round {now} or before"
+            raise ValueError(f"{rule}; got one of round {asked}. Take it from questions() of this run.")
 
     def _people(
         self, questions: Sequence[Question], answers: Sequence[Answer], *, but: str | None, shown: bool

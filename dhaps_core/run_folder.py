@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
-from dhaps_core.files import remove_leftovers
+from dhaps_core.files import at_home, remove_leftovers
 from dhaps_core.owner import OWNER_FILES, Owner, RunReadOnly
 from dhaps_core.run_files import (
     RunDamaged,
@@ -37,7 +37,7 @@ class RunFolder:
 
     Args:
         path: the folder; made if it is absent, unless it is only looked at. A relative one is taken from the
-            working directory of this moment.
+            working directory of this moment; ``~`` is one's home.
         read_only: whether it is only looked at; so it is, too, where this process may not write.
 
     Attributes:
@@ -49,7 +49,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
-        self.path = Path(path).absolute()
+        self.path = at_home(path).absolute()
         self.read_only = read_only or (self.path.exists() and not os.access(self.path, os.W_OK))
         if not self.read_only:
             make_folder(self.path)

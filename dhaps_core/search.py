@@ -24,7 +24,7 @@ from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from torch import Tensor
 
 from dhaps_core.codes import pack, unpack
-from dhaps_core.files import remove_leftovers, replacing
+from dhaps_core.files import at_home, remove_leftovers, replacing
 from dhaps_core.keys import item_key, item_keys
 
 __all__ = ["Codes", "HammingIndex"]
@@ -162,7 +162,7 @@ class HammingIndex:
         Args:
             folder: where to.
         """
-        folder = Path(folder)
+        folder = at_home(folder)
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"version": _VERSION, "bits": self.bits, "bit_order": "least significant first"}
         parts = {
@@ -192,7 +192,7 @@ class HammingIndex:
             FileNotFoundError: there is no index.
             ValueError: it is of another version, or its files are damaged or do not belong together.
         """
-        folder = Path(folder)
+        folder = at_home(folder)
         meta = _meta(folder)
         contents = {part: _content(folder, part, meta[part]) for part in ("codes", "keys")}
         packed = _codes(contents["codes"], folder / meta["codes"])

@@ -72,12 +72,15 @@ def sweep(
         A pandas DataFrame, see :func:`dhaps_core.manifest.write_table`.
 
     Raises:
-        SweepError: another sweep uses the folder, the disk is full, or the scheduler is lost.
+        SweepError: there are no workers, another sweep uses the folder, the disk is full, or the scheduler is
+            lost.
         KeyboardInterrupt: after the table of what is finished was written.
     """
     out = Path(out).absolute()
     if not is_text(str(out)):
         raise SweepError(f"the folder must have a name in UTF-8; got {str(out)!a}. Give another --out.")
+    if workers < 1:
+        raise SweepError(f"workers must be at least 1, or no run ever begins; got {workers}. Set it higher.")
     for name in ("distributed", "pandas", "pyarrow"):
         require(name)
     failures: dict[str, str] = {}

@@ -12,7 +12,7 @@ from tiny_runs import TINY, played, tiny_items
 
 from dhaps_core.data import arrays
 from dhaps_core.pairs import median_bandwidth
-from dhaps_core.questions import Source, csv_source, label_oracle, question_name, round_of
+from dhaps_core.questions import Question, Source, csv_source, label_oracle, question_name, round_of
 from dhaps_core.rounds import ActiveSession, PersonAsked, RunDamaged
 from dhaps_core.search import HammingIndex
 
@@ -286,3 +286,23 @@ def test_copies_in_the_pool_inherit_answers_and_cost_the_budget_nothing(tmp_path
     taught = session.snapshot().supervised
     assert len(taught) == 8
     assert not np.isin(taught, items.splits["query"]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "keys", "message"),
+    [
+        ("1", "class", ("nothing",), "items that the run trains on, never about queries; got 'nothing'"),
+        ("1", "class", ("a query",), "never about queries"),
+        ("1", "pair", ("a query", "train"), "never about queries"),
+        ("1", "class", ("train", "train"), "the class of one item, or about a pair of two; got 'class' of 2"),
+        ("1", "pair", ("train",), "'pair' of 1"),
+        ('9.["1"]', "class", ("train",), "a question must be of round 1 or before; got one of round 9"),
+    ],
+)
+def test_what_the_run_cannot_have_asked_is_not_answered(tmp_path, items, name, kind, keys, message):
+    session = played(tmp_path, items, 1)
+    known = {"a query": items.keys[items.splits["query"][0]], "train": items.keys[items.splits["train"][0]]}
+    question = Question(name, kind, tuple(known.get(key, key) for key in keys), 0)
+    with pytest.raises(ValueError, match=message):
+        session.answer(question, "same" if kind == "pair" else "0", who="me", seconds=1.0)
+    assert session.store.answers() == []

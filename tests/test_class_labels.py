@@ -129,6 +129,7 @@ def test_columns_of_a_data_frame_name_the_classes():
         (torch.ones(2, 2, requires_grad=True), "detach"),
         (["Cat", "cat"], "looks like"),
         (["(none)", "a"], r"\(none\)"),
+        (["a\0", "a"], "can be seen"),
         ([10**30], "64 bits"),
     ],
 )

@@ -84,7 +84,18 @@ def test_a_name_that_looks_like_a_known_one_is_refused(other):
         known.admit(class_name(other))
 
 
-@pytest.mark.parametrize(("one", "other"), [("7", "７"), ("7", "7.0"), ("7", "007"), ("STRASSE", "straße")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("7", "７"),
+        ("7", "7.0"),
+        ("7", "007"),
+        ("0", "-0"),
+        ("0.5", ".5"),
+        ("0.5", "0,5"),
+        ("STRASSE", "straße"),
+    ],
+)
 def test_numbers_and_letters_that_look_alike_are_refused(one, other):
     with pytest.raises(ValueError, match="looks like"):
         KnownNames([one]).admit(class_name(other))
@@ -109,3 +120,10 @@ def test_distinct_names_are_names_in_order():
 def test_a_class_cannot_be_called_as_having_none_is(name):
     with pytest.raises(ValueError, match=r"\(none\)"):
         distinct_names(["cat", name])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1.1", "1.10"), ("1", "-1"), ("1.5", "15"), ("-", "+"), ("1", "1e0")]
+)
+def test_numbers_and_signs_that_differ_stand_side_by_side(one, other):
+    KnownNames([one]).admit(other)

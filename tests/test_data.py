@@ -240,6 +240,8 @@ def test_keys_that_differ_in_case_or_unicode_form_are_keys_of_their_own():
         ([1.0, 2.0, 3.0], "text or whole numbers; got 1.0"),
         ([True, False, 2], "text or whole numbers; got True"),
         ([b"a", b"b", b"c"], "text or whole numbers; got b'a'"),
+        (["a\0", "a", "b"], "no zero byte; got 'a"),
+        (["a" * 100_001, "a", "b"], "at most 100000 characters"),
         (3, "a list, one for each item; got int"),
     ],
 )

@@ -43,6 +43,7 @@ def test_declared_types_hold_for_papermill_too():
         ('smoke = ""', r"smoke must be bool; got '' \(str\)"),
         ("smoke = None", "smoke must be bool; got None"),
         ("bits = 32.0", r"bits must be int; got 32\.0 \(float\)"),
+        ("bits = -1", r"bits must be 0 or more; got -1\."),
         ("bits = True", r"bits must be int; got True \(bool\)"),
         ('bits = "32"', r"bits must be int; got '32' \(str\)"),
         ('limit = "None"', r"limit must be int \| None; got 'None'"),
@@ -174,3 +175,11 @@ def test_a_notebook_of_no_bounded_size_is_refused(tmp_path):
         Notebook.read(tmp_path / "n.ipynb")
     with pytest.raises(ValueError, match="no plain file"):
         Notebook.read(Path("/dev/zero"))
+
+
+def test_a_path_at_home_is_expanded_as_a_shell_does(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    namespace = {"In": ["", 'folder: str = "~/runs"\nwho: str = "~"']}
+    exec(namespace["In"][1], namespace)
+    check_parameters(namespace)
+    assert (namespace["folder"], namespace["who"]) == (str(tmp_path / "runs"), "~")

@@ -6,16 +6,19 @@ import os
 import random
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_runs import TINY, played, tiny_items
 
-from dhaps_core.answers import StoreError
+from dhaps_core.answers import StoreError, read_csv
 from dhaps_core.proposals import asked_questions
 from dhaps_core.questions import label_oracle
+from dhaps_core.report import find_runs
 from dhaps_core.rounds import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
+from dhaps_core.search import HammingIndex
 
 PARTS = [
     "settings.json", "splits.npz", "labels.sqlite", "labels.sqlite.rows", "metrics.json", "kernel_means.npy",
@@ -449,3 +452,70 @@ def test_a_note_stays_with_later_rounds_and_with_the_run_as_it_is(run, items):
     assert [row["round"] for row in summary["rounds"]] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="a note must have a name of its own; got 'rounds'"):
         session.note("rounds", {})
+
+
+def test_the_store_of_another_run_is_refused(run, items):
+    played(run.parent / "other", items, 3, replace(TINY, seed=1)).store.close()
+    for name in ("labels.sqlite", "labels.sqlite.rows"):
+        shutil.copy(run.parent / "other" / name, run / name)
+    with pytest.raises(RunDamaged, match=r"labels\.sqlite must have the rows that the pairs of round 3 were"):
+        ActiveSession(run, items)
+
+
+def test_answers_to_rounds_that_are_not_there_are_no_new_start(run, items):
+    ActiveSession(run, items).store.close()
+    (run / "metrics.json").unlink()
+    for folder in sorted(run.glob("round-*"))[1:]:
+        shutil.rmtree(folder)
+    with pytest.raises(
+        RunDamaged, match=r"round-001/metrics\.json must be there: labels\.sqlite has answers"
+    ):
+        ActiveSession(run, items)
+    shutil.rmtree(run / "round-000")
+    with pytest.raises(RunDamaged, match="must be there"):
+        ActiveSession(run, items, read_only=True)
+
+
+def test_the_settings_of_another_run_are_refused(run, items):
+    ActiveSession(run.parent / "other", items, replace(TINY, seed=1)).store.close()
+    shutil.copy(run.parent / "other" / "settings.json", run / "settings.json")
+    with pytest.raises(RunDamaged, match=r"settings\.json must have the settings that metrics\.json tells"):
+        ActiveSession(run, items)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, -1.0])
+def test_kernel_means_that_are_none_are_computed_again(run, items, value):
+    shutil.rmtree(run / "round-003")
+    means = np.load(run / "kernel_means.npy")
+    before = ActiveSession(run, items).propose()
+    shutil.rmtree(run / "round-003")
+    np.save(run / "kernel_means.npy", np.full_like(means, value))
+    assert ActiveSession(run, items).propose() == before
+
+
+@pytest.mark.parametrize(("what", "settings"), [(None, TINY), ("items", {"bits": 8}), ("items", 8)])
+def test_what_is_no_items_or_settings_is_refused_before_a_folder_is_made(
+    unchecked, tmp_path, items, what, settings
+):
+    with pytest.raises(ValueError, match="items must be an Items, and settings a Settings or None; got"):
+        ActiveSession(tmp_path / "run", items if what else None, settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    session = played("~/run", items, 1)
+    assert session.folder.path == tmp_path / "run"
+    assert session.export("~/out") == tmp_path / "out"
+    session.store.export_csv("~/answers.csv")
+    assert read_csv("~/answers.csv") == []
+    assert len(HammingIndex.load("~/out/index").keys) == len(items.splits["database"])
+    assert list(find_runs("~")) == ["run"]
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_run_whose_folder_has_a_name_that_is_no_text_is_exported(tmp_path, items):
+    session = played(tmp_path / "b\udcff", items, 1)
+    out = session.export(tmp_path / "out")
+    assert json.loads((out / "export.json").read_text())["run"] == "b?"

@@ -171,6 +171,14 @@ def test_a_folder_whose_name_is_no_text_is_refused_at_once(tmp_path):
         sweep(grid, tmp_path / "a\udcff")
 
 
+@pytest.mark.parametrize("workers", [0, -1])
+def test_a_sweep_without_workers_is_refused_and_makes_nothing(tmp_path, workers):
+    grid = read_grid(write_grid(tmp_path, "every: {seed: 1}\n"))
+    with pytest.raises(SweepError, match="workers must be at least 1"):
+        sweep(grid, tmp_path / "out", workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_damaged_run_is_not_run_again_and_ends_the_sweep_with_a_word(tmp_path, capsys):
     path, out = write_grid(tmp_path, "every: {seed: [0, 1], log: ./log}\n"), tmp_path / "out"
     damaged, whole = (out / cell.run for cell in read_grid(path).cells)

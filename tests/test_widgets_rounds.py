@@ -488,3 +488,10 @@ def test_pictures_are_lossless_when_small_and_empty_when_unreadable(tmp_path, it
     for i in range(600):
         pictures.picture(str(i), 64)
     assert len(pictures._kept) == 512
+
+
+@pytest.mark.parametrize("who", ["oracle", " Oracle", "csv:a.csv", "", " "])
+def test_a_person_does_not_bear_the_name_of_a_source(tmp_path, items, who):
+    with pytest.raises(ValueError, match="who must be the name of a person"):
+        Workbench(tmp_path / "run", items, QUICK, who=who)
+    assert not (tmp_path / "run").exists()

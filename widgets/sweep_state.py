@@ -55,7 +55,7 @@ class SweepProcess:
         self.out = Path(out).absolute()
         self.log = self.out / "sweep.log"
         self.command = [sys.executable, "-m", "dhaps_core.sweep", str(self.grid.path), "--out", str(self.out)]
-        self.command += ["--workers", str(workers)] if workers else []
+        self.command += ["--workers", str(workers)] if workers is not None else []
         self.command += ["--scheduler", scheduler] if scheduler else []
         self._process: subprocess.Popen[bytes] | None = None
 

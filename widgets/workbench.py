@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dhaps_core.files import at_home
 from dhaps_core.items import Items
 from dhaps_core.questions import Source, label_oracle
 from dhaps_core.rounds import ActiveSession
@@ -62,7 +63,10 @@ class Workbench:
     def __init__(
         self, folder: str | Path, items: Items, settings: Settings, *, who: str = "me", device: str = "cpu"
     ) -> None:
-        self.folder, self.items, self.who, self.device = Path(folder).absolute(), items, who, device
+        if Source.named(who) or not who.strip():
+            rule = "who must be the name of a person; 'oracle' and 'csv:...' are those of sources of answers"
+            raise ValueError(f"{rule}; got {who!r}. Write your own.")
+        self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
         self.pictures = Pictures(items)
         self.job = Job()
         self.busy: str | None = None
