@@ -323,7 +323,7 @@ def _positions(pool: Pool) -> Int[Tensor, " n"]:
 
 
 def _check(
-    relaxed: Tensor, space: Tensor, *, picks: int, beta: float, reading: str, kernel: str, solver: str
+    relaxed: Tensor, space: Tensor, *, picks: object, beta: float, reading: str, kernel: str, solver: str
 ) -> None:
     choices = {
         "reading": (reading, ["closed", "published"]),
@@ -337,7 +337,7 @@ def _check(
     if reading == "closed" and kernel == "matched":
         msg = "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
         raise ValueError(msg)
-    if not isinstance(picks, Integral) or picks < 1 or not 0 <= beta < float("inf"):
+    if not isinstance(picks, Integral) or int(picks) < 1 or not 0 <= beta < float("inf"):
         rule = "picks must be at least 1, a whole number, and beta at least 0"
         raise ValueError(f"{rule}; got {shown(picks)} and {shown(beta)}.")
     if len(relaxed) != len(space) or len(relaxed) < 2:
@@ -357,7 +357,9 @@ def _check_given(pool: Pool) -> None:
         raise ValueError(msg)
     for name, positions in (("labelled_pairs", pool.labelled_pairs), ("labelled_items", pool.labelled_items)):
         if positions.dtype not in (torch.long, torch.int32):
-            msg = f"{name} must be positions (int64 or int32); got {positions.dtype}. Use .nonzero() on a mask."
+            msg = (
+                f"{name} must be positions (int64 or int32); got {positions.dtype}. Use .nonzero() on a mask."
+            )
             raise ValueError(msg)
         if len(positions) and not bool(((positions >= 0) & (positions < n)).all()):
             got = f"{int(positions.min())} to {int(positions.max())}"

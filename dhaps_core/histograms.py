@@ -72,7 +72,7 @@ def distance_histograms(
         query_codes: codes in {-1, +1}, at least one.
         database_codes: codes in {-1, +1}, at least one, on the same device.
         relevance: which items are relevant to which query.
-        query_keys: one key for each query, text or a whole number; with both sets of keys the overlap is counted.
+        query_keys: one key for each query, text or whole numbers; with both sets the overlap is counted.
         database_keys: one key for each database item, all different.
         exclude_self: leave the item that has the query's own key out of its ranking.
 

@@ -141,6 +141,6 @@ def _tensor(values: Tensor | np.ndarray) -> Tensor:
     if array.dtype.kind not in "biuf" or array.dtype == np.uint64:
         msg = f"labels must be numbers that torch has; got {array.dtype}. Number the classes from 0."
         raise ValueError(msg)
-    # torch takes no steps backwards, and warns about memory it may not write to, although nothing here writes.
+    # torch takes no steps backwards, and warns of memory it may not write to, although nothing here writes.
     plain = array.flags.writeable and array.flags.c_contiguous
     return torch.from_numpy(array if plain else array.copy())
