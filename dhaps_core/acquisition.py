@@ -20,12 +20,14 @@ References:
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dhaps_core.checks import shown
 from dhaps_core.greedy import greedy_closed, greedy_published
 from dhaps_core.kernel_means import KernelMeans, pool_kernel_means
 from dhaps_core.pairs import Kernel
@@ -74,7 +76,8 @@ class Certificate:
         scored: pair costs that were computed.
         margin: least difference between the bound on unscored pairs and a pick's cost; not below minus twice
             ``rounding`` if exact.
-        lower_bound: value that no set of q pairs can beat (relaxed solver, invariant kernel), else None.
+        lower_bound: value that no set of q pairs can beat (relaxed solver, invariant kernel), else None; also
+            None where other picks may leave room for more pairs.
         note: the approximation made, or what the picks leave open; empty if neither.
         rounding: bound on the rounding error of the cost of a pair; see :attr:`dhaps_core.pool.Pool.errors`.
     """
@@ -142,7 +145,8 @@ def select_pairs(
         labelled_items: S of the reading ``closed``.
         candidates: items that may be picked; all by default. Of more than 400,000 the reading ``published``
             takes those with the greatest kernel means.
-        known: tells for broadcasting positions which pairs are answered or implied: never asked again.
+        known: tells for broadcasting positions, the two of a pair in either order, which pairs are answered
+            or implied: never asked again.
         credit: subtracted from a pair's cost for each of its items.
         calibration: log-odds of "similar" from theta; the default takes theta itself.
         means: of the space, when already known.
@@ -205,11 +209,12 @@ def select_pairs(
         chosen = solve_exhaustive(form)
         return Selection(form.pairs[chosen], form.scores(chosen), certificate)
     if solver == "relaxed":
-        chosen, bound = solve_relaxed(_at_most_feasible(form))
+        chosen, bound = solve_relaxed(form)
+        bounded = kernel == "invariant" and len(chosen) == _most_picks(pool) and math.isfinite(bound)
         certificate = replace(
             certificate,
             exact=False,
-            lower_bound=bound if kernel == "invariant" else None,
+            lower_bound=bound if bounded else None,
             note=certificate.note or "relaxed to [0,1], rounded, improved by swaps",
         )
     else:
@@ -220,7 +225,7 @@ def select_pairs(
 
 def _with_what_is_open(certificate: Certificate, pool: Pool, pairs: Int[Tensor, "q 2"]) -> Certificate:
     """The certificate, with a word where other picks might have left room for more pairs."""
-    if len(pairs) >= min(pool.picks, int(pool.candidates.sum()) // 2):
+    if len(pairs) >= _most_picks(pool):
         return certificate
     left = f"{len(pairs)} of {pool.picks} picks: beside these no pair is left, other picks may leave more"
     return replace(certificate, note="; ".join(filter(None, (certificate.note, left))))
@@ -303,10 +308,9 @@ def _shortlist(pool: Pool) -> Int[Tensor, "u 2"]:
     return torch.stack([items[places // len(items)], items[places % len(items)]], 1).sort(1).values
 
 
-def _at_most_feasible(form: QuadraticForm) -> QuadraticForm:
-    """The same form asking for no more picks than a greedy pass can make disjoint."""
-    possible = len(solve_greedy(form))
-    return replace(form, picks=possible)
+def _most_picks(pool: Pool) -> int:
+    """How many pairs the candidate items suffice for."""
+    return min(pool.picks, int(pool.candidates.sum()) // 2)
 
 
 def _pairs_among(pool: Pool) -> int:
@@ -319,7 +323,7 @@ def _positions(pool: Pool) -> Int[Tensor, " n"]:
 
 
 def _check(
-    relaxed: Tensor, space: Tensor, *, picks: int, beta: float, reading: str, kernel: str, solver: str
+    relaxed: Tensor, space: Tensor, *, picks: object, beta: float, reading: str, kernel: str, solver: str
 ) -> None:
     choices = {
         "reading": (reading, ["closed", "published"]),
@@ -333,9 +337,9 @@ def _check(
     if reading == "closed" and kernel == "matched":
         msg = "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
         raise ValueError(msg)
-    if picks < 1 or not 0 <= beta < float("inf"):
-        msg = f"picks must be at least 1 and beta at least 0; got {picks} and {beta}."
-        raise ValueError(msg)
+    if not isinstance(picks, Integral) or int(picks) < 1 or not 0 <= beta < float("inf"):
+        rule = "picks must be at least 1, a whole number, and beta at least 0"
+        raise ValueError(f"{rule}; got {shown(picks)} and {shown(beta)}.")
     if len(relaxed) != len(space) or len(relaxed) < 2:
         msg = f"relaxed and space must describe the same items, 2 or more; got {len(relaxed)}, {len(space)}."
         raise ValueError(msg)
@@ -348,7 +352,15 @@ def _check(
 def _check_given(pool: Pool) -> None:
     """Refusal of what the solvers' bounds cannot hold for."""
     n, line = len(pool.relaxed), pool.calibration
+    if pool.candidates.dtype != torch.bool:
+        msg = f"candidates must be true or false for each item; got {pool.candidates.dtype}. Use .bool()."
+        raise ValueError(msg)
     for name, positions in (("labelled_pairs", pool.labelled_pairs), ("labelled_items", pool.labelled_items)):
+        if positions.dtype not in (torch.long, torch.int32):
+            msg = (
+                f"{name} must be positions (int64 or int32); got {positions.dtype}. Use .nonzero() on a mask."
+            )
+            raise ValueError(msg)
         if len(positions) and not bool(((positions >= 0) & (positions < n)).all()):
             got = f"{int(positions.min())} to {int(positions.max())}"
             msg = f"{name} must be positions of the {n} items, from 0 on; got {got}."
@@ -367,3 +379,7 @@ def _check_given(pool: Pool) -> None:
     if not (math.isfinite(line.slope) and math.isfinite(line.intercept)):
         msg = f"the calibration must be finite; got {line}. Fit it again, or leave it out."
         raise ValueError(msg)
+    if not math.isfinite(pool.rounding + pool.cost_size):
+        rule = "beta, credits, means and the calibration must give costs that are numbers"
+        largest = f"beta {pool.beta:g}, credits to {float(pool.credit.abs().max()):g}, {line}"
+        raise ValueError(f"{rule}; got {largest}. Make them smaller.")

@@ -11,6 +11,7 @@ References:
     He, Cakir, Bargal, Sclaroff: Hashing as Tie-Aware Learning to Rank, CVPR 2018.
 """
 
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import torch
@@ -132,10 +133,10 @@ def check_cut_off(h: DistanceHistograms, k: int) -> int:
         ValueError: if it is below 1 or above the length of the shortest ranking.
     """
     shortest = int(h.items.sum(1).min())
-    if not 1 <= k <= shortest:
+    if not _whole(k) or not 1 <= k <= shortest:
         msg = (
-            f"k must be from 1 to the {shortest} items of the shortest ranking; got {k}. Give a smaller k, "
-            "or None for the whole ranking."
+            f"k must be from 1 to the {shortest} items of the shortest ranking, and whole; got {k}. "
+            "Give a smaller k, or None for the whole ranking."
         )
         raise ValueError(msg)
     return k
@@ -208,3 +209,7 @@ def _hypergeometric(
     logs = torch.cat([torch.zeros_like(n, dtype=torch.float64), ratio.log().cumsum(1)], 1)
     logs = torch.where(possible, logs, -torch.inf)
     return logs.softmax(1)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -59,8 +59,9 @@ class _Array:
 
 @dataclass
 class _Machine:
-    """The stack of a pickle and its memo."""
+    """The stack of a pickle and its memo, and how many bytes it may still make of its texts."""
 
+    room: int
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
@@ -103,7 +104,7 @@ def read_pickle(data: bytes) -> Any:
 
 
 def _run(data: bytes) -> Any:
-    machine, name = _Machine(), ""
+    machine, name = _Machine(len(data)), ""
     for opcode, argument, _ in islice(pickletools.genops(data), _MOST_OPCODES):
         name = opcode.name
         _step(machine, name, argument)
@@ -189,7 +190,11 @@ def _reduce(machine: _Machine) -> None:
         text, encoding = arguments
         if _text(encoding) != "latin1":
             raise ValueError("it encodes in a way that bytes are not")
-        machine.stack.append(_text(text).encode("latin1"))
+        content = _text(text).encode("latin1")
+        machine.room -= len(content)
+        if machine.room < 0:  # one text many times over
+            raise ValueError("it makes more bytes of its texts than it has")
+        machine.stack.append(content)
     elif name.kind == "empty" and not arguments:
         machine.stack.append(b"")
     else:

@@ -40,8 +40,9 @@ def fit_calibration(
         raise ValueError(f"each pair must have a relation, and there must be random pairs; got {got}.")
     if bad := int((~torch.cat([theta, random_theta]).isfinite()).sum()):
         raise ValueError(f"theta must be finite; got {bad} that are not. Look at the network's outputs.")
+    theta, random_theta = theta.double(), random_theta.double()
     known = relation != 0
-    x = torch.cat([theta[known], random_theta]).cpu().double().numpy()
+    x = torch.cat([theta[known], random_theta]).cpu().numpy()
     similar = torch.cat([relation[known] > 0, random_theta >= random_theta.quantile(1 - PRIOR_SHARE)])
     weight = np.ones(len(x))
     weight[len(x) - len(random_theta) :] = PRIOR_WEIGHT / len(random_theta)

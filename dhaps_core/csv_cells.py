@@ -25,7 +25,7 @@ __all__ = ["CsvRow", "read_rows", "write_rows"]
 _LARGEST = 100 * 2**20  # bytes; what is read takes at most about ten times that in memory
 _SEPARATORS = ",;\t"
 _START = r"(?:^|(?<=[,;\t\r\n]))"
-_FORMULA = r"'*[=+\-@\t\r\n＝＋－＠]"  # the wide forms count in some languages
+_FORMULA = r"'*\s*[=+\-@\t\r\n＝＋－＠]"  # the wide forms count in some languages
 _BARE = re.compile(rf"{_START}(?={_FORMULA})")
 _GUARDED = re.compile(rf"{_START}'(?={_FORMULA})")
 

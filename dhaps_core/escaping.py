@@ -82,4 +82,4 @@ def latex(text: str) -> str:
         50 \% of a\_b, \$x\$
     """
     escaped = "".join(_LATEX.get(character, character) for character in one_line(text))
-    return re.sub("-(?=-)", "-{}", escaped)  # two of them would be one long dash
+    return re.sub(r"([-',])(?=\1)", r"\1{}", escaped)  # two of them would be one long dash, or a quote

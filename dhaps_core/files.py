@@ -13,7 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-__all__ = ["at_home", "open_own", "refuse_link", "remove_leftovers", "replace_text", "replacing"]
+__all__ = [
+    "at_home",
+    "open_own",
+    "refuse_link",
+    "remove_leftovers",
+    "replace_bytes",
+    "replace_text",
+    "replacing",
+]
 
 _NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
 
@@ -68,8 +76,13 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 def replace_text(path: str | Path, text: str) -> None:
     """Write a text file as UTF-8, as a whole; see :func:`replacing`."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file as a whole, in the place of a link and not through it; see :func:`replacing`."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(content)
 
 
 def open_own(path: str | Path, mode: str) -> IO[Any]:

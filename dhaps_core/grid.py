@@ -44,6 +44,7 @@ _KEYS = ("notebook", "every", "blocks", "threads", "timeout", "resources")
 _MOST_BYTES = 1 << 20  # of a grid file
 _MOST_VALUES = 100_000  # in a grid file, with what its anchors stand for
 _MOST_CELLS = 100_000
+_MOST_BITS = 4096  # of a number
 
 
 class GridError(ValueError):
@@ -191,7 +192,12 @@ def _load(path: Path, text: str) -> dict[str, Any]:
                 line, value = node.start_mark.line + 1, super().construct_yaml_int(node)
                 rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {value}"
                 raise _error(path, [f"{rule}, in line {line}. Write it so, or quote it."])
-            return int(super().construct_yaml_int(node))
+            whole = int(super().construct_yaml_int(node))
+            if whole.bit_length() > _MOST_BITS:  # Python reads any in sixteens, and writes none of them
+                line = node.start_mark.line + 1
+                rule = f"whole numbers must have at most {_MOST_BITS} bits"
+                raise _error(path, [f"{rule}; got {shown(whole)} in line {line}. Quote it if it is a name."])
+            return whole
 
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
     loader = None

@@ -25,6 +25,7 @@ from dhaps_core.bitplanes import (
 )
 from dhaps_core.block_threads import block_threads
 from dhaps_core.codes import check_same_codes
+from dhaps_core.keys import item_key
 from dhaps_core.relevance import Relevance
 
 __all__ = ["DistanceHistograms", "distance_counts", "distance_histograms"]
@@ -71,7 +72,7 @@ def distance_histograms(
         query_codes: codes in {-1, +1}, at least one.
         database_codes: codes in {-1, +1}, at least one, on the same device.
         relevance: which items are relevant to which query.
-        query_keys: one key for each query; with both sets of keys the overlap is counted.
+        query_keys: one key for each query, text or whole numbers; with both sets the overlap is counted.
         database_keys: one key for each database item, all different.
         exclude_self: leave the item that has the query's own key out of its ranking.
 
@@ -127,11 +128,12 @@ def _pairs_of_equal_keys(
             f"{[None if k is None else len(k) for k in (query_keys, database_keys)]}. Pass both."
         )
         raise ValueError(msg)
-    position = {key: j for j, key in enumerate(database_keys)}
+    queries, database = [item_key(key) for key in query_keys], [item_key(key) for key in database_keys]
+    position = {key: j for j, key in enumerate(database)}
     if len(position) != m:
         msg = f"database keys must all differ; got {m - len(position)} repeated. Remove the duplicates."
         raise ValueError(msg)
-    found = [(i, position[key]) for i, key in enumerate(query_keys) if key in position]
+    found = [(i, position[key]) for i, key in enumerate(queries) if key in position]
     return [i for i, _ in found], [j for _, j in found]
 
 

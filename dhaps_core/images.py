@@ -34,6 +34,8 @@ _STRIP = 1 << 20
 """Pixels that are converted at a time, so that copies stay small beside the image."""
 _SCANS = 64
 """Most scans of a JPEG of Pillow's largest size; each goes over all pixels. Cameras write up to 12."""
+_PARTS = 256
+"""Most comments of a PPM as text, and parts of EXIF of a JPEG: they have one or two."""
 _READERS = 8
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -268,6 +270,7 @@ def _read(path: Path, name: str) -> bytes:
 def _decode(data: bytes, name: str, background: Colour, at_least: int | None) -> Pixels:
     most = Image.MAX_IMAGE_PIXELS or sys.maxsize
     try:
+        _refuse_slow(data)
         image: Image.Image = Image.open(io.BytesIO(data), formats=_formats())
         _refuse_bomb(image, data, most)
         if at_least is not None:
@@ -287,6 +290,17 @@ def _decode(data: bytes, name: str, background: Colour, at_least: int | None) ->
 
 def _formats() -> tuple[str, ...]:
     return (*_FORMATS, "HEIF") if "HEIF" in Image.OPEN else _FORMATS
+
+
+def _refuse_slow(data: bytes) -> None:
+    """Refusal of what Pillow would take hours over, before it looks: at each part it copies the others."""
+    parts, name = 0, ""
+    if data.startswith((b"P1", b"P2", b"P3")):
+        parts, name = data.count(b"#"), "a PPM as text of {} comments"
+    elif data.startswith(b"\xff\xd8"):
+        parts, name = data.count(b"Exif\x00\x00"), "a JPEG of {} parts of EXIF"
+    if parts > _PARTS:
+        raise ValueError(f"{name.format(parts)}, of {_PARTS} at most. Save it anew")
 
 
 def _refuse_bomb(image: Image.Image, data: bytes, most: int) -> None:

@@ -13,7 +13,7 @@ References:
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -147,13 +147,15 @@ def pair_kernel(
             order, exp(-d(x,t)^2 / 2 sigma^2), as published: it is not positive definite in general.
 
     Raises:
-        ValueError: on a bandwidth that is not a positive number.
+        ValueError: on another kind, or a bandwidth that is not a positive number.
 
     Example:
         >>> x = torch.tensor([[[1.0], [-1.0]]])
         >>> float(pair_kernel(x, x.flip(1), bandwidth=1.0, kind="matched"))
         1.0
     """
+    if kind not in get_args(Kernel):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kernel))}; got {kind!r}.")
     if kind == "matched":
         left, right = _scaled(x.flatten(0, 1), t.flatten(0, 1), bandwidth=bandwidth)
         distance = pair_distance(left.scaled.view(x.shape), right.scaled.view(t.shape))

@@ -180,7 +180,7 @@ class Pool:
             shared = self.closed_scale * (self.weights.representativeness + self.weights.diversity) * largest
             return float(unit * (self.weights.uncertainty * doubt + 8 * (shared + credit)))
         uncertain, mean, _, diverse = self.published_scale
-        return float(unit * (uncertain * doubt + 8 * (mean * largest**2 + diverse + credit)))
+        return float(unit * (uncertain * doubt + 8 * (mean * largest * largest + diverse + credit)))
 
     def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """Bounds on the rounding errors of the costs of pairs.
@@ -204,7 +204,7 @@ class Pool:
             shared = self.weights.representativeness + self.weights.diversity
             return self.weights.uncertainty + self.closed_scale * shared * largest + credit
         uncertain, mean, _, diverse = self.published_scale
-        return uncertain + mean * largest**2 + diverse + credit
+        return uncertain + mean * largest * largest + diverse + credit
 
     @cached_property
     def rounding(self) -> float:

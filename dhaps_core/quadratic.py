@@ -6,10 +6,10 @@ Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import comb
+from math import comb, inf
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dhaps_core.pairs import Kernel
@@ -178,30 +178,44 @@ def solve_greedy(form: QuadraticForm) -> Int[Tensor, " q"]:
 
     Of pairs that cost the same up to rounding, the first by position.
     """
+    return _fill(form, form.pairs.new_zeros(0))
+
+
+def _fill(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Int[Tensor, " q"]:
+    """Some disjoint pairs and the greedy picks beside them."""
     cost = form.linear + form.quadratic.diagonal() / 2
     tie = 64 * torch.finfo(cost.dtype).eps * float(cost.abs().max()) if len(cost) else 0.0
-    chosen: list[Tensor] = []
+    cost += form.quadratic[chosen].sum(0)
+    cost[_touching(form, chosen)] = float("inf")
     while len(chosen) < form.picks and len(cost) and bool(cost.isfinite().any()):
         best = (cost <= cost.min() + tie).to(torch.uint8).argmax()
-        chosen.append(best)
+        chosen = torch.cat([chosen, best[None]])
         cost = cost + form.quadratic[best]
-        used = (form.pairs[:, :, None] == form.pairs[best]).flatten(1).any(1)
-        cost[used] = float("inf")
-    return torch.stack(chosen) if chosen else form.pairs.new_zeros(0)
+        cost[_touching(form, best[None])] = float("inf")
+    return chosen
+
+
+def _touching(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Bool[Tensor, " u"]:
+    """Which of the listed pairs have an item in common with some of them, themselves included."""
+    return (form.pairs[:, :, None] == form.pairs[chosen].flatten()).flatten(1).any(1)
 
 
 def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor, " q"], float]:
     """Relaxation over [0, 1]^u, rounded, then improved by best swaps; and a lower bound on every set.
 
-    Accelerated projected gradient on the capped simplex. The bound is the value minus the Frank-Wolfe gap: it
-    is valid wherever the iteration stops, provided the kernel is positive definite (``invariant``).
+    Accelerated projected gradient on the capped simplex, for as many pairs as a greedy pass makes disjoint;
+    no fewer are picked, and more where rounding or a swap leaves room for them. The bound is the value minus
+    the Frank-Wolfe gap: it is valid wherever the iteration stops, provided the kernel is positive definite
+    (``invariant``).
 
     Returns:
-        Positions in ``form.pairs`` and the lower bound (not rounded, item reuse allowed).
+        Positions in ``form.pairs`` and the lower bound on all sets of as many pairs (not rounded, item reuse
+        allowed); minus infinity where more are picked than the relaxation was for.
     """
-    q = form.picks
+    greedy = solve_greedy(form)
+    q = len(greedy)
     if not q:
-        return form.pairs.new_zeros(0), 0.0
+        return greedy, 0.0
     point = torch.full_like(form.linear, q / len(form.linear))
     ahead, momentum = point, 1.0
     step = 1 / float(
@@ -216,7 +230,9 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
     gradient = form.linear + form.quadratic @ point
     value = float(form.linear @ point + point @ form.quadratic @ point / 2)
     gap = float(gradient @ point - gradient.topk(q, largest=False).values.sum())
-    return _improve_by_swaps(form, round_to_disjoint(form, point)), value - gap
+    rounded = round_to_disjoint(form, point)
+    chosen = _improve(form, rounded if len(rounded) >= q else greedy)
+    return chosen, value - gap if len(chosen) == q else -inf
 
 
 def _project_capped_simplex(v: Float[Tensor, " u"], q: int) -> Float[Tensor, " u"]:
@@ -241,6 +257,16 @@ def round_to_disjoint(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Te
     return torch.tensor(chosen, device=form.pairs.device)
 
 
+def _improve(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Int[Tensor, " q"]:
+    """Best swaps, and more pairs where they leave room for some: each turn but the last adds a pair."""
+    while True:
+        chosen = _improve_by_swaps(form, chosen)
+        fuller = _fill(form, chosen)
+        if len(fuller) == len(chosen):
+            return chosen
+        chosen = fuller
+
+
 def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
     """Exchange one chosen pair for one outside while that lowers the objective.
 
@@ -253,11 +279,10 @@ def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Ten
         for out in range(len(chosen)):
             gone = chosen[out]
             rest = torch.cat([chosen[:out], chosen[out + 1 :]])
-            kept = form.pairs[rest].flatten()
             removed = load[gone] - diagonal[gone] / 2
             added = load - form.quadratic[:, gone] + diagonal / 2
             change = added - removed
-            change[(form.pairs[:, :, None] == kept).flatten(1).any(1)] = float("inf")
+            change[_touching(form, rest)] = float("inf")
             change[gone] = float("inf")
             place = change.argmin()
             if float(change[place]) < best_change:

@@ -137,5 +137,10 @@ class Relevance:
 def _tensor(values: Tensor | np.ndarray) -> Tensor:
     if isinstance(values, Tensor):
         return values
-    # torch warns about memory it may not write to, although nothing here writes.
-    return torch.from_numpy(values if values.flags.writeable else values.copy())
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf" or array.dtype == np.uint64:
+        msg = f"labels must be numbers that torch has; got {array.dtype}. Number the classes from 0."
+        raise ValueError(msg)
+    # torch takes no steps backwards, and warns of memory it may not write to, although nothing here writes.
+    plain = array.flags.writeable and array.flags.c_contiguous
+    return torch.from_numpy(array if plain else array.copy())

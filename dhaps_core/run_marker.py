@@ -44,14 +44,22 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if it wrote none.
-        DamagedFileError: if that holds no JSON object, or rounds that are none.
+        DamagedFileError: if that holds no JSON object, or rounds that are none, or is not what the run
+            finished with.
     """
     path, advice = folder / "metrics.json", _anew(folder)
     metrics = read_object(path, advice=advice)
+    marker = read_marker(folder)
+    if marker is not None and marker.get("metrics_sha256", _digest(path)) != _digest(path):
+        raise DamagedFileError(f"{path} must hold what the run finished with; got something else. {advice}")
     rounds = metrics.get("rounds") or []
     if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
         raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
     return metrics
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _anew(folder: Path) -> str:
@@ -78,7 +86,12 @@ def finish(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(msg)
     read_metrics(folder)
     stated = read_object(folder / "started.json", advice="Start the sweep again.")
-    marker = {**stated, "state": "finished", "seconds": time.time() - stated["started"]}
+    marker = {
+        **stated,
+        "state": "finished",
+        "seconds": time.time() - stated["started"],
+        "metrics_sha256": _digest(folder / "metrics.json"),
+    }
     replace_text(
         folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     )

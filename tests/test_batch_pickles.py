@@ -156,3 +156,11 @@ def test_random_pickles_raise_nothing_but_valueerror_in_little_memory():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (told.stdout, told.returncode) == ("done\n", 0), told.stderr
+
+
+def test_one_text_is_not_made_into_bytes_over_and_over():
+    text = b"(V" + b"a" * 1000 + b"\np0\n"
+    one = b"c_codecs\nencode\n(g0\nVlatin1\ntR"
+    assert read_pickle(text + one + b"t.")[1] == b"a" * 1000
+    with pytest.raises(ValueError, match="more bytes of its texts than it has"):
+        read_pickle(text + one * 100 + b"t.")

@@ -72,3 +72,10 @@ def test_there_are_random_pairs_and_a_relation_for_each_pair(unchecked):
             ValueError, match="each pair must have a relation, and there must be random pairs"
         ):
             fit_calibration(given[0], given[1], random_theta=given[2])
+
+
+def test_half_precision_gives_the_same_line():
+    theta, relation = torch.tensor([3.0, 1.0, -2.0]), torch.tensor([1, 1, -1], dtype=torch.int8)
+    random_theta = torch.tensor([0.5, -1.0, -3.0, 4.0])
+    exact = fit_calibration(theta, relation, random_theta=random_theta)
+    assert fit_calibration(theta.half(), relation, random_theta=random_theta.half()) == exact

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dhaps_core.acquisition import Calibration, Weights, select_pairs
-from dhaps_core.kernel_means import pool_kernel_means
+from dhaps_core.kernel_means import KernelMeans, pool_kernel_means
 from dhaps_core.pairs import (
     all_pairs_kernel_mean,
     closed_mmd_squared,
@@ -244,3 +244,64 @@ def test_a_star_holds_one_pair_however_many_are_asked():
     chosen, bound = solve_relaxed(replace(form, picks=1))
     assert chosen.tolist() == [best]
     assert bound <= form.value(chosen) + 1e-9
+
+
+def test_a_bound_on_fewer_pairs_is_not_called_one_on_as_many_as_were_asked_for():
+    pool = crossing()
+    two = select_pairs(pool.relaxed, **arguments(pool), solver="exhaustive")
+    one = select_pairs(pool.relaxed, **arguments(pool), solver="relaxed")
+    assert len(one.pairs) < len(two.pairs)
+    assert one.certificate.lower_bound is None
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_relaxed_picks_as_many_as_greedy_and_leaves_no_pair_beside_them():
+    for seed in range(40):
+        g = torch.Generator().manual_seed(seed)
+        known = torch.rand(15, 15, generator=g) < 0.85
+        known = known | known.T
+        pool = make_pool(15, 6, seed, reading="closed", picks=7, labelled_items=torch.zeros(0).long())
+        pool = replace(pool, known=lambda a, b, known=known: known[a, b])
+        found = {
+            solver: select_pairs(pool.relaxed, **arguments(pool), solver=solver).pairs
+            for solver in ("greedy", "relaxed")
+        }
+        assert len(found["relaxed"]) >= len(found["greedy"])
+        free = torch.ones(15, dtype=torch.bool)
+        free[found["relaxed"]] = False
+        assert not bool((free[:, None] & free & ~known & ~torch.eye(15, dtype=torch.bool)).any())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_costs_that_are_no_numbers_are_refused_and_not_called_the_end():
+    for reading in ("closed", "published"):
+        pool = make_pool(8, 6, reading=reading)
+        for change in (
+            {"beta": 1.7e308, "weights": Weights(1.0, 5.0, 5.0)},
+            {"credit": torch.full((8,), 1e308, dtype=torch.float64)},
+            {"credit": torch.full((8,), -1e308, dtype=torch.float64)},
+            {"calibration": Calibration(1e308, 0.0)},
+            {"means": KernelMeans(pool.means * (1e-310 if reading == "closed" else 1e300))},
+        ):
+            with pytest.raises(ValueError, match=r"must give costs that are numbers|must be above 0"):
+                select_pairs(pool.relaxed, **arguments(pool) | change)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_masks_in_place_of_positions_and_numbers_in_place_of_masks_are_refused():
+    mask = torch.tensor([False, False, True, True, True, True, True, True])
+    pool = make_pool(8, 6, reading="closed")
+    for name, value, message in (
+        ("candidates", mask.long(), "true or false for each item; got torch.int64"),
+        ("candidates", mask.float(), "true or false for each item; got torch.float32"),
+        ("labelled_items", mask, "labelled_items must be positions .* got torch.bool"),
+        ("labelled_items", torch.tensor([1.0]), "labelled_items must be positions .* got torch.float32"),
+        ("labelled_pairs", mask.view(4, 2), "labelled_pairs must be positions .* got torch.bool"),
+        ("picks", 2.5, "picks must be at least 1, a whole number"),
+        ("picks", float("nan"), "picks must be at least 1, a whole number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            select_pairs(pool.relaxed, **arguments(pool) | {name: value})
+    pairs = torch.zeros(1, 2, 3)
+    with pytest.raises(ValueError, match="kind must be one of invariant, matched"):
+        pair_kernel(pairs, pairs, bandwidth=1.0, kind="match")

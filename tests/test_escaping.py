@@ -112,3 +112,8 @@ def test_text_keeps_its_lines_and_moves_no_cursor(name):
 def test_ordinary_names_are_left_alone():
     for name in ("DH-APS (1 %)", "数字 5", "Čeština", "x < y", "R&D", "a = b", "mAP@all"):
         assert markdown(name) == one_line(name) == csv_cell(name) == name
+
+
+def test_quotes_of_latex_stay_what_they_are():
+    assert latex("a''") == "a'{}'"
+    assert latex(",,") == ",{},"

@@ -242,6 +242,10 @@ def test_what_a_variable_holds_is_in_no_message(tmp_path, monkeypatch):
         ),
         ("every: {true: 1}\n", "True must be a parameter of tiny.ipynb"),
         ("every: {seed: 1:30}\n", "must be written in tens; got 1:30, which YAML reads as 90, in line 2"),
+        (
+            "every: {seed: 0x" + "f" * 5000 + "}\n",
+            "must have at most 4096 bits; got a number of 20000 bits in line 2",
+        ),
         ("every: {seed: 010}\n", "must be written in tens; got 010, which YAML reads as 8"),
         ("every: {seed: 2024-01-01}\n", "seed must be int; got datetime.date(2024, 1, 1) (date)"),
         ("every: {seed: 2024-13-01}\n", "it must be YAML; ValueError: month must be in 1..12"),

@@ -446,3 +446,19 @@ def test_recoverable_damage_is_told_by_pillow(awkward):
     ):
         with pytest.warns(UserWarning, match=told):
             to_rgb8(awkward / name)
+
+
+def test_headers_that_take_hours_are_refused_before_they_are_read():
+    text = b"P2 2 2 255 " + b"#\n" * 300 + b"1 1 1 1"
+    part = b"\xff\xe1" + (1000).to_bytes(2) + b"Exif\0\0" + bytes(992)
+    photo = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(photo, "JPEG")
+    start, rest = photo.getvalue()[:2], photo.getvalue()[2:]
+    for data, reason in (
+        (text, "a PPM as text of 300 comments"),
+        (start + part * 300 + rest, "a JPEG of 300 parts of EXIF"),
+    ):
+        with pytest.raises(UnreadableImage, match=reason):
+            to_rgb8(data)
+    assert to_rgb8(b"P2 # by hand\n2 2 255 # grey\n1 1 1 1").shape == (2, 2, 3)
+    assert to_rgb8(start + part * 2 + rest).shape == (8, 8, 3)

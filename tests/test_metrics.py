@@ -1,3 +1,4 @@
+import itertools
 import tracemalloc
 from fractions import Fraction
 
@@ -495,3 +496,38 @@ def test_relevance_of_the_wrong_kind_is_refused():
     for wrong in (torch.ones(3, 3), torch.ones(3, dtype=torch.bool)):
         with pytest.raises(ValueError, match="bool matrix"):
             Relevance.matrix(wrong)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_query_is_found_in_the_database_however_its_key_is_written():
+    codes = torch.ones(3, 4)
+    relevance = Relevance.matrix(torch.ones(3, 3, dtype=torch.bool))
+    ways = ([0, 1, 2], ["0", "1", "2"], np.arange(3), torch.arange(3))
+    for query_keys, database_keys in itertools.product(ways, ways):
+        found = distance_histograms(
+            codes, codes, relevance, query_keys=query_keys, database_keys=database_keys
+        )
+        assert found.overlap == 3
+        with pytest.raises(ValueError, match="got 3 of 3 queries in the database"):
+            evaluate(found)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_half_a_cut_off_is_refused():
+    codes = torch.ones(3, 4)
+    found = distance_histograms(codes, codes, Relevance.matrix(torch.ones(3, 3, dtype=torch.bool)))
+    for k in (2.5, float("nan"), "2"):
+        with pytest.raises(ValueError, match="and whole; got"):
+            precision_at_k(found, [k])
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_labels_come_in_any_order_of_memory_and_text_is_refused():
+    assert Relevance.classes(np.arange(3)[::-1], [0, 1]).rows(slice(None)).tolist() == [
+        [False, False],
+        [False, True],
+        [True, False],
+    ]
+    for text in (np.array(["cat"]), np.array([None]), ["cat"]):
+        with pytest.raises(ValueError, match="Number the classes from 0"):
+            Relevance.classes(text, np.array([0]))

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from dhaps_core.json_object import DamagedFileError
-from dhaps_core.run_marker import finish, last_cell, prepare, read_marker, watch
+from dhaps_core.run_marker import finish, last_cell, prepare, read_marker, read_metrics, watch
 
 
 class Events:
@@ -55,3 +55,13 @@ def test_no_marker_without_metrics(folder):
     with pytest.raises(FileNotFoundError, match="must write metrics"):
         finish(folder)
     assert read_marker(folder) is None
+
+
+@pytest.mark.parametrize("other", ["{}", '{"mAP": 0.9}', '{"rounds": []}'])
+def test_metrics_that_are_not_those_of_the_finish_are_noticed(folder, other):
+    (folder / "metrics.json").write_text('{"mAP": 0.5}')
+    finish(folder)
+    assert read_metrics(folder) == {"mAP": 0.5}
+    (folder / "metrics.json").write_text(other)
+    with pytest.raises(DamagedFileError, match="must hold what the run finished with"):
+        read_metrics(folder)

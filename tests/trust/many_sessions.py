@@ -140,14 +140,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no session after so long")
     parser.add_argument("--only", type=int, help="play one session again and print it")
     asked = parser.parse_args()
     features, labels = embeddings()
+    until = time.monotonic() + asked.seconds
     if asked.only is not None:
         print(json.dumps(play(asked.only, features, labels)))
         return 0
     done = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     for seed in range(len(done), asked.sessions):
+        if time.monotonic() > until:
+            break
         done.append(play(seed, features, labels))
         with asked.out.open("a") as file:
             file.write(json.dumps(done[-1]) + "\n")

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def cases(short: bool) -> list[str]:
-    return [f"{1 if short else 20} sessions"]
+    return [f"{1 if short else 20} sessions at most"]
 
 
 def play(case: Case) -> None:
     out, count = case.folder / "sessions.jsonl", case.name.split()[0]
-    command = [sys.executable, "-m", "tests.trust.many_sessions", "--sessions", count, "--out", str(out)]
+    command = [sys.executable, "-m", "tests.trust.many_sessions", "--sessions", count, "--seconds", "60"]
+    command += ["--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     case.tried += len(rows)
