@@ -156,7 +156,9 @@ def test_load_runs_reads_sessions_and_finished_runs_of_sweeps(tmp_path):
         settings={"settings": {"seed": 3, "bits": 8}},
     )
     write(
-        "grid/aa", metrics={"mAP@all": 0.7}, run={"parameters": {"seed": 1, "method": "ssh", "folder": "x"}}
+        "grid/aa",
+        metrics={"mAP@all": 0.7},
+        run={"state": "finished", "parameters": {"seed": 1, "method": "ssh", "folder": "x"}},
     )
     write("grid/bb", metrics={"rounds": rounds}, settings={"settings": {"seed": 1}})  # interrupted
     for name in ("aa", "bb"):

@@ -46,6 +46,7 @@ class Attack:
         play: makes the case of a name.
         prepare: what all cases need, made once before the first; cases inherit it.
         limit: seconds that a case may take.
+        share: of the time, beside 1 of most attacks.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Attack:
     play: Play
     prepare: Callable[[], object] = lambda: None
     limit: float = 60.0
+    share: float = 1.0
 
 
 @dataclass

@@ -201,5 +201,6 @@ ATTACK = Attack(
     unit="kills",
     cases=cases,
     play=play,
+    share=4.0,
     prepare=prepare,
 )

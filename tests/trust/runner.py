@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 
 from .case import Attack, Case, Fault, Hang
@@ -86,9 +85,12 @@ def run(
 
 
 def _in_turn(plans: Iterable[list[tuple[Outcome, str]]]) -> Iterator[tuple[Outcome, str]]:
-    """One case of each attack after the other, so that a budget cuts all of them alike."""
-    for row in zip_longest(*plans):
-        yield from (one for one in row if one is not None)
+    """Each time a case of the attack that had the least time so far, by its share: a budget cuts all alike."""
+    left = [plan for plan in plans if plan]
+    while left:
+        least = min(left, key=lambda plan: plan[0][0].seconds / plan[0][0].attack.share)
+        yield least.pop(0)
+        left = [plan for plan in left if plan]
 
 
 def _play_all(
