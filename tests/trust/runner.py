@@ -85,7 +85,7 @@ def run(
 
 
 def _in_turn(plans: Iterable[list[tuple[Outcome, str]]]) -> Iterator[tuple[Outcome, str]]:
-    """Each time a case of the attack that had the least time so far, by its share: a budget cuts all alike."""
+    """Each time a case of the attack that had the least time so far: a budget cuts all alike, by share."""
     left = [plan for plan in plans if plan]
     while left:
         least = min(left, key=lambda plan: plan[0][0].seconds / plan[0][0].attack.share)
