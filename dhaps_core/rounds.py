@@ -73,6 +73,9 @@ __all__ = [
 ]
 
 
+WEIGHTS, CODES = "weights.safetensors", "codes.npy"
+
+
 class ActiveSession:
     """A run in a folder: opened again, it goes on where it was.
 
@@ -384,6 +387,7 @@ class ActiveSession:
         if self._outputs is None or self._outputs[0] != number:
             network = self.model.build(number)
             network.load_state_dict(self.folder.read_weights(number, network.state_dict()))
+            self._check_file(WEIGHTS, number)
             self._outputs = (number, self.model.encode(network))
         return self._outputs[1]
 
@@ -391,9 +395,10 @@ class ActiveSession:
         """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""
         number, bits = self._finished(number), self.settings.bits
         shape = (self.items.n, -(-bits // 8))
-        packed = self.folder.read_array("codes.npy", number, dtype=np.uint8, shape=shape)
+        packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape)
         if packed is None:
-            raise damaged(self.folder.file("codes.npy", number), "be there", "no file")
+            raise damaged(self.folder.file(CODES, number), "be there", "no file")
+        self._check_file(CODES, number)
         return unpack(torch.from_numpy(packed), bits).numpy()
 
     def index(self, number: int | None = None) -> HammingIndex:
@@ -532,11 +537,19 @@ class ActiveSession:
             row["seconds"]["select"] = picks["seconds"]
         self._check_round(number)  # where the disk has no locks, this is what keeps two apart
         self.folder.write_weights(network.state_dict(), number)
-        self.folder.write_array("codes.npy", pack(sign(outputs)).numpy(), number)
+        self.folder.write_array(CODES, pack(sign(outputs)).numpy(), number)
+        row["files"] = {name: self.folder.digest(name, number) for name in (WEIGHTS, CODES)}
         self.folder.write_json("metrics.json", row, number)  # from here on the round is finished
         self._outputs = (number, outputs)
         write_summary(self.folder, self.history)
         return row
+
+    def _check_file(self, name: str, number: int) -> None:
+        """Refuse a file of a round that another round or run has made."""
+        rows = self.history
+        told = rows[number].get("files", {}).get(name) if 0 <= number < len(rows) else None
+        if told not in (None, self.folder.digest(name, number)):
+            raise damaged(self.folder.file(name, number), "be what its round has made", "something else")
 
     def _answer_each(
         self,
