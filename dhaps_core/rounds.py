@@ -17,6 +17,7 @@ training and exporting have one owner at a time, and an answer is a transaction 
 """
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -490,6 +491,10 @@ class ActiveSession:
         started = time.perf_counter()
         watermark = self.store.watermark()
         snapshot, settings = self.snapshot(watermark), self.settings
+        if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
+            path = self.folder.file("picks.json", number)
+            told = f"{path} was missing, though {given} of its questions are answered"
+            warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
         calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
         earlier: list[tuple[str, str]] = []
         if settings.reading == "published":

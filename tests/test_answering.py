@@ -13,7 +13,7 @@ from tiny_runs import TINY, played, tiny_items
 from dhaps_core.data import arrays
 from dhaps_core.pairs import median_bandwidth
 from dhaps_core.questions import Question, Source, csv_source, label_oracle, question_name, round_of
-from dhaps_core.rounds import ActiveSession, PersonAsked, RunDamaged
+from dhaps_core.rounds import ActiveSession, PersonAsked, RunDamaged, RunRepaired
 from dhaps_core.search import HammingIndex
 
 PAIRS = replace(TINY, question="pairs")
@@ -109,6 +109,8 @@ def test_answers_stay_with_their_pairs_when_the_picks_are_lost(tmp_path, items):
     answered = {answer.keys for answer in session.store.answers()}
     (tmp_path / "round-001" / "picks.json").unlink()
     again = ActiveSession(tmp_path, items)
+    with pytest.warns(RunRepaired, match=r"picks\.json was missing, though 2 of its questions are answered"):
+        again.propose()
     pairs = {tuple(sorted(pair)) for pair in again.propose().pairs}
     asked = {tuple(sorted(question.keys)) for question in again.questions()}
     assert asked == pairs - answered
@@ -124,6 +126,8 @@ def test_class_answers_stay_with_their_items_when_the_picks_are_lost(tmp_path, i
     answered = {answer.keys for answer in session.store.answers()}
     (tmp_path / "round-001" / "picks.json").unlink()
     again = ActiveSession(tmp_path, items)
+    with pytest.warns(RunRepaired, match="though 3 of its questions are answered"):
+        again.propose()
     assert not answered & {question.keys for question in again.questions()}
     assert len(again.questions()) == 6
 
