@@ -5,6 +5,7 @@ standard library only.
 """
 
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from typing import IO, Any, BinaryIO
 
 __all__ = [
     "at_home",
+    "digest",
     "open_own",
     "refuse_link",
     "remove_leftovers",
@@ -83,6 +85,12 @@ def replace_bytes(path: str | Path, content: bytes) -> None:
     """Write a file as a whole, in the place of a link and not through it; see :func:`replacing`."""
     with replacing(path) as file:
         file.write(content)
+
+
+def digest(path: str | Path) -> str:
+    """Hex sha256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_own(path: str | Path, mode: str) -> IO[Any]:

@@ -36,7 +36,7 @@ from dhaps_core.closure import Closure
 from dhaps_core.codes import pack, sign, unpack
 from dhaps_core.evaluation import evaluate_codes
 from dhaps_core.export import export
-from dhaps_core.files import at_home
+from dhaps_core.files import at_home, digest
 from dhaps_core.items import Items
 from dhaps_core.labels import LabelStore
 from dhaps_core.model import Model
@@ -543,7 +543,7 @@ class ActiveSession:
         self._check_round(number)  # where the disk has no locks, this is what keeps two apart
         self.folder.write_weights(network.state_dict(), number)
         self.folder.write_array(CODES, pack(sign(outputs)).numpy(), number)
-        row["files"] = {name: self.folder.digest(name, number) for name in (WEIGHTS, CODES)}
+        row["files"] = {name: digest(self.folder.file(name, number)) for name in (WEIGHTS, CODES)}
         self.folder.write_json("metrics.json", row, number)  # from here on the round is finished
         self._outputs = (number, outputs)
         write_summary(self.folder, self.history)
@@ -551,10 +551,9 @@ class ActiveSession:
 
     def _check_file(self, name: str, number: int) -> None:
         """Refuse a file of a round that another round or run has made."""
-        rows = self.history
-        told = rows[number].get("files", {}).get(name) if 0 <= number < len(rows) else None
-        if told not in (None, self.folder.digest(name, number)):
-            raise damaged(self.folder.file(name, number), "be what its round has made", "something else")
+        told, path = self.history[number].get("files", {}).get(name), self.folder.file(name, number)
+        if told is not None and told != digest(path):
+            raise damaged(path, "be what its round has made", "something else")
 
     def _answer_each(
         self,

@@ -1,6 +1,5 @@
 """Files of a run by name and round, who may change them, and whether they may be changed at all."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -148,11 +147,6 @@ class RunFolder:
         if self._identified() != self._identity:
             rule = "must stay in place while the run is open; it was moved, deleted or replaced"
             raise RunDamaged(f"{self.path} {rule}. Put it back, or open the run where it is now.")
-
-    def digest(self, name: str, round_: int) -> str:
-        """Hex sha256 of a file of a round."""
-        with self.file(name, round_).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def check_writable(self) -> None:
         """Refuse a change of a run that is only looked at.

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.files import replace_text
+from dhaps_core.files import digest, replace_text
 from dhaps_core.json_object import DamagedFileError, read_object
 
 __all__ = ["finish", "last_cell", "prepare", "read_marker", "read_metrics", "watch"]
@@ -50,16 +50,13 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     path, advice = folder / "metrics.json", _anew(folder)
     metrics = read_object(path, advice=advice)
     marker = read_marker(folder)
-    if marker is not None and marker.get("metrics_sha256", _digest(path)) != _digest(path):
+    said = None if marker is None else marker.get("metrics_sha256")
+    if said is not None and said != digest(path):
         raise DamagedFileError(f"{path} must hold what the run finished with; got something else. {advice}")
     rounds = metrics.get("rounds") or []
     if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
         raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
     return metrics
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _anew(folder: Path) -> str:
@@ -90,7 +87,7 @@ def finish(folder: Path) -> dict[str, Any]:
         **stated,
         "state": "finished",
         "seconds": time.time() - stated["started"],
-        "metrics_sha256": _digest(folder / "metrics.json"),
+        "metrics_sha256": digest(folder / "metrics.json"),
     }
     replace_text(
         folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
