@@ -25,14 +25,14 @@ demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 	mkdir -p $(DEMO)
 	OMP_NUM_THREADS=1 $(BIN)/papermill --engine private notebooks/00_quickstart.ipynb $(DEMO)/00_quickstart.ipynb --cwd notebooks \
 	  -p interactive False -p folder ../$(DEMO) --execution-timeout 600 --no-progress-bar
-	$(BIN)/python -m dhaps_core.report $(DEMO)
+	$(BIN)/python -m dhaps_core.results $(DEMO)
 
 lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-ups
 	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
 
 table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_DATA; it goes on where it stopped
 	failed=0; for name in cifar imagenet scenes; do \
-	  $(BIN)/python -m dhaps_core.sweep notebooks/grids/table1_$$name.yaml --out runs/table1_$$name && \
+	  $(BIN)/python -m dhaps_core.sweeps notebooks/grids/table1_$$name.yaml --out runs/table1_$$name && \
 	  $(BIN)/papermill --engine private notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
 	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || failed=1; \
 	done; exit $$failed

@@ -7,7 +7,7 @@ import jaxtyping
 import pytest
 import torch
 
-DEVICE = torch.device(os.environ.get("DHAPS_DEVICE", "cpu"))
+from tests.given import DEVICE
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-import reference
 import torch
 
 from dhaps_core import codes
 from dhaps_core.codes import distance_blocks, hamming_distance, pack, sign, unpack
+from tests import reference
 
 
 def random_codes(n, bits, generator, dtype=torch.float32):

@@ -9,8 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from dhaps_core.escaping import csv_cell, latex, markdown, one_line
-from dhaps_core.tables import Table
-from tests.nasty_names import NASTY
+from dhaps_core.results.tables import Table
+from tests.given import NASTY
 
 
 class Cells(HTMLParser):

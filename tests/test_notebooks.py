@@ -94,10 +94,10 @@ def test_without_a_source_of_answers_a_run_stops_and_says_why(path, tmp_path):
 
 @pytest.mark.slow
 def test_02_leaves_a_round_of_01_that_a_person_is_answering_to_them(tmp_path):
-    from dhaps_core.data import digits
-    from dhaps_core.questions import label_oracle
-    from dhaps_core.settings import Settings
-    from dhaps_core.training import TrainingSettings
+    from dhaps_core.answers.questions import label_oracle
+    from dhaps_core.data.sources import digits
+    from dhaps_core.hashing.training import TrainingSettings
+    from dhaps_core.session.settings import Settings
     from widgets.workbench import Workbench
 
     settings = Settings(training=TrainingSettings(least=50, most=50))
@@ -119,7 +119,7 @@ def test_02_leaves_a_round_of_01_that_a_person_is_answering_to_them(tmp_path):
 
 @pytest.mark.slow
 def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
-    from dhaps_core.labels import LabelStore
+    from dhaps_core.answers.store import LabelStore
 
     path = ROOT / "notebooks" / "01_selection_rounds.ipynb"
     logs, picks = [], []

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.acquisition import select_pairs, select_random
-from dhaps_core.data import arrays
-from dhaps_core.evaluation import evaluate_codes
-from dhaps_core.methods.base import Batch
-from dhaps_core.methods.dpsh import DPSH
-from dhaps_core.methods.dsh import DSH
-from dhaps_core.methods.ssdh import SSDH
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.settings import Settings
-from dhaps_core.supervision import Snapshot
-from dhaps_core.training import TrainingSettings
+from dhaps_core.acquisition.select import select_pairs, select_random
+from dhaps_core.answers.snapshot import Snapshot
+from dhaps_core.data.sources import arrays
+from dhaps_core.hashing.methods.base import Batch
+from dhaps_core.hashing.methods.dpsh import DPSH
+from dhaps_core.hashing.methods.dsh import DSH
+from dhaps_core.hashing.methods.ssdh import SSDH
+from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.evaluation import evaluate_codes
+from dhaps_core.session.settings import Settings
 
 
 def batch(outputs, labels):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from dhaps_core.training import Cancelled
+from dhaps_core.hashing.training import Cancelled
 
 __all__ = ["Job"]
 

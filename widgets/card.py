@@ -7,17 +7,15 @@ from widgets.picture_html import PLAIN
 
 __all__ = ["script", "style", "with_summary"]
 
-HERE = Path(__file__).parent
+
+def script(card: str) -> str:
+    """JavaScript module of a card: the shared functions, then the file beside the card's own Python file."""
+    return _read(__file__, ".js") + _read(card, ".js")
 
 
-def script(name: str) -> str:
-    """JavaScript module of a card: the shared functions, then the card's own file."""
-    return _read("card.js") + _read(f"{name}.js")
-
-
-def style(name: str) -> str:
-    """Style sheet of a card: the shared rules, then the card's own."""
-    return _read("card.css") + _read(f"{name}.css")
+def style(card: str) -> str:
+    """Style sheet of a card: the shared rules, then those beside the card's own Python file."""
+    return _read(__file__, ".css") + _read(card, ".css")
 
 
 def with_summary(bundle: Any, html: str) -> Any:
@@ -36,5 +34,5 @@ def with_summary(bundle: Any, html: str) -> Any:
     return (data, *metadata) if metadata else data
 
 
-def _read(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+def _read(card: str, suffix: str) -> str:
+    return Path(card).with_suffix(suffix).read_text(encoding="utf-8")

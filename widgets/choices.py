@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from dhaps_core.pool import Weights
-from dhaps_core.settings import Settings
+from dhaps_core.acquisition.problem import Weights
+from dhaps_core.session.settings import Settings
 
 __all__ = ["Choices"]
 

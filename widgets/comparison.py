@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dhaps_core.compare import Difference, Interval, Run, curve, named_groups
+from dhaps_core.results.compare import Difference, Interval, Run, curve, named_groups
 from widgets.curves import COLOURS, plain_label
 
 __all__ = ["band_curves", "difference_curves", "length_bands"]
@@ -19,7 +19,7 @@ def band_curves(curves: Mapping[str, Mapping[int, Interval]], *, metric: str, ag
     """Mean of each group against the budget, with its confidence interval as a band.
 
     Args:
-        curves: by name, from :func:`dhaps_core.compare.curve`.
+        curves: by name, from :func:`dhaps_core.results.compare.curve`.
         metric: label of the y axis.
         against: label of the x axis.
     """

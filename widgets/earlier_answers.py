@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dhaps_core.answers import StoreError, Value
-from dhaps_core.closure import Contradiction
-from dhaps_core.labels import LabelStore
-from dhaps_core.opening import check_splits
-from dhaps_core.questions import question_name
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.run_folder import RunFolder
+from dhaps_core.answers.answer import StoreError, Value
+from dhaps_core.answers.closure import Contradiction
+from dhaps_core.answers.questions import question_name
+from dhaps_core.answers.store import LabelStore
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.folder import RunFolder
+from dhaps_core.session.opening import check_splits
 
 __all__ = ["EarlierRunLeftOut", "reuse_answers"]
 

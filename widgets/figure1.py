@@ -5,8 +5,8 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
-from dhaps_core.paper import ROWS
-from dhaps_core.table1 import Run, gather
+from dhaps_core.paper.measured import Run, gather
+from dhaps_core.paper.table import ROWS
 from widgets.curves import plain_label
 
 __all__ = ["figure1"]

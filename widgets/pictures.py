@@ -6,8 +6,8 @@ import threading
 
 from PIL import Image
 
-from dhaps_core.images import Images, UnreadableImage
-from dhaps_core.items import Items
+from dhaps_core.data.images import Images, UnreadableImage
+from dhaps_core.data.items import Items
 
 __all__ = ["Pictures"]
 

@@ -2,11 +2,11 @@
 
 from typing import Any, Protocol
 
-from dhaps_core.answers import Value
-from dhaps_core.closure import Closure
-from dhaps_core.items import Items
-from dhaps_core.labels import LabelStore
-from dhaps_core.questions import Question
+from dhaps_core.answers.answer import Value
+from dhaps_core.answers.closure import Closure
+from dhaps_core.answers.questions import Question
+from dhaps_core.answers.store import LabelStore
+from dhaps_core.data.items import Items
 
 __all__ = ["Session"]
 

@@ -14,8 +14,8 @@ __all__ = ["card_box"]
 class Shield(anywidget.AnyWidget):  # type: ignore[misc]
     """Nothing to see: it guards the box it lies in, because D D on a button would delete the cell."""
 
-    _esm = script("shield")
-    _css = style("shield")
+    _esm = script(__file__)
+    _css = style(__file__)
 
 
 class CardBox(ipywidgets.VBox):  # type: ignore[misc]

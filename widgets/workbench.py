@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dhaps_core.answers.questions import Source, label_oracle
+from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
-from dhaps_core.items import Items
-from dhaps_core.questions import Source, label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.run_folder import RunFolder
-from dhaps_core.run_history import read_rounds
-from dhaps_core.settings import Settings
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.finished_rounds import read_rounds
+from dhaps_core.session.folder import RunFolder
+from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
 from widgets.earlier_answers import reuse_answers
 from widgets.pictures import Pictures

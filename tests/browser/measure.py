@@ -1,6 +1,6 @@
 """Time from a key press to the next pair on the screen, and memory over many answers, in a real browser.
 
-    python tests/browser/measure.py [--answers 500] [--images FOLDER --features FILE.npz]
+    python -m tests.browser.measure [--answers 500] [--images FOLDER --features FILE.npz]
 
 Digits by default; else an image folder and an .npz whose array ``train`` holds its features, in the order of
 the keys. The time runs from the browser's keydown event to the frame in which both pictures are decoded.
@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 import psutil
-from lab import Lab, Notebook, browser_page
+
+from tests.browser.lab import Lab, Notebook, browser_page
 
 WATCH = """
 () => {
@@ -25,21 +26,21 @@ WATCH = """
 }
 """
 DIGITS = """
-from dhaps_core.data import digits
+from dhaps_core.data.sources import digits
 items = digits(seed=0)
 """
 FOLDER = """
 from dataclasses import replace
 import numpy as np
-from dhaps_core.data import image_folder
+from dhaps_core.data.sources import image_folder
 items = image_folder({images!r}, queries=0, seed=0)
 with np.load({features!r}) as stored:
     items = replace(items, features=stored["train"].astype(np.float32))
 """
 RUN = """
-from dhaps_core.settings import Settings
-from dhaps_core.training import TrainingSettings
-from widgets.labeller import Labeller
+from dhaps_core.session.settings import Settings
+from dhaps_core.hashing.training import TrainingSettings
+from widgets.labeller.labeller import Labeller
 from widgets.workbench import Workbench
 
 settings = Settings(picks={picks}, bits=32, question="pairs", training=TrainingSettings(least=50, most=50))

@@ -1,24 +1,24 @@
-"""Pictures of every card for the documentation: ``python tests/browser/screenshots.py [FOLDER]``."""
+"""Pictures of every card for the documentation: ``python -m tests.browser.screenshots [FOLDER]``."""
 
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from lab import ROOT, Lab, Notebook, browser_page
-from test_browser import NAME, run_folder, screen_points
 
-from dhaps_core.data import digits
-from dhaps_core.labels import LabelStore
+from dhaps_core.answers.store import LabelStore
+from dhaps_core.data.sources import digits
+from tests.browser.lab import ROOT, Lab, Notebook, browser_page
+from tests.browser.test_browser import NAME, run_folder, screen_points
 
 START = """
-from dhaps_core.data import arrays, digits
-from dhaps_core.questions import label_oracle
-from dhaps_core.settings import Settings
-from widgets.gallery import Gallery
-from widgets.labeller import Labeller
-from widgets.neighbours import NeighbourBrowser, nearest
-from widgets.pair_map import PairMap
+from dhaps_core.data.sources import arrays, digits
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.session.settings import Settings
+from widgets.explore.gallery import Gallery
+from widgets.labeller.labeller import Labeller
+from widgets.explore.neighbours import NeighbourBrowser, nearest
+from widgets.explore.pair_map import PairMap
 from widgets.stepper import stepper
 from widgets.workbench import Workbench
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lab import Lab, Notebook, browser_page, missing
 from PIL import Image
 
-from dhaps_core.labels import LabelStore
+from dhaps_core.answers.store import LabelStore
+from tests.browser.lab import Lab, Notebook, browser_page, missing
 
 pytestmark = [
     pytest.mark.browser,
@@ -186,13 +186,13 @@ ODD = """
 from pathlib import Path
 from dataclasses import replace
 import numpy as np
-from dhaps_core.data import image_folder
-from dhaps_core.settings import Settings
-from dhaps_core.training import TrainingSettings
-from widgets.gallery import Gallery
-from widgets.labeller import Labeller
-from widgets.neighbours import NeighbourBrowser
-from widgets.pair_map import PairMap
+from dhaps_core.data.sources import image_folder
+from dhaps_core.session.settings import Settings
+from dhaps_core.hashing.training import TrainingSettings
+from widgets.explore.gallery import Gallery
+from widgets.labeller.labeller import Labeller
+from widgets.explore.neighbours import NeighbourBrowser
+from widgets.explore.pair_map import PairMap
 from widgets.workbench import Workbench
 
 items = image_folder("../odd", queries=0, seed=0)

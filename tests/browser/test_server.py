@@ -12,7 +12,8 @@ import psutil
 import pytest
 import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
-from lab import Lab
+
+from tests.browser.lab import Lab
 
 pytestmark = pytest.mark.slow
 SECRET = "print('what was labelled')"

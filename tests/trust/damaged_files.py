@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dhaps_core.backbones import pixels
-from dhaps_core.data import Items
-from dhaps_core.embed import embed
-from dhaps_core.images import ArrayImages
-from dhaps_core.labels import StoreError, read_csv
-from dhaps_core.questions import label_oracle
-from dhaps_core.report import find_runs
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.search import HammingIndex
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.store import StoreError, read_csv
+from dhaps_core.data.images import ArrayImages
+from dhaps_core.data.sources import Items
+from dhaps_core.hashing.backbones import pixels
+from dhaps_core.hashing.embed import embed
+from dhaps_core.results.report import find_runs
+from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case
 from .damage import try_reader

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas
 
-from dhaps_core.grid import read_grid
-from dhaps_core.manifest import write_manifest, write_table
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.manifest import write_manifest, write_table
 
 from .case import Attack, Case, Hang
 from .damage import DAMAGES, damage

@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from tiny_notebooks import write_grid
-
-from dhaps_core.grid import read_grid
-from dhaps_core.run_marker import finish, prepare
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.marker import finish, prepare
+from tests.given import write_grid
 
 __all__ = ["finished_sweep"]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas
 
-from dhaps_core.grid import read_grid
-from dhaps_core.labels import StoreError
-from dhaps_core.manifest import write_manifest, write_table
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.store import StoreError
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.manifest import write_manifest, write_table
 
 from .case import Attack, Case
 from .damaged_files import read_embeddings

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from dhaps_core.data import arrays
-from dhaps_core.items import Items
-from dhaps_core.questions import Question, label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.settings import Settings
-from dhaps_core.training import TrainingSettings
+from dhaps_core.answers.questions import Question, label_oracle
+from dhaps_core.data.items import Items
+from dhaps_core.data.sources import arrays
+from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
 
 ROUNDS = 3  # round 0 and two of selection
 TRAINING = TrainingSettings(least=2, most=2, steps_without_labels=2)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dhaps_core.labels import read_csv
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.search import HammingIndex
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.store import read_csv
+from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case, told_by_a_child, wait
 from .given import ROUNDS, SETTINGS, leftovers, numbers, tiny_items

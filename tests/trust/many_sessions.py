@@ -19,13 +19,13 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from dhaps_core import picking
-from dhaps_core.acquisition import Calibration, Selection, Weights, select_pairs
-from dhaps_core.data import arrays
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.settings import Settings
-from dhaps_core.training_settings import TrainingSettings
+from dhaps_core.acquisition.select import Calibration, Selection, Weights, select_pairs
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.data.sources import arrays
+from dhaps_core.hashing.training_settings import TrainingSettings
+from dhaps_core.session import picking
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
 from tests.reference import Problem, cost_tables
 
 REAL = Path(os.environ.get("DHAPS_DATA", ""), "cifar10_efflite0_224px_pca256.npz")

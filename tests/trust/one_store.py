@@ -1,6 +1,6 @@
 """Four processes that write 1,000 answers each into one store, with undo and redo between them."""
 
-from dhaps_core.labels import LabelStore
+from dhaps_core.answers.store import LabelStore
 
 from .case import Attack, Case, wait
 

@@ -28,10 +28,11 @@ GRAVE = (
 ROOT = Path(__file__).parents[2]
 # They start processes or clusters, measure for minutes, or load a network; other tests call them.
 APART = {
-    "dhaps_core.sweep", "dhaps_core.cluster", "dhaps_core.run_cell.run_cell", "dhaps_core.benchmarks",
-    "dhaps_core.benchmark_peers", "dhaps_core.benchmark_sessions", "dhaps_core.measuring",
-    "dhaps_core.backbones.efficientnet_lite0", "dhaps_core.backbones.FineTuned",
-    "dhaps_core.run_marker.watch",
+    "dhaps_core.sweeps.sweep", "dhaps_core.sweeps.cluster", "dhaps_core.sweeps.run.run_cell",
+    "dhaps_core.benchmarks.cases", "dhaps_core.benchmarks.peers",
+    "dhaps_core.benchmarks.sessions", "dhaps_core.benchmarks.measuring",
+    "dhaps_core.hashing.backbones.efficientnet_lite0", "dhaps_core.hashing.backbones.FineTuned",
+    "dhaps_core.sweeps.marker.watch",
 }  # fmt: skip
 # What people hand things to: also a value of a wrong type is refused in words there.
 DOORS = {

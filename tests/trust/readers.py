@@ -18,18 +18,18 @@ from random import Random
 
 import numpy as np
 from PIL import Image
-from tiny_notebooks import write_grid, write_notebook
 
-from dhaps_core.cifar import read_cifar10
-from dhaps_core.data import arrays, image_folder, list_files
-from dhaps_core.grid import GridError, read_grid
-from dhaps_core.images import to_rgb8
-from dhaps_core.labels import StoreError, read_csv
-from dhaps_core.notebook_parameters import Notebook
-from dhaps_core.report import find_runs, round_table
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.run_marker import read_marker
-from dhaps_core.search import HammingIndex
+from dhaps_core.answers.store import StoreError, read_csv
+from dhaps_core.data.cifar import read_cifar10
+from dhaps_core.data.images import to_rgb8
+from dhaps_core.data.sources import arrays, image_folder, list_files
+from dhaps_core.results.report import find_runs, round_table
+from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.sweeps.grid import GridError, read_grid
+from dhaps_core.sweeps.marker import read_marker
+from dhaps_core.sweeps.notebook import Notebook
+from tests.given import write_grid, write_notebook
 
 from .case import Attack, Case, Hang
 from .damaged_files import templates

@@ -9,7 +9,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from dhaps_core.labels import LabelStore, StoreError
+from dhaps_core.answers.store import LabelStore, StoreError
 
 from .case import Attack, Case, Hang
 

@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from dhaps_core.answers import StoreError
-from dhaps_core.labels import LabelStore
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.search import HammingIndex
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.store import LabelStore
+from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case, wait
 from .given import ROUNDS, SETTINGS, advance, leftovers, numbers, tiny_items, undocumented
@@ -24,11 +24,11 @@ SESSION = """
 import sys, warnings
 warnings.simplefilter("error")
 import numpy as np
-from dhaps_core.data import arrays
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
-from dhaps_core.settings import Settings
-from dhaps_core.training import TrainingSettings
+from dhaps_core.data.sources import arrays
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
+from dhaps_core.hashing.training import TrainingSettings
 rows = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 names = np.array(["Katze", "H\\u00fcndchen", "\\u732b", "d"])[np.arange(40) % 4]
 items = arrays(rows, names, queries=8, seed=0)
@@ -42,7 +42,7 @@ assert again.history == session.history
 FIGURE = """
 import sys
 from widgets.curves import figure_png, learning_curves
-from dhaps_core.report import find_runs
+from dhaps_core.results.report import find_runs
 assert figure_png(learning_curves(find_runs(sys.argv[1])))[:4] == b"\\x89PNG"
 """
 ROOT = Path(__file__).parents[2]

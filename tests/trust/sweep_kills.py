@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pandas
 import psutil
-from tiny_notebooks import write_grid
 
-from dhaps_core.grid import read_grid
-from dhaps_core.manifest import write_manifest, write_table
-from dhaps_core.sweep import sweep
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.manifest import write_manifest, write_table
+from dhaps_core.sweeps.sweep import sweep
+from tests.given import write_grid
 
 from .case import Attack, Case, told_by_a_child, wait
 from .finished_sweep import finished_sweep
@@ -114,7 +114,7 @@ def _value(seed: int) -> float:
 
 
 def _start(case: Case, grid: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "dhaps_core.sweep", str(grid), "--out", str(case.folder / "out")]
+    command = [sys.executable, "-m", "dhaps_core.sweeps", str(grid), "--out", str(case.folder / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # for the kernels, which start elsewhere
     with (case.folder / "sweep.log").open("ab") as log:
         return subprocess.Popen(

@@ -7,8 +7,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from dhaps_core.questions import label_oracle
-from dhaps_core.rounds import ActiveSession
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case, wait
 from .given import ROUNDS, SETTINGS, advance, leftovers, numbers, tiny_items, undocumented

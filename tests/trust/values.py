@@ -18,14 +18,14 @@ import numpy as np
 import torch
 
 import dhaps_core
-from dhaps_core.backbones import Backbone, pixels
-from dhaps_core.grid import Grid, read_grid
-from dhaps_core.items import Items
-from dhaps_core.network import Inputs
-from dhaps_core.questions import Question
-from dhaps_core.run_folder import RunFolder
-from dhaps_core.settings import METHODS, Settings
-from dhaps_core.training_settings import TrainingSettings
+from dhaps_core.answers.questions import Question
+from dhaps_core.data.items import Items
+from dhaps_core.hashing.backbones import Backbone, pixels
+from dhaps_core.hashing.network import Inputs
+from dhaps_core.hashing.training_settings import TrainingSettings
+from dhaps_core.session.folder import RunFolder
+from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.sweeps.grid import Grid, read_grid
 
 from .finished_sweep import finished_sweep
 from .given import SETTINGS, TRAINING, tiny_items

@@ -1,0 +1,181 @@
+"""Questions to a person, and the sources that can answer them instead: an oracle or a file of answers."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from dhaps_core.answers.answer import NO_CLASS, Value, read_csv
+from dhaps_core.data.items import Items
+from dhaps_core.files import at_home
+
+__all__ = [
+    "Answering",
+    "NoAnswer",
+    "PersonAsked",
+    "Question",
+    "Source",
+    "answer_source",
+    "csv_source",
+    "label_oracle",
+    "question_name",
+    "round_of",
+]
+
+_ROUND = re.compile(r"([0-9]+)\.")
+
+
+class NoAnswer(LookupError):  # noqa: N818 - the name of the thing, as one would say it
+    """The source of answers cannot answer this question."""
+
+
+class PersonAsked(RuntimeError):  # noqa: N818 - the name of the thing, as one would say it
+    """A person was asked these questions, so no oracle and no file answers them; nothing was stored."""
+
+
+def question_name(number: int | None, keys: Sequence[str]) -> str:
+    """Name of the question about an item or a pair: two are equal only if round and keys are.
+
+    Args:
+        number: of the round that asks it; None of a class that is given without being asked for.
+        keys: the item, or both items, in the order of asking.
+
+    Example:
+        >>> question_name(3, ("a.jpg", "b.jpg")), question_name(None, ("a.jpg",))
+        ('3.["a.jpg", "b.jpg"]', 'given.["a.jpg"]')
+    """
+    return f"{'given' if number is None else number}.{json.dumps(keys, ensure_ascii=False)}"
+
+
+def round_of(question: str | None) -> int | None:
+    """Round that asked a question, by its name; None if none did.
+
+    Example:
+        >>> round_of('3.["a.jpg"]'), round_of("3.0.a.jpg"), round_of("item.7.jpg"), round_of(None)
+        (3, 3, None, None)
+    """
+    found = _ROUND.match(question or "")
+    return int(found[1]) if found else None
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question about a chosen pair.
+
+    Attributes:
+        id: stable name (:func:`question_name`); an answer that carries it is stored once, however often it
+            arrives.
+        kind: ``class`` asks what one item is, ``pair`` whether two items are the same.
+        keys: the item, or both items.
+        pick: place of the pair among the picks of its round, or -1 of an item that nobody chose.
+    """
+
+    id: str
+    kind: Literal["class", "pair"]
+    keys: tuple[str, ...]
+    pick: int
+
+    @property
+    def about(self) -> tuple[str, tuple[str, ...]]:
+        """Kind and keys, whichever item was shown first: what an answer has in common with its question."""
+        return self.kind, tuple(sorted(self.keys))
+
+
+Answering = Callable[[Question], Value]
+"""What a question is answered with, by something that is no person."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that answers questions by itself, under a name of its own and never under a person's.
+
+    Attributes:
+        name: stored with every answer.
+        answer: gives the answer, or raises :class:`NoAnswer`.
+    """
+
+    name: str
+    answer: Answering
+
+    def __call__(self, question: Question) -> Value:
+        """The answer to a question."""
+        return self.answer(question)
+
+    @staticmethod
+    def named(name: str) -> bool:
+        """Whether answers under a name come from a source, not from a person."""
+        name = name.strip().casefold()
+        return name == "oracle" or name.startswith("csv:")
+
+
+def label_oracle(items: Items) -> Source:
+    """Source that answers from the items' own labels, as if a person knew them all.
+
+    About an item of multi-label data without any class it says :data:`dhaps_core.answers.answer.NO_CLASS`.
+
+    Args:
+        items: a labelled collection.
+
+    Raises:
+        NoAnswer: if the items have no labels.
+    """
+    if items.labels is None:
+        msg = "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
+        raise NoAnswer(msg)
+    labels, position = items.labels, {key: i for i, key in enumerate(items.keys)}
+
+    def answer(question: Question) -> Value:
+        rows = [labels[position[key]] for key in question.keys]
+        if question.kind == "class":
+            if items.multi_label:
+                return [items.class_names[c] for c in np.flatnonzero(rows[0])] or NO_CLASS
+            return items.class_names[int(rows[0])]
+        same = bool((rows[0] & rows[1]).any()) if items.multi_label else bool(rows[0] == rows[1])
+        return "same" if same else "different"
+
+    return Source("oracle", answer)
+
+
+def csv_source(path: str | Path) -> Source:
+    """Source that answers from a CSV file with the columns kind, a, b, value, who, seconds.
+
+    Where the file answers a question twice, the later row counts. Answers are stored under ``csv:`` and the
+    file's name: whoever is named in its rows answered another time.
+
+    Raises:
+        NoAnswer: (when asked) if the file does not answer the question.
+    """
+    known = {(answer.kind, answer.keys): answer.value for answer in read_csv(path)}
+
+    def answer(question: Question) -> Value:
+        try:
+            return known[question.kind, tuple(sorted(question.keys))]
+        except KeyError:
+            msg = (
+                f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
+            )
+            raise NoAnswer(msg) from None
+
+    return Source(f"csv:{Path(path).name}", answer)
+
+
+def answer_source(name: str, items: Items) -> Source:
+    """Source of answers of a run without a person, by the name that a notebook's parameter gives it.
+
+    Args:
+        name: ``oracle`` for the items' own labels, or the path of a CSV file.
+        items: the collection.
+
+    Raises:
+        NoAnswer: if there is no name, or no such file, or the items have no labels for the oracle.
+    """
+    if name == "oracle":
+        return label_oracle(items)
+    if not name or not at_home(name).is_file():
+        msg = f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
+        raise NoAnswer(msg)
+    return csv_source(name)

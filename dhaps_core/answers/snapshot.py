@@ -1,0 +1,302 @@
+"""Supervision: which pairs of items are similar, dissimilar or unknown, given the answers at one moment.
+
+A snapshot is frozen. It answers for any pairs at once, from per-item arrays, without ever listing the pairs
+that the answers imply: 500 answers may imply 500 pairs or 70,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int8, Int64, Integer, UInt8
+
+from dhaps_core.answers.answer import NO_CLASS, Answer
+from dhaps_core.answers.closure import Closure, Components, Contradiction, Overlaps
+
+__all__ = ["Closure", "Contradiction", "Counts", "Snapshot"]
+
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was asked, and what is known from it.
+
+    Attributes:
+        answers: answers given, "unsure" included.
+        unsure: those that were "unsure".
+        items_labelled: items that were given a class.
+        similar: unordered pairs of two different items known to be similar, implied ones included.
+        dissimilar: those known to be dissimilar.
+    """
+
+    answers: int
+    unsure: int
+    items_labelled: int
+    similar: int
+    dissimilar: int
+
+
+class Snapshot:
+    """The supervision that a list of answers gives about a list of items; read-only.
+
+    With one class per item, relations are closed (see `closure`). With several, two labelled items are
+    similar when they share a class and dissimilar otherwise, and a pair answer counts for its own pair only:
+    sharing a class is not transitive. An item that was given `NO_CLASS` is labelled, and similar to no other.
+
+    Exact copies inherit what is known of the first of them that an answer is about, and are similar to it.
+    With one class per item they are joined to it in the order of their positions, but for those that the
+    answers set apart: two people may have seen one picture differently. With several classes, where nothing
+    is closed, a copy that an answer is about keeps to what it says. A copy costs nobody an answer, so budgets
+    count `labelled` or `answered`; training may use all of `supervised`.
+
+    Attributes:
+        keys: [n] key of each item; positions below count from 0 in this order.
+        answers: the answers.
+        multi_label: whether an item may have several classes.
+        class_names: [c] classes in the order first answered; with `multi_label`, without `NO_CLASS`.
+        labelled: [l] ascending positions of the items that were given a class.
+        supervised: [s] ascending positions of the items that take part in a known relation or have a class.
+        answered: [a] those of them that an answer is about, so without what copies inherit.
+        classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
+            `multi_label`, [n c] whether the item has the class.
+        classed: [n] whether the class or classes of each item are known.
+        unsure_pairs: [u 2] positions of the pairs answered "unsure": no supervision, not to be asked again.
+        component_sizes: [n] items known to be the same as each item, itself included.
+        absent: keys that were answered but are not among the items. They still connect items that are.
+
+    Args:
+        keys: distinct keys.
+        answers: as `LabelStore.answers` gives them.
+        multi_label: whether an item may have several classes.
+        copies: [n] position of the item that each item is an exact copy of, its own if of none. None: no
+            copies. Give items that must learn nothing (queries) their own.
+
+    Raises:
+        ValueError: a key appears twice, an answer gives several classes where an item has one, or `copies`
+            are not positions of items that are no copies.
+        Contradiction: the answers do not agree.
+
+    Example:
+        >>> answers = [
+        ...     Answer.given("pair", pair, word, who="anna", seconds=1.0, id=i)
+        ...     for i, (pair, word) in enumerate([("ab", "same"), ("bc", "different")], 1)
+        ... ]
+        >>> Snapshot("abcd", answers).relations(np.array([0, 0, 0]), np.array([1, 2, 3]))
+        array([ 1, -1,  0], dtype=int8)
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        answers: Sequence[Answer],
+        *,
+        multi_label: bool = False,
+        copies: Int64[np.ndarray, " n"] | None = None,
+    ) -> None:
+        self.keys = tuple(keys)
+        self.answers = tuple(answers)
+        self.multi_label = multi_label
+        self._position = {key: i for i, key in enumerate(self.keys)}
+        if len(self._position) != len(self.keys):
+            twice = next(key for i, key in enumerate(self.keys) if self._position[key] != i)
+            raise ValueError(f"keys must be distinct; got {twice!r} twice. Give each item its own key.")
+        closure = Closure(multi_label=multi_label)
+        closure.update(self.answers)
+
+        asked = dict.fromkeys(key for answer in self.answers for key in answer.keys)
+        self.absent = tuple(key for key in asked if key not in self._position)
+        classed = {a.keys[0] for a in self.answers if a.kind == "class"}
+        self.labelled: Int64[np.ndarray, " l"] = np.array(sorted(self._at(classed)), dtype=np.int64)
+        unsure = dict.fromkeys(a.keys for a in self.answers if a.value == "unsure")
+        present = [at for pair in unsure if len(at := self._at(pair)) == 2]
+        self.unsure_pairs: Int64[np.ndarray, "u 2"] = np.sort(
+            np.array(present, dtype=np.int64).reshape(-1, 2)
+        )
+        given = (one for a in self.answers if a.kind == "class" for one in a.value)
+        self.class_names = tuple(one for one in dict.fromkeys(given) if not (multi_label and one == NO_CLASS))
+
+        told = {key for a in self.answers if a.value != "unsure" for key in a.keys}
+        heard: Bool[np.ndarray, " n"] = np.array([key in told for key in self.keys], dtype=bool)
+        copied = self._copies(copies, heard)
+        facts = closure.facts
+        if isinstance(facts, Components):
+            for i, original in copied:
+                facts.join(self.keys[original], self.keys[i])
+            self._from_components(facts)
+        else:
+            self._from_overlaps(facts, [(i, original) for i, original in copied if not heard[i]])
+        sizes = np.bincount(self._group, minlength=self._groups)
+        self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
+        related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
+        self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
+        self.answered: Int64[np.ndarray, " a"] = np.flatnonzero(related & heard)
+        arrays = (self.labelled, self.classes, self.classed, self.supervised, self.answered)
+        for array in (*arrays, self.unsure_pairs, self.component_sizes):
+            array.setflags(write=False)
+
+    def relations(
+        self, a: Integer[np.ndarray, "*#p"], b: Integer[np.ndarray, "*#p"]
+    ) -> Int8[np.ndarray, "*p"]:
+        """What is known of pairs: +1 similar, -1 dissimilar, 0 unknown; an item is similar to itself.
+
+        Args:
+            a: positions of the first items.
+            b: positions of the second ones. The shapes broadcast: [r 1] and [1 s] give the block [r s].
+
+        Raises:
+            IndexError: a position is not in 0 .. n-1.
+        """
+        for positions in (a, b):
+            if positions.size and not 0 <= positions.min() <= positions.max() < len(self.keys):
+                got = f"{positions.min()} .. {positions.max()}"
+                raise IndexError(
+                    f"positions must be in 0 .. {len(self.keys) - 1}; got {got}. Check the items."
+                )
+        x, y = self._group[a], self._group[b]
+        equal: Bool[np.ndarray, "*p"] = x == y
+        differ: Bool[np.ndarray, "*p"]
+        if self.multi_label:
+            differ = self.classed[a] & self.classed[b]
+            for byte in self._bytes:
+                equal |= (byte[a] & byte[b]) != 0
+            differ &= ~equal
+        else:
+            differ = (self.classes[a] != self.classes[b]) & self.classed[a] & self.classed[b]
+        result: Int8[np.ndarray, "*p"] = equal.view(np.int8) - differ.view(np.int8)
+        if len(self._links):
+            at = np.nonzero(self._linked[x] & self._linked[y])
+            x, y = (side[at] for side in np.broadcast_arrays(x, y))
+            links = np.minimum(x, y) * self._groups + np.maximum(x, y)
+            i = np.minimum(np.searchsorted(self._links, links), len(self._links) - 1)
+            hit = self._links[i] == links
+            result[tuple(axis[hit] for axis in at)] = self._link_values[i[hit]]
+        return result
+
+    def similarity_matrix(self, positions: Integer[np.ndarray, " l"]) -> Int8[np.ndarray, "l l"]:
+        """What is known of all pairs among some items, as `relations` tells it."""
+        return self.relations(positions[:, None], positions[None, :])
+
+    def component(self, position: int) -> Int64[np.ndarray, " s"]:
+        """Ascending positions of the items known to be the same as one item, itself included."""
+        return np.flatnonzero(self._group == self._group[position])
+
+    def counts(self) -> Counts:
+        """Answers given, items labelled, and the pairs known from them, counted without listing the pairs."""
+        sizes = np.bincount(self._group, minlength=self._groups)
+        similar, dissimilar = self._by_classes(sizes)
+        low, high = np.divmod(self._links, self._groups)
+        weights = sizes[low] * sizes[high]
+        return Counts(
+            answers=len(self.answers),
+            unsure=sum(answer.value == "unsure" for answer in self.answers),
+            items_labelled=len(self.labelled),
+            similar=similar + int(weights[self._link_values > 0].sum()),
+            dissimilar=dissimilar + int(weights[self._link_values < 0].sum()),
+        )
+
+    def _by_classes(self, sizes: Int64[np.ndarray, " g"]) -> tuple[int, int]:
+        """Pairs known to be similar and dissimilar, but for the links."""
+        if not self.multi_label:
+            classed = np.bincount(self.classes[self.classed])
+            return int((sizes * (sizes - 1) // 2).sum()), int(classed.sum() ** 2 - (classed**2).sum()) // 2
+        patterns, counts = np.unique(self._bytes[:, self.classed], axis=1, return_counts=True)
+        items = int(counts.sum())
+        ordered = 0
+        for start in range(0, len(counts), _BLOCK):
+            block = patterns[:, start : start + _BLOCK]
+            shared = np.zeros((block.shape[1], len(counts)), dtype=bool)
+            for mine, theirs in zip(block, patterns, strict=True):
+                shared |= (mine[:, None] & theirs[None, :]) != 0
+            ordered += int(counts[start : start + _BLOCK] @ (shared @ counts))
+        themselves = int(counts[patterns.any(axis=0)].sum())
+        similar = (ordered - themselves) // 2  # an item without a class does not share one with itself
+        dissimilar = items * (items - 1) // 2 - similar
+        # Copies are similar to each other also where they share no class: of none, or of no known ones.
+        none = ~self._bytes.any(axis=0)
+        pairs = sizes * (sizes - 1) // 2
+        of_none, unknown = (
+            int(pairs[np.unique(self._group[none & known])].sum()) for known in (self.classed, ~self.classed)
+        )
+        return similar + of_none + unknown, dissimilar - of_none
+
+    def _at(self, keys: set[str] | tuple[str, ...]) -> list[int]:
+        return [self._position[key] for key in keys if key in self._position]
+
+    def _copies(
+        self, copies: Int64[np.ndarray, " n"] | None, heard: Bool[np.ndarray, " n"]
+    ) -> list[tuple[int, int]]:
+        """Copies by position, each with its original: the first of them that an answer is about, if any."""
+        if copies is None:
+            return []
+        n = len(self.keys)
+        if (
+            len(copies) != n
+            or (n and not 0 <= copies.min() <= copies.max() < n)
+            or (copies[copies] != copies).any()
+        ):
+            raise ValueError(
+                f"copies must give each of the {n} items the position of one that is no copy; got {copies}. "
+                "Take Items.duplicates()."
+            )
+        first = np.full(n, n)
+        np.minimum.at(first, copies[heard], np.flatnonzero(heard))
+        original = first[copies]
+        found = np.flatnonzero((original < n) & (original != np.arange(n)))
+        return list(zip(found.tolist(), original[found].tolist(), strict=True))
+
+    def _from_components(self, facts: Components) -> None:
+        """Groups are components; links are the pairs of groups set apart by a "different"."""
+        n, nodes = len(self.keys), len(facts.nodes)
+        roots = np.array([facts.find(node) for node in range(nodes)], dtype=np.int64)
+        own = np.arange(nodes, nodes + n)  # items without an answer are groups of one
+        for name, node in facts.nodes.items():
+            if isinstance(name, str) and name in self._position:
+                own[self._position[name]] = roots[node]
+        _, groups = np.unique(np.concatenate([own, roots]), return_inverse=True)
+        self._group: Int64[np.ndarray, " n"] = groups[:n]
+        self._groups = int(groups.max(initial=-1)) + 1
+        of_node = groups[n:]
+        class_of = np.full(self._groups, -1, dtype=np.int64)
+        class_of[[of_node[facts.nodes[name,]] for name in self.class_names]] = np.arange(
+            len(self.class_names)
+        )
+        self.classes: Int64[np.ndarray, " n"] | Bool[np.ndarray, "n c"] = class_of[self._group]
+        self.classed: Bool[np.ndarray, " n"] = self.classes >= 0
+        apart = [(x, y) for x, enemies in enumerate(facts.enemies) for y in enemies if x < y]
+        ends = of_node[np.array(apart, dtype=np.int64).reshape(-1, 2)]
+        told = np.logical_and.reduce(class_of[ends] >= 0, axis=1)
+        self._link(ends[~told], np.full(len(ends) - int(told.sum()), -1, dtype=np.int8))
+
+    def _from_overlaps(self, facts: Overlaps, copied: Sequence[tuple[int, int]]) -> None:
+        """Groups are items with their copies; links are pair answers that the classes do not give anyway."""
+        n, c = len(self.keys), len(self.class_names)
+        self._group, self._groups = np.arange(n), n
+        for i, original in copied:
+            self._group[i] = original
+        multi_hot: Bool[np.ndarray, "n c"] = np.zeros((n, c), dtype=bool)
+        number = {name: i for i, name in enumerate(self.class_names)}
+        for key, classes in facts.classes.items():
+            multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
+        multi_hot = multi_hot[self._group]
+        self.classes = multi_hot
+        self.classed = np.zeros(n, dtype=bool)
+        self.classed[self.labelled] = True
+        self.classed = self.classed[self._group]
+        self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
+        said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
+        ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)
+        values = np.array([1 if same else -1 for _, same in said], dtype=np.int8)
+        told = np.logical_and.reduce(self.classed[ends], axis=1)
+        self._link(ends[~told], values[~told])
+
+    def _link(self, ends: Int64[np.ndarray, "k 2"], values: Int8[np.ndarray, " k"]) -> None:
+        """Keep what is known of pairs of groups besides equality and classes, sorted for look-up."""
+        links = ends.min(axis=1) * self._groups + ends.max(axis=1)
+        order = np.argsort(links)
+        self._links: Int64[np.ndarray, " k"] = links[order]
+        self._link_values: Int8[np.ndarray, " k"] = values[order]
+        self._linked: Bool[np.ndarray, " g"] = np.zeros(self._groups, dtype=bool)
+        self._linked[ends.ravel()] = True

@@ -1,0 +1,4 @@
+"""Benchmarks: what notebook 09 times, each beside its floor and beside what others would run.
+
+Read ``measuring`` first, then ``cases``.
+"""

@@ -1,0 +1,281 @@
+"""CIFAR-10 from its official archives, python or binary version, packed or not, and its three protocols."""
+
+import gzip
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from dhaps_core.data.batch_pickles import read_pickle
+from dhaps_core.data.images import ArrayImages
+from dhaps_core.data.items import Items
+from dhaps_core.data.splits import draw_per_class, seeded
+from dhaps_core.files import at_home
+
+__all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
+
+Protocol = Literal["59k", "54k", "50k"]
+
+_CLASSES = 10
+_RECORD = 1 + 3 * 32 * 32
+_TRAIN, _TEST = 50_000, 10_000
+_LARGEST_FILE = 64 << 20
+"""Twice what a file of the official archives has (31 MB; a pickle by Python 3 writes bytes as text)."""
+_LARGEST_ARCHIVE = 512 << 20
+_MOST_MEMBERS = 1000
+_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
+_PROTOCOLS = {
+    "59k": "CIFAR-10 59k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
+    "database the other 59,000, train included",
+    "54k": "CIFAR-10 54k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
+    "database the other 54,000, train excluded",
+    "50k": "CIFAR-10 50k: queries the official 10,000 test images; train = database = the official 50,000",
+}
+
+
+def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
+    """CIFAR-10 as items with images, split by one of the field's three protocols.
+
+    An archive may unpack to 512 MiB, each file in it to 64 MiB; reading one takes up to 1 GiB of memory.
+
+    Args:
+        path: ``cifar-10-python.tar.gz`` or ``cifar-10-binary.tar.gz``, or the folder that one unpacks to (or
+            its parent); ``~`` is the home folder. Both versions hold the same images in the same order and
+            give the same items.
+        protocol: see :func:`cifar10_splits`.
+        seed: seed of the draw; unused by "50k".
+
+    Returns:
+        60,000 items with the keys ``train/00000`` .. ``test/09999``, rows of the official files.
+
+    Raises:
+        FileNotFoundError: if a file of the archive is missing.
+        ValueError: if the archive is damaged, incomplete or too large, or a pickle in it asks for anything
+            but numpy arrays.
+
+    References:
+        Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
+    _check_protocol(protocol)
+    pixels, labels, train_rows, names = read_cifar10(path)
+    if (train_rows, len(labels)) != (_TRAIN, _TRAIN + _TEST):
+        raise ValueError(
+            f"CIFAR-10 must have {_TRAIN} train and {_TEST} test images; got {train_rows} and "
+            f"{len(labels) - train_rows} in {Path(path).name}. The archive is incomplete: fetch it again"
+        )
+    keys = [f"train/{i:05}" for i in range(train_rows)] + [f"test/{i:05}" for i in range(_TEST)]
+    splits = cifar10_splits(labels, train_rows, protocol=protocol, seed=seed)
+    stated = _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
+    return Items(tuple(keys), None, ArrayImages(pixels), labels, names, splits, stated, "CIFAR-10")
+
+
+def cifar10_splits(
+    labels: npt.NDArray[np.int64], train_rows: int, *, protocol: Protocol, seed: int
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Positions of train, query and database under a protocol; the choice alone moves mAP by about a point.
+
+    - "59k" (DPSH): 100 queries a class of all images, 500 train a class of the rest; the database is
+      everything but the queries, train included.
+    - "54k" (HashNet): the same, but train is not in the database.
+    - "50k": read here as the official test images for queries and the official 50,000 for both others. (Some
+      papers draw 1,000 queries a class from all 60,000 under this name.)
+
+    Args:
+        labels: class id of every image, official train images first, [n].
+        train_rows: how many of them are official train images.
+        protocol: one of the three.
+        seed: seed of the draw.
+
+    Raises:
+        ValueError: if the protocol is unknown or a class has too few images.
+    """
+    _check_protocol(protocol)
+    everything = np.arange(len(labels), dtype=np.int64)
+    if protocol == "50k":
+        official = everything[:train_rows]
+        return {"train": official, "query": everything[train_rows:], "database": official}
+    generator = seeded(seed)
+    query = draw_per_class(labels, np.full(_CLASSES, 100), candidates=everything, generator=generator)
+    rest = np.setdiff1d(everything, query)
+    train = draw_per_class(labels, np.full(_CLASSES, 500), candidates=rest, generator=generator)
+    return {
+        "train": train,
+        "query": query,
+        "database": rest if protocol == "59k" else np.setdiff1d(rest, train),
+    }
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
+
+
+def read_cifar10(
+    path: str | Path,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
+    """Pixels [n 32 32 3], class ids [n], number of official train images (they come first), class names."""
+    path = at_home(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
+    try:
+        if os.path.isdir(path):
+            return _read_version(*_folder_reader(path))
+        return _read_version(*_archive_reader(path))
+    except FileNotFoundError:
+        raise
+    except (tarfile.TarError, EOFError, OSError, RecursionError, zlib.error) as error:
+        raise ValueError(f"{path.name} must be a complete .tar.gz; got: {error}. Fetch it again") from error
+
+
+Read = Callable[[str], bytes]
+
+
+def _folder_reader(path: Path) -> tuple[bool, Read]:
+    for folder in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
+        for binary in (False, True):
+            if os.path.isfile(folder / _file("test_batch", binary)):
+                return binary, lambda name, folder=folder: _content(folder / name)
+    raise FileNotFoundError(
+        f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}. "
+        "Give the folder that the official archive unpacks to"
+    )
+
+
+def _content(path: Path) -> bytes:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"CIFAR-10 must have {path.name}; got none in {path.parent}")
+    _check_size(path.name, path.stat().st_size)
+    return path.read_bytes()
+
+
+def _archive_reader(path: Path) -> tuple[bool, Read]:
+    """Reads the files once, front to back, so that no more is unpacked than is allowed."""
+    wanted = {*_BATCHES, "test_batch", "batches.meta"}
+    wanted |= {f"{name}.bin" for name in wanted} | {"batches.meta.txt"}
+    contents: dict[str, bytes] = {}
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream = _Bounded(gzip.GzipFile(fileobj=file) if packed else file, path.name)
+        with tarfile.open(fileobj=cast("Any", stream), mode="r|") as archive:
+            for count, member in enumerate(archive):
+                stream.here = 0
+                if count >= _MOST_MEMBERS:
+                    raise ValueError(
+                        f"{path.name} must have few files; got {count} and more. It is not CIFAR-10"
+                    )
+                name = Path(member.name).name
+                if name not in wanted or not member.isreg() or member.issparse():
+                    continue
+                if name in contents:
+                    raise ValueError(f"{path.name} must have {name} once; got it twice")
+                _check_size(name, member.size)
+                part = archive.extractfile(member)
+                contents[name] = part.read() if part else b""
+
+    def read(name: str) -> bytes:
+        if name not in contents:
+            raise FileNotFoundError(
+                f"CIFAR-10 must have {name}; the archive has {', '.join(sorted(contents)) or 'no file of it'}"
+            )
+        return contents[name]
+
+    return "test_batch.bin" in contents, read
+
+
+class _Bounded:
+    """A stream of which no more is read than a CIFAR-10 archive has, in all and from one file to the next."""
+
+    def __init__(self, file: io.BufferedIOBase, name: str) -> None:
+        self.file, self.name, self.all, self.here = file, name, 0, 0
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        self.all, self.here = self.all + len(data), self.here + len(data)
+        if self.all > _LARGEST_ARCHIVE or self.here > _LARGEST_FILE + (1 << 20):
+            raise ValueError(
+                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file; "
+                "got more. It is not CIFAR-10"
+            )
+        return data
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > _LARGEST_FILE:
+        raise ValueError(f"{name} must have at most {_LARGEST_FILE} bytes; got {size}. It is not CIFAR-10")
+
+
+def _file(batch: str, binary: bool) -> str:
+    return f"{batch}.bin" if binary else batch
+
+
+def _read_version(
+    binary: bool, read: Read
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
+    parse = _parse_binary if binary else _parse_python
+    batches = [parse(read(_file(name, binary)), _file(name, binary)) for name in (*_BATCHES, "test_batch")]
+    planes = np.concatenate([pixels for pixels, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+    if binary:
+        names = read("batches.meta.txt").decode(errors="replace").split()
+    else:
+        found = _entry(_unpickle(read("batches.meta"), "batches.meta"), "label_names")
+        names = [_text(name) for name in found if type(name) in {str, bytes}] if type(found) is list else []
+    if len(names) != _CLASSES or not len(labels) or not 0 <= labels.min() <= labels.max() < _CLASSES:
+        got = f"{len(names)} names, labels to {labels.max(initial=-1)}"
+        raise ValueError(f"CIFAR-10 must have 10 classes; got {got}")
+    # Each row is the red, the green and the blue plane, 1,024 bytes each.
+    images = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return images, labels, sum(len(labels) for _, labels in batches[:-1]), tuple(names)
+
+
+def _parse_binary(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    if not data or len(data) % _RECORD:
+        raise ValueError(f"{name} must be whole records of {_RECORD} bytes; got {len(data)} bytes")
+    records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
+    return records[:, 1:], records[:, 0].astype(np.int64)
+
+
+def _parse_python(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    batch = _unpickle(data, name)
+    planes, labels = _entry(batch, "data"), _entry(batch, "labels")
+    if type(labels) is list and all(type(label) is int and 0 <= label < _CLASSES for label in labels):
+        labels = np.array(labels, dtype=np.int64)
+    if not isinstance(labels, np.ndarray) or labels.ndim != 1:
+        raise ValueError(f"{name} must hold a class id from 0 to {_CLASSES - 1} for each image; got others")
+    if not isinstance(planes, np.ndarray) or planes.shape != (len(labels), _RECORD - 1):
+        shape = planes.shape if isinstance(planes, np.ndarray) else type(planes).__name__
+        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {shape}")
+    if planes.dtype != np.uint8:
+        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {planes.dtype}")
+    return planes, labels.astype(np.int64)
+
+
+def _entry(batch: Any, name: str) -> Any:
+    """Entry of a batch, whose keys are bytes as Python 2 wrote them, or text if written again by Python 3."""
+    entries = batch if isinstance(batch, dict) else {}
+    if name.encode() in entries:
+        return entries[name.encode()]
+    if name in entries:
+        return entries[name]
+    raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {', '.join(map(_text, entries))}")
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
+
+
+def _unpickle(data: bytes, name: str) -> Any:
+    try:
+        return read_pickle(data)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}. "
+            "Fetch the official archive again"
+        ) from error

@@ -1,0 +1,268 @@
+"""The frozen collection that everything else works on: keys, features or images, labels, named splits.
+
+An item is known by its key (relative path, or row number); arrays use its position in the whole collection,
+never a position within what remains of some pool.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dhaps_core.data.array_files import read_array_file
+from dhaps_core.data.features import first_equal
+from dhaps_core.data.images import Images
+from dhaps_core.files import replacing
+from dhaps_core.keys import item_keys
+
+__all__ = ["SPLITS", "Items"]
+
+SPLITS = ("train", "query", "database")
+
+Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Items of one collection and how they are split.
+
+    Attributes:
+        keys: unique name of each item, n of them.
+        features: embedding of each item, float32 [n d], finite; or None.
+        images: lazy images, n of them; or None. Features, images or both must be there.
+        labels: class ids, int64 [n] in 0..c-1; or multi-hot, bool [n c]; or None. For evaluation and oracles
+            only: what people have answered lives in the label store.
+        class_names: c names; none without labels.
+        splits: sorted unique positions (int64) under "train" (the pool that selection draws from), "query"
+            and "database". Queries are in neither of the others unless ``allow_overlap``.
+        protocol: how the splits were made, in words; it travels with every result.
+        source: where the items came from.
+        skipped: (file, reason) of each file left out as unreadable.
+        allow_overlap: True if queries may be in train or database, as some published protocols have it.
+
+    Raises:
+        ValueError: if the parts do not fit together.
+
+    Example:
+        >>> rows = {name: np.arange(2) + 2 * (name == "query") for name in SPLITS}
+        >>> items = Items(tuple("abcd"), np.eye(4, dtype=np.float32), None, None, (), rows, "by hand", "doc")
+        >>> items.n, items.multi_label, items.overlap()
+        (4, False, ())
+    """
+
+    keys: tuple[str, ...]
+    features: npt.NDArray[np.float32] | None
+    images: Images | None
+    labels: Labels | None
+    class_names: tuple[str, ...]
+    splits: dict[str, npt.NDArray[np.int64]]
+    protocol: str
+    source: str
+    skipped: tuple[tuple[str, str], ...] = ()
+    allow_overlap: bool = False
+
+    def __post_init__(self) -> None:
+        _check_keys(self.keys)
+        _check_arrays(self)
+        _check_content(self)
+        _check_labels(self)
+        _check_splits(self)
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return len(self.keys)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether labels are multi-hot, so that an item can have several classes or none."""
+        return self.labels is not None and self.labels.ndim == 2
+
+    def overlap(self) -> tuple[str, ...]:
+        """Keys that are both query and database: their nearest neighbour is themselves."""
+        both = np.intersect1d(self.splits["query"], self.splits["database"])
+        return tuple(self.keys[i] for i in both)
+
+    def fingerprint(self) -> str:
+        """Hex sha256 of keys, labels, features, images and splits: equal only if all of them are."""
+        parts = list(self._parts().values())
+        return _sha256(*parts, *(self.splits[name] for name in SPLITS))
+
+    def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+        """Position of the item that stands for all with exactly the content of each item, [n].
+
+        Content is the bytes of the image; without images, the numbers of the features. (Features made from
+        images do not tell: a projection makes equal rows differ in their last bits.)
+
+        Args:
+            pool: positions whose items stand for their copies wherever they are: of each content the first
+                that is in the pool, and the first of all where none is. Without it, the first of all.
+        """
+        if self.images is None:
+            assert self.features is not None
+            first = first_equal(self.features)
+        else:
+            seen: dict[str, int] = {}
+            digests = self.images.digests()
+            first = np.array([seen.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=np.int64)
+        if pool is None:
+            return first
+        stands = np.arange(self.n, dtype=np.int64)
+        ordered = np.sort(np.asarray(pool, dtype=np.int64))[::-1]
+        stands[first[ordered]] = ordered  # where several are given, the last one stays: the lowest
+        return stands[first]
+
+    def save_splits(self, path: str | os.PathLike[str]) -> None:
+        """Writes splits and protocol to an .npz file without pickles, tied to the content of these items."""
+        rows: dict[str, Any] = {name: self.splits[name] for name in SPLITS}
+        with replacing(Path(path)) as file:
+            np.savez_compressed(
+                file,
+                protocol=np.array(self.protocol),
+                allow_overlap=np.array(self.allow_overlap),
+                parts=np.array(list(self._parts().values())),
+                **rows,
+            )
+
+    def with_splits(self, path: str | os.PathLike[str]) -> "Items":
+        """These items with the splits and the protocol of a file that ``save_splits`` wrote.
+
+        Raises:
+            ValueError: if the file is damaged, or keys, labels or content are not those that the splits were
+                saved with.
+            FileNotFoundError: if there is no such file.
+        """
+        path = Path(path)
+        stored = read_array_file(path)
+        parts = self._parts()
+        kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
+        kinds["parts"] = ("U", 1)
+        if {name: (array.dtype.kind, array.ndim) for name, array in stored.items()} != kinds or len(
+            stored["parts"]
+        ) != len(parts):
+            raise ValueError(
+                f"{path.name} must hold the splits, protocol and content that save_splits writes; got "
+                f"{', '.join(stored)}. It is damaged: put back a copy, or start a new run"
+            )
+        changed = [
+            name for name, was in zip(parts, stored["parts"].tolist(), strict=True) if parts[name] != was
+        ]
+        if changed:
+            raise ValueError(
+                f"items must be those that the splits in {path.name} were drawn for; got other "
+                f"{', '.join(changed)}. Load the same source with the same files, or start a new run"
+            )
+        return replace(
+            self,
+            splits={name: stored[name].astype(np.int64) for name in SPLITS},
+            protocol=str(stored["protocol"]),
+            allow_overlap=bool(stored["allow_overlap"]),
+        )
+
+    def _parts(self) -> dict[str, str]:
+        """Hex sha256 of each part that splits depend on."""
+        digests = self.images.digests() if self.images is not None else ()
+        return {
+            "keys": _sha256(*self.keys),
+            "labels": _sha256(*self.class_names, *(() if self.labels is None else (self.labels,))),
+            "features": _sha256(*(() if self.features is None else (self.features,))),
+            "images": _sha256(*digests),
+        }
+
+
+def _sha256(*parts: str | npt.NDArray[Any]) -> str:
+    """Digest in which the border between two parts cannot move: each is preceded by its type and size."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            text = part.encode()
+            digest.update(f"str {len(text)};".encode())
+            digest.update(text)
+        else:
+            digest.update(f"{part.dtype.str} {part.shape};".encode())
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def _check_keys(keys: tuple[str, ...]) -> None:
+    if item_keys(keys) != keys:
+        raise ValueError("keys must be a tuple of text; got others. Pass item_keys(keys)")
+    for key in keys:
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"keys must be valid text; got {key!r}. Rename the file") from None
+
+
+def _check_arrays(items: Items) -> None:
+    splits: object = items.splits
+    if not isinstance(splits, dict):
+        raise ValueError(f"splits must be positions by name; got {type(splits).__name__}")  # noqa: TRY004
+    given: dict[str, object] = {"features": items.features, "labels": items.labels}
+    for name, value in (given | {f"split {name!r}": rows for name, rows in splits.items()}).items():
+        if not isinstance(value, np.ndarray) and (value is not None or name not in given):
+            raise ValueError(f"{name} must be an array of NumPy; got {type(value).__name__}")
+
+
+def _check_content(items: Items) -> None:
+    features, images = items.features, items.images
+    if features is None and images is None:
+        raise ValueError("items must have features or images; got neither")
+    if images is not None and len(images) != items.n:
+        raise ValueError(f"images must be as many as the {items.n} keys; got {len(images)}")
+    if features is None:
+        return
+    if features.dtype != np.float32 or features.ndim != 2:
+        raise ValueError(f"features must be float32 [n d]; got {features.dtype} {features.shape}")
+    if len(features) != items.n:
+        raise ValueError(f"features must have one row for each of the {items.n} keys; got {len(features)}")
+    if features.shape[1] == 0:
+        raise ValueError(f"features must have at least one column; got {features.shape}")
+    bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"features must be finite; got NaN or infinity in {len(bad)} rows, first {items.keys[bad[0]]!r}"
+        )
+
+
+def _check_labels(items: Items) -> None:
+    labels, c = items.labels, len(items.class_names)
+    if labels is None:
+        if c:
+            raise ValueError(f"class_names must be empty without labels; got {c} names")
+        return
+    if len(labels) != items.n:
+        raise ValueError(f"labels must have one row for each of the {items.n} keys; got {len(labels)}")
+    if labels.dtype == np.int64 and labels.ndim == 1:
+        if items.n and not 0 <= labels.min() <= labels.max() < c:
+            raise ValueError(f"class ids must be in 0..{c - 1}; got values in {labels.min()}..{labels.max()}")
+    elif labels.dtype == np.bool_ and labels.ndim == 2:
+        if labels.shape[1] != c:
+            raise ValueError(f"multi-hot labels must have {c} columns, one a class; got {labels.shape[1]}")
+    else:
+        raise ValueError(f"labels must be int64 [n] or bool [n c]; got {labels.dtype} {labels.shape}")
+
+
+def _check_splits(items: Items) -> None:
+    if set(items.splits) != set(SPLITS):
+        raise ValueError(f"splits must be named {', '.join(SPLITS)}; got {', '.join(items.splits) or 'none'}")
+    for name, rows in items.splits.items():
+        if rows.dtype != np.int64 or rows.ndim != 1:
+            raise ValueError(f"split {name!r} must be int64 positions [n]; got {rows.dtype} {rows.shape}")
+        if (np.diff(rows) <= 0).any():
+            raise ValueError(f"split {name!r} must be sorted without repeats; got positions out of order")
+        if len(rows) and not 0 <= rows[0] <= rows[-1] < items.n:
+            raise ValueError(f"split {name!r} must be in 0..{items.n - 1}; got {rows[0]}..{rows[-1]}")
+    if items.allow_overlap:
+        return
+    for name in ("train", "database"):
+        both = np.intersect1d(items.splits["query"], items.splits[name])
+        if len(both):
+            raise ValueError(
+                f"queries must not be in {name}; got {len(both)} that are, first {items.keys[both[0]]!r}. "
+                "Take them out, or set allow_overlap=True if the protocol means it"
+            )

@@ -1,0 +1,257 @@
+"""Images to embeddings: decoded in threads ahead of the network, cached on disk by content, resumable."""
+
+import copy
+import hashlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Float32, Int64
+from PIL import Image
+from torch import Tensor, nn
+
+from dhaps_core.checked_files import write_array
+from dhaps_core.data.array_files import read_array_file
+from dhaps_core.data.features import first_equal
+from dhaps_core.data.images import Images
+from dhaps_core.data.items import Items
+from dhaps_core.files import remove_leftovers, replace_text
+from dhaps_core.hashing.backbones import Backbone
+
+__all__ = ["Precision", "Progress", "embed", "standardise_pca"]
+
+Precision = Literal["float32", "bf16"]
+Progress = Callable[[int, int, float], None]
+
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+_SHARD = 1024
+_PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
+
+
+def embed(
+    items: Items,
+    backbone: Backbone,
+    *,
+    size: int,
+    cache: str | Path,
+    batch: int = 64,
+    precision: Precision = "float32",
+    progress: Progress | None = None,
+) -> Float32[np.ndarray, "n d"]:
+    """Embedding of every image, from the cache where it is there.
+
+    The largest centred square of each image is scaled to size x size (bicubic): shapes keep their
+    proportions, as in the images that networks are trained on, and the ends of long images are lost. The work
+    is written in shards of 1,024 rows, each by an atomic rename, so a run that is killed goes on after its
+    last shard. Two batches are decoded ahead of the network and no more are kept.
+
+    Args:
+        items: items with images.
+        backbone: the network; it is not changed.
+        size: side of the network's input, pixels.
+        cache: folder for the shards; a sub-folder is named by the hash of images, weights and settings.
+        batch: images in one forward pass; the last one of a shard may be smaller.
+        precision: "bf16" runs a bfloat16 copy of the network: faster on CPUs that have it, with two to three
+            significant digits.
+        progress: called after each batch with rows done, rows in all, and the estimated seconds left.
+
+    Returns:
+        One row for each item, in the order of the items.
+
+    Raises:
+        ValueError: if items have no images, the network's output is not finite [n d], or a shard is damaged.
+        UnreadableImage: if an image cannot be decoded; shards written so far stay.
+    """
+    if items.images is None:
+        raise ValueError("items must have images to embed; got features only. Use them as they are")
+    if not all(type(number) is int and number >= 1 for number in (size, batch)):
+        raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be one of {', '.join(_DTYPES)}; got {precision!r}")
+    if items.n == 0:
+        raise ValueError("items must not be empty to embed; got 0 items")
+    folder = _folder(Path(cache), items.images, backbone, size, precision)
+    remove_leftovers(folder)
+    shards = [
+        (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
+        for start in range(0, items.n, _SHARD)
+    ]
+    missing = [(rows, path) for rows, path in shards if not path.exists()]
+    if missing:
+        network = _Network(backbone, precision)
+        _fill(missing, items.images, network, size=size, batch=batch, progress=progress)
+    loaded = [_load(path, len(rows)) for rows, path in shards]
+    widths = {rows.shape[1] for rows in loaded}
+    if len(widths) > 1:
+        raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete them")
+    return np.concatenate(loaded)
+
+
+def standardise_pca(
+    features: Float32[np.ndarray, "n d"], train_positions: Int64[np.ndarray, " l"], dims: int
+) -> Float32[np.ndarray, "n k"]:
+    """Features standardised, projected to their first principal components, and scaled to mean square norm 1.
+
+    All three steps are fitted on the train rows alone, in float64, and applied to every row. A feature that
+    is constant on the train rows is centred and otherwise left as it is. Equal rows stay equal, to the bit.
+
+    Args:
+        features: embeddings.
+        train_positions: rows to fit on.
+        dims: components to keep, at most the features and the train rows.
+
+    Returns:
+        The components, of decreasing variance; the squared norm of the train rows is 1 on average.
+
+    Raises:
+        ValueError: if dims is out of range or the train rows are all equal.
+
+    Example:
+        >>> rows = np.array([[0.0, 0.0], [2.0, 2.0]], dtype=np.float32)
+        >>> np.abs(standardise_pca(rows, np.array([0, 1]), 1)).tolist()
+        [[1.0], [1.0]]
+    """
+    from sklearn.decomposition import PCA
+
+    limit = min(features.shape[1], len(train_positions))
+    if not 1 <= dims <= limit:
+        raise ValueError(f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}")
+    # From a train row as the origin, so that what is constant is exactly 0, however far from zero.
+    scaled = features.astype(np.float64) - features[train_positions[0]]
+    scaled -= scaled[train_positions].mean(axis=0)
+    spread = np.sqrt(np.square(scaled[train_positions]).mean(axis=0))
+    if not spread.any():
+        raise ValueError("train rows must differ from each other; got equal rows only")
+    scaled /= np.where(spread > 0, spread, 1)
+    pca = PCA(dims, svd_solver="covariance_eigh").fit(scaled[train_positions])
+    components = pca.transform(scaled)
+    norm = float(np.sqrt(np.square(components[train_positions]).sum(axis=1).mean()))
+    with np.errstate(over="ignore"):
+        rows = np.asarray(components / norm, dtype=np.float32)
+    if not np.isfinite(rows).all():
+        raise ValueError(
+            "rows must be near the train rows; got features nearly constant there and far larger elsewhere. "
+            "Leave those features out"
+        )
+    # A product of matrices rounds equal rows differently, by where they stand in their block.
+    return np.asarray(rows[first_equal(features)])
+
+
+def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: Precision) -> Path:
+    """Sub-folder for these images and settings; settings.json tells a person what it holds."""
+    settings = {
+        "backbone": backbone.name,
+        "weights": backbone.weights_hash(),
+        "mean": backbone.mean,
+        "std": backbone.std,
+        "size": size,
+        "precision": precision,
+        "preparation": _PREPARATION,
+        "images": hashlib.sha256("".join(images.digests()).encode()).hexdigest(),
+        "n": len(images),
+    }
+    text = json.dumps(settings, indent=1)
+    folder = cache / f"{backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_text(folder / "settings.json", text + "\n")
+    return folder
+
+
+def _fill(
+    missing: list[tuple[range, Path]],
+    images: Images,
+    network: "_Network",
+    *,
+    size: int,
+    batch: int,
+    progress: Progress | None,
+) -> None:
+    positions = [i for rows, _ in missing for i in rows]
+    total, done, started = len(images), len(images) - len(positions), time.monotonic()
+    with closing(_squares(images, positions, size, ahead=2 * batch)) as squares:
+        for rows, path in missing:
+            blocks = []
+            for start in range(0, len(rows), batch):
+                blocks.append(network(np.stack(list(islice(squares, min(batch, len(rows) - start))))))
+                done += len(blocks[-1])
+                if progress is not None:
+                    here = done - (total - len(positions))
+                    progress(done, total, (time.monotonic() - started) / here * (total - done))
+            write_array(path, np.concatenate(blocks))
+
+
+class _Network:
+    """A copy of the backbone in the wanted precision, from uint8 pixels to float32 rows."""
+
+    def __init__(self, backbone: Backbone, precision: Precision) -> None:
+        module = copy.deepcopy(backbone.module).eval().requires_grad_(False)
+        weights = next(module.parameters(), torch.empty(0))
+        self.dtype = _DTYPES[precision]
+        self.device = weights.device
+        self.module: nn.Module = module.to(dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        std = torch.tensor(backbone.std, device=self.device)
+        self.scale = (1 / (255 * std)).view(3, 1, 1)
+        self.shift = (-torch.tensor(backbone.mean, device=self.device) / std).view(3, 1, 1)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        # [n h w 3] in memory seen as [n 3 h w] is channels_last, the layout that suits convolutions best.
+        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
+        rows: Float[Tensor, "n d"] = self.module(
+            torch.addcmul(self.shift, x.float(), self.scale).to(self.dtype)
+        )
+        if rows.ndim != 2 or len(rows) != len(pixels) or not bool(rows.isfinite().all()):
+            raise ValueError(
+                f"a backbone must return finite rows [n d] for {len(pixels)} images; got {tuple(rows.shape)}"
+                " or values that are not finite. Check its pooling, or use precision='float32'"
+            )
+        return rows.float().cpu().numpy()
+
+
+def _squares(
+    images: Images, positions: Iterable[int], size: int, *, ahead: int
+) -> Generator[npt.NDArray[np.uint8], None, None]:
+    """Prepared images in order, at most ``ahead`` of them in work or done before they are asked for."""
+    todo = iter(positions)
+    pending: deque[Future[npt.NDArray[np.uint8]]] = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            pending.extend(pool.submit(_square, images, i, size) for i in islice(todo, ahead))
+            while pending:
+                square = pending.popleft().result()
+                pending.extend(pool.submit(_square, images, i, size) for i in islice(todo, 1))
+                yield square
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:
+    pixels = images.read(i, at_least=size)
+    side = min(pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    square = Image.fromarray(pixels[top : top + side, left : left + side])
+    return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0))
+
+
+def _load(path: Path, count: int) -> npt.NDArray[np.float32]:
+    try:
+        rows = read_array_file(path)[""]
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"a cached shard must be a whole array; got {path}: {error}. Delete it") from error
+    if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
+        raise ValueError(
+            f"a cached shard must be finite float32 [{count} d]; got {rows.dtype} {rows.shape} in {path}. "
+            "Delete it"
+        )
+    return rows

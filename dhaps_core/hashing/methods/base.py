@@ -1,0 +1,262 @@
+"""The contract between a hashing method and the training loop.
+
+A method is final. It extends :class:`Objective` (a loss for the loop) or :class:`ClosedForm` (linear
+algebra), and may implement the interfaces below: layers of its own, a head beside the hash layer, a teacher,
+a binarisation that is found after training.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int, Int8
+from torch import Tensor, nn
+
+from dhaps_core.checks import check_fields
+from dhaps_core.hashing.network import HashNetwork
+
+__all__ = [
+    "Batch",
+    "ClosedForm",
+    "Labels",
+    "Method",
+    "Objective",
+    "TrainingSet",
+    "WithBinariser",
+    "WithHead",
+    "WithLayers",
+    "WithTeacher",
+    "balanced_mean",
+    "check_relations",
+    "quantisation",
+]
+
+Labels = Literal["none", "pairs", "classes"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step gives to a loss. The first ``l`` of the ``n`` rows are supervised.
+
+    Attributes:
+        outputs: the network's real-valued outputs z.
+        similarity: of the supervised rows: +1 similar, -1 dissimilar, 0 unknown; its size is l.
+        generator: CPU generator for losses that sample.
+        classes: classes of the supervised rows.
+        classed: which of them have known classes (none at all, possibly); by default those with a class.
+        hidden: activations below the hash layer, for methods with a head.
+        head: the method's head, or None.
+        teacher: outputs of the teacher on a second view of the same rows, or None.
+        network: the network itself, for penalties on its weights; None where a loss is tried by hand.
+        progress: share of the training done, in [0, 1).
+
+    Raises:
+        ValueError: if the labels do not fit the rows.
+    """
+
+    outputs: Float[Tensor, "n b"]
+    similarity: Int8[Tensor, "l l"]
+    generator: torch.Generator
+    classes: Bool[Tensor, "l c"] | None = None
+    classed: Bool[Tensor, " l"] | None = None
+    hidden: Float[Tensor, "n h"] | None = None
+    head: nn.Module | None = None
+    teacher: Float[Tensor, "n b"] | None = None
+    network: HashNetwork | None = None
+    progress: float = 0.0
+
+    def __post_init__(self) -> None:
+        labelled, rows = len(self.similarity), len(self.outputs)
+        if labelled > rows:
+            msg = (
+                f"supervised rows must be among the batch's {rows}; got {labelled}. Give their outputs first."
+            )
+            raise ValueError(msg)
+        check_relations(self.similarity)
+        if self.classes is not None and len(self.classes) != labelled:
+            got = len(self.classes)
+            msg = f"classes must have one row for each of the {labelled} supervised rows; got {got}."
+            raise ValueError(msg)
+
+    @property
+    def supervised(self) -> Float[Tensor, "l b"]:
+        """Outputs of the supervised rows."""
+        return self.outputs[: len(self.similarity)]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The training set after training, for methods that find their binarisation on it; no query is in it.
+
+    Attributes:
+        pool: positions of all training items, m of them.
+        supervised: positions of those that answers tell something about.
+        encode: outputs z of the items at some positions, by the network as it is now.
+        score: mean average precision of outputs [s b] of the items at s positions among themselves, from what
+            the answers tell.
+        generator: CPU generator.
+    """
+
+    pool: Int[Tensor, " m"]
+    supervised: Int[Tensor, " l"]
+    encode: Callable[[Tensor], Tensor]
+    score: Callable[[Tensor, Tensor], float]
+    generator: torch.Generator
+
+
+class Method(ABC):
+    """A published method; use one of its two kinds.
+
+    Attributes:
+        name: as in :data:`dhaps_core.session.settings.METHODS`.
+        labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
+        least_bits: shortest code that it can learn.
+        most_bits: longest code that it can learn in a few GB of memory.
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[Labels]
+    least_bits: ClassVar[int] = 1
+    most_bits: ClassVar[int] = 4096
+
+    def __post_init__(self) -> None:
+        """Refuse weights and shares that are no finite numbers."""
+        check_fields(self)
+
+
+class Objective(Method):
+    """A loss that the training loop minimises.
+
+    Attributes:
+        prior: whether the loop adds its similarity term on rows without labels. In a round without any answer
+            a method that reads labels is trained by that term alone. One that reads none gets it from images
+            only (``anchor`` of the settings).
+
+    Example:
+        A whole method; its name in :data:`dhaps_core.session.settings.METHODS` makes it one for any run.
+
+        >>> class Squared(Objective):
+        ...     name, labels, prior = "squared", "pairs", True
+        ...
+        ...     def loss(self, batch):
+        ...         u = batch.supervised.tanh()
+        ...         off = (u @ u.T / u.shape[1] - batch.similarity).square()
+        ...         return {"squared": balanced_mean(off, batch.similarity)}
+        >>> same = torch.ones(2, 2, dtype=torch.int8)
+        >>> given = Batch(torch.tensor([[9.0, 0.0], [9.0, 0.0]]), same, torch.Generator())
+        >>> Squared().loss(given)  # cosine 1/2 instead of 1
+        {'squared': tensor(0.2500)}
+    """
+
+    prior: ClassVar[bool]
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Named terms whose sum is minimised."""
+
+
+class ClosedForm(Method):
+    """A linear hash function found by linear algebra."""
+
+    @abstractmethod
+    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
+        """Refuse what cannot be solved, before anybody answers a question.
+
+        Args:
+            features: rows of all training items.
+            bits: b.
+
+        Raises:
+            ValueError: saying what the features lack.
+        """
+
+    @abstractmethod
+    def solve(
+        self,
+        features: Float[Tensor, "m d"],
+        supervised: Float[Tensor, "l d"],
+        similarity: Callable[[slice], Int8[Tensor, "r l"]],
+        *,
+        bits: int,
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
+        """Weights and biases of the hash layer.
+
+        Args:
+            features: rows of all training items.
+            supervised: rows of those that answers tell something about.
+            similarity: what is known of some of them (rows) with all of them (columns).
+            bits: b.
+        """
+
+
+class WithLayers(ABC):
+    """A method whose network differs from the shared one below its hash layer."""
+
+    @abstractmethod
+    def layers(self, features: int, bits: int) -> nn.Sequential:
+        """Layers between the backbone and the hash layer, with weights still to be drawn."""
+
+    @abstractmethod
+    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
+        """Set the first weights from backbone features of a sample of the training items, in place."""
+
+
+class WithHead(ABC):
+    """A method that trains a module beside the hash layer. After training no code depends on it."""
+
+    @abstractmethod
+    def head(self, features: int, bits: int, classes: int) -> nn.Module:
+        """The module, with weights still to be drawn, for activations of that width and that many classes."""
+
+
+class WithTeacher(ABC):
+    """A method that compares the network with a moving average of it."""
+
+    @abstractmethod
+    def momentum(self, progress: float) -> float:
+        """Share of its old weights that the teacher keeps in a step, in [0, 1)."""
+
+
+class WithBinariser(ABC):
+    """A method that finds rotation and thresholds of its outputs on the training set, once it is trained."""
+
+    @abstractmethod
+    def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
+        """Set ``network.rotation`` and ``network.shift`` (saved with the weights), in place."""
+
+
+def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
+    """Refuse relations other than +1, -1 and 0.
+
+    Raises:
+        ValueError: naming the range that was got.
+    """
+    if not similarity.numel():
+        return
+    low, high = (int(value) for value in similarity.aminmax())
+    if not -1 <= low <= high <= 1:
+        msg = (
+            f"similarity must be +1, -1 or 0; got values in {low} .. {high}. "
+            "Use +1 for similar, -1 for dissimilar, 0 for unknown."
+        )
+        raise ValueError(msg)
+
+
+def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, ""]:
+    """Mean over the similar pairs and mean over the dissimilar pairs, averaged with equal weight.
+
+    With many classes most pairs are dissimilar; a plain mean would hardly see the others. Self-pairs and
+    unknown pairs do not count; where one kind is absent the other stands alone; 0 where both are.
+    """
+    off_diagonal = ~torch.eye(len(values), dtype=torch.bool, device=values.device)
+    kinds = [(similarity == sign) & off_diagonal for sign in (1, -1)]
+    # A masked sum is several times as fast as gathering the values.
+    means = [(values * kind).sum() / kind.sum() for kind in kinds if kind.any()]
+    return torch.stack(means).mean() if means else values.sum() * 0
+
+
+def quantisation(u: Float[Tensor, "n b"]) -> Float[Tensor, ""]:
+    """Mean of (|u| - 1)^2 = (u - sign(u))^2 over items and bits; 0 without items."""
+    return (u.abs() - 1).square().mean() if len(u) else u.sum()

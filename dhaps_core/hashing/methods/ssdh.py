@@ -1,0 +1,133 @@
+"""SSDH: classification and triplets on labelled items, neighbourhood and pseudo-label terms on all."""
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from dhaps_core.hashing.methods.base import Batch, Labels, Objective, WithHead
+from dhaps_core.hashing.methods.dsh import squared_distances
+from dhaps_core.hashing.network import relax
+
+__all__ = ["SSDH", "contrastive", "draw"]
+
+
+def draw(allowed: Bool[Tensor, "n m"], generator: torch.Generator) -> Int[Tensor, " n"]:
+    """For each row, one of the allowed columns, uniformly; column 0 where none is.
+
+    Example:
+        >>> draw(torch.tensor([[False, True], [True, False]]), torch.Generator())
+        tensor([1, 0])
+    """
+    noise = torch.rand(allowed.shape, generator=generator).to(allowed.device)
+    return noise.where(allowed, -1.0).argmax(1)
+
+
+def contrastive(
+    distances: Float[Tensor, "n n"], near: Bool[Tensor, "n n"], far: Bool[Tensor, "n n"], margin: float,
+    generator: torch.Generator,
+) -> Float[Tensor, ""]:  # fmt: skip
+    """1/2 mean over anchors of d(a, p)^2 + max(0, margin - d(a, n))^2 with drawn p and n; 0 without anchors.
+
+    Args:
+        distances: squared distances of all rows.
+        near: which rows may be p of each anchor.
+        far: which rows may be n.
+        margin: distance that n is pushed to.
+        generator: of the draws.
+    """
+    rows = torch.arange(len(distances), device=distances.device)
+    positive = distances[rows, draw(near, generator)]
+    # The root's gradient is infinite at 0, where two rows are equal: they stay where they are.
+    negative = distances[rows, draw(far, generator)].clamp_min(1e-12).sqrt()
+    terms = positive + (margin - negative).clamp_min(0).square()
+    anchors = near.any(1) & far.any(1)
+    return terms[anchors].mean() / 2 if anchors.any() else distances.sum() * 0
+
+
+@final
+@dataclass(frozen=True)
+class SSDH(Objective, WithHead):
+    """L_cls + L_triplet + weight (L_graph + L_pseudo) on h = (1 + u) / 2 in [0, 1]^b.
+
+    - L_cls: sigmoid cross-entropy of a classifier beside the hash layer, labelled rows; it suits several
+      classes per item too.
+    - L_triplet: 1/2 mean max(0, 1 + |h_a - h_p|^2 - |h_a - h_n|^2), one triplet for each labelled anchor.
+    - L_graph: contrastive; p among the 8 nearest of the batch, n among the ranks 114 to 123 of 128 (120 to
+      123 for 12 bits), taken as shares of the batch.
+    - L_pseudo: contrastive, unlabelled anchors; p has the anchor's likeliest class, n its least likely one.
+
+    Weights, margins and ranks are those of the authors' code, with three readings: the anchor is not its own
+    neighbour (there it is); the margin, there 2.5 for 12 bits and 3 for more, is 3 but at most 0.72 of the
+    cube's diameter, which is 2.49 for 12 bits; and a batch has other numbers of labelled and unlabelled rows.
+
+    Args:
+        weight: lambda of the two unsupervised terms, 0.1 in the paper.
+        neighbours: nearest rows that count as near.
+
+    References:
+        Zhang, Peng: SSDH: Semi-supervised Deep Hashing for Large Scale Image Retrieval, IEEE TCSVT 2017.
+    """
+
+    name: ClassVar[str] = "ssdh"
+    labels: ClassVar[Labels] = "classes"
+    prior: ClassVar[bool] = False
+    weight: float = 0.1
+    neighbours: int = 8
+
+    def head(self, features: int, bits: int, classes: int) -> nn.Module:
+        """The classifier."""
+        return nn.Linear(features, classes)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The four terms.
+
+        Raises:
+            ValueError: if supervised rows come without any account of their classes.
+        """
+        labelled, classes = len(batch.similarity), batch.classes
+        if labelled and classes is None:
+            msg = "ssdh needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
+            raise ValueError(msg)
+        assert classes is not None
+        assert batch.head is not None
+        h = (1 + relax(batch.outputs)) / 2
+        distances, logits = squared_distances(h), batch.head(batch.hidden)
+        known = classes.any(1) if batch.classed is None else batch.classed
+        classified = binary_cross_entropy_with_logits(
+            logits[:labelled][known], classes[known].to(h), reduction="none"
+        )
+        margin = min(3.0, 0.72 * h.shape[1] ** 0.5)
+        near, far = self._graph(distances.detach().clone(), 120 if h.shape[1] <= 12 else 114)
+        top, bottom = logits.detach().argmax(1), logits.detach().argmin(1)
+        alike = (top[:, None] == top).fill_diagonal_(False)
+        unlike = (bottom[:, None] == top) & (top != bottom)  # of one class, nothing is unlike
+        alike[:labelled] = False  # only unlabelled rows are anchors
+        return {
+            "classes": classified.sum(1).mean() if len(classified) else logits.sum() * 0,
+            "triplets": self._triplets(distances[:labelled, :labelled], batch),
+            "graph": self.weight * contrastive(distances, near, far, margin, batch.generator),
+            "pseudo": self.weight * contrastive(distances, alike, unlike, margin, batch.generator),
+        }
+
+    @staticmethod
+    def _triplets(distances: Tensor, batch: Batch) -> Tensor:
+        positive = (batch.similarity > 0).fill_diagonal_(False)
+        negative = batch.similarity < 0
+        rows = torch.arange(len(distances), device=distances.device)
+        near, far = (distances[rows, draw(mask, batch.generator)] for mask in (positive, negative))
+        terms = (1 + near - far).clamp_min(0)[positive.any(1) & negative.any(1)]
+        return terms.mean() / 2 if len(terms) else distances.sum() * 0
+
+    def _graph(self, distances: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        n = len(distances)
+        near, far = torch.zeros(2, n, n, dtype=torch.bool, device=distances.device)
+        distances.fill_diagonal_(-1)  # the anchor itself comes first
+        nearest = distances.topk(1 + min(self.neighbours, n // 2), largest=False).indices[:, 1:]
+        last, skipped = n - floor(first / 128 * n), n - ceil(124 / 128 * n)
+        farthest = distances.topk(max(1, last)).indices[:, skipped if skipped < last else 0 :]
+        return near.scatter_(1, nearest, True), far.scatter_(1, farthest, True)

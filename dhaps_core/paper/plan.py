@@ -1,0 +1,100 @@
+"""What a run labels: its row of Table 1, its budget and its rounds, checked before anything runs."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from dhaps_core.paper.table import DATASETS, STAR_SHARES, normal_budget, row_name
+from dhaps_core.session.settings import METHODS
+
+__all__ = ["Plan", "plan"]
+
+_ACQUISITIONS = ("dhaps", "random", "all", "none")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked plan.
+
+    Attributes:
+        row: name of its row.
+        share: of the pool that is labelled.
+        labelled: items that are labelled.
+        rounds: of selection, at most as many as asked for; 0 without labels.
+        picks: pairs chosen in a round, at least 1.
+        told: what the method learns from, for people.
+    """
+
+    row: str
+    share: float
+    labelled: int
+    rounds: int
+    picks: int
+    told: str
+
+
+def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: int, rounds: int) -> Plan:
+    """The plan of a run.
+
+    Args:
+        method: name of the objective.
+        acquisition: ``dhaps`` or ``random`` choose pairs, ``all`` labels the whole pool, ``none`` nothing.
+        budget: share of the pool, as in ``10%``, or ``*``; not read where all or nothing is labelled.
+        stands_for: the paper's data set that the run is compared with, or nothing.
+        pool: items that can be labelled.
+        rounds: of selection that the budget is divided among.
+
+    Raises:
+        ValueError: if one of them is unknown or out of range, or labels would go to a method that reads none.
+
+    Example:
+        >>> plan("dpsh", "dhaps", "10 %", stands_for="CIFAR-10", pool=1000, rounds=2).row
+        'DH-APS (10%)'
+        >>> plan("dh", "none", "", stands_for="", pool=1000, rounds=2).labelled
+        0
+    """
+    for name, value, known in (
+        ("method", method, tuple(METHODS)),
+        ("acquisition", acquisition, _ACQUISITIONS),
+        ("stands_for", stands_for, ("", *DATASETS)),
+    ):
+        if value not in known:
+            msg = f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}. Write one of these."
+            raise ValueError(msg)
+    for name, number in (("rounds", rounds), ("pool", pool)):
+        if type(number) is not int:
+            raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")
+    if rounds < 1:
+        msg = f"rounds must be at least 1; got {rounds}. To label nothing, set acquisition to none."
+        raise ValueError(msg)
+    labels = METHODS[method].labels
+    if acquisition == "none":
+        told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"
+        return Plan(row_name(method, acquisition, budget), 0.0, 0, 0, 1, told)
+    if labels == "none":
+        rule = f"{method} reads no labels: its acquisition must be none"
+        msg = f"{rule}; got {acquisition!r}. Set it to none, or train another method."
+        raise ValueError(msg)
+    share, labelled = 1.0, pool
+    if acquisition == "all":
+        rounds = 1
+    else:
+        share = _share(normal_budget(budget), stands_for)
+        labelled = 2 * round(share * pool / 2)
+    if not labelled:
+        rule = f"budget must be at least one pair of the pool's {pool} items"
+        msg = f"{rule}; got {budget}. Label more, or set acquisition to none."
+        raise ValueError(msg)
+    picks = ceil(labelled / 2 / rounds)
+    rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
+    told = f"{labels}, from the classes of {labelled} of {pool} items"
+    return Plan(row_name(method, acquisition, budget), share, labelled, rounds, picks, told)
+
+
+def _share(budget: str, stands_for: str) -> float:
+    if budget != "*":
+        return float(budget.removesuffix("%")) / 100
+    if not stands_for:
+        rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
+        msg = f"{rule}; got none. Set stands_for, or give a percentage."
+        raise ValueError(msg)
+    return STAR_SHARES[stands_for]

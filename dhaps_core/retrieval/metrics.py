@@ -1,0 +1,208 @@
+"""Retrieval metrics of Hamming rankings, exact under ties, each under a name that says what it is.
+
+Rank metrics are expected values over all orders inside the ties, from the two histograms of
+:mod:`dhaps_core.retrieval.histograms`. The rules are the same everywhere: a query to which nothing is
+relevant counts as 0 and stays in the mean; a cut-off beyond the end of a ranking is an error; an empty ball
+has precision 0.
+
+References:
+    McSherry, Najork: Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied
+    Scores, ECIR 2008.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, overload
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from dhaps_core.retrieval.average_precision import (
+    Denominator,
+    PrecisionBounds,
+    average_precision,
+    average_precision_bounds,
+    check_cut_off,
+    mean_average_precision,
+    ratio,
+    threshold_average_precision,
+)
+from dhaps_core.retrieval.histograms import DistanceHistograms, distance_histograms
+from dhaps_core.retrieval.relevance import Relevance
+
+__all__ = [
+    "Denominator",
+    "DistanceHistograms",
+    "PrecisionBounds",
+    "PrecisionRecall",
+    "RadiusPrecision",
+    "Relevance",
+    "average_precision",
+    "average_precision_bounds",
+    "distance_histograms",
+    "evaluate",
+    "expected_hits",
+    "mean_average_precision",
+    "precision_at_k",
+    "precision_recall_curve",
+    "precision_within_radius",
+    "recall_at_k",
+    "threshold_average_precision",
+]
+
+
+class RadiusPrecision(NamedTuple):
+    """Mean precision within a Hamming radius, and the share of queries whose ball is empty."""
+
+    precision: float
+    empty_balls: float
+
+
+class PrecisionRecall(NamedTuple):
+    """Mean precision and mean recall within each radius 0..b, [b+1]."""
+
+    precision: Float64[Tensor, " v"]
+    recall: Float64[Tensor, " v"]
+
+
+def expected_hits(h: DistanceHistograms, k: int | Sequence[int]) -> Float64[Tensor, "q k"]:
+    """Expected number of relevant items among the first k, for each query and each cut-off.
+
+    Args:
+        h: histograms of the rankings.
+        k: one cut-off or several; each gives a column.
+
+    Raises:
+        ValueError: if a cut-off is below 1 or above the length of a ranking.
+    """
+    before = h.items.cumsum(1) - h.items
+    columns = []
+    for cut in [k] if isinstance(k, int) else k:
+        kept = (check_cut_off(h, cut) - before).clamp(min=0).minimum(h.items)
+        columns.append(ratio(kept * h.relevant, h.items).sum(1))
+    return torch.stack(columns, 1) if columns else h.items.new_empty(len(h.items), 0, dtype=torch.float64)
+
+
+@overload
+def precision_at_k(h: DistanceHistograms, k: int) -> float: ...
+@overload
+def precision_at_k(h: DistanceHistograms, k: Sequence[int]) -> Float64[Tensor, " k"]: ...
+def precision_at_k(h: DistanceHistograms, k: int | Sequence[int]) -> float | Float64[Tensor, " k"]:
+    """Mean over the queries of the expected precision among the first k.
+
+    Args:
+        h: histograms of the rankings.
+        k: a cut-off, or several at once.
+
+    Returns:
+        One number for one cut-off, a vector for several.
+
+    Raises:
+        ValueError: if a cut-off is below 1 or above the length of a ranking.
+    """
+    hits = expected_hits(h, k)
+    means = hits.mean(0) / torch.tensor([k] if isinstance(k, int) else k, device=hits.device)
+    return float(means) if isinstance(k, int) else means
+
+
+@overload
+def recall_at_k(h: DistanceHistograms, k: int) -> float: ...
+@overload
+def recall_at_k(h: DistanceHistograms, k: Sequence[int]) -> Float64[Tensor, " k"]: ...
+def recall_at_k(h: DistanceHistograms, k: int | Sequence[int]) -> float | Float64[Tensor, " k"]:
+    """Mean over the queries of the expected share of the relevant items that is among the first k.
+
+    Args:
+        h: histograms of the rankings.
+        k: a cut-off, or several at once.
+
+    Returns:
+        One number for one cut-off, a vector for several.
+
+    Raises:
+        ValueError: if a cut-off is below 1 or above the length of a ranking.
+    """
+    means = ratio(expected_hits(h, k), h.relevant.sum(1, keepdim=True)).mean(0)
+    return float(means) if isinstance(k, int) else means
+
+
+def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecision:
+    """Mean precision within a Hamming ball; a query with an empty ball counts as 0.
+
+    Args:
+        h: histograms of the rankings.
+        radius: greatest distance inside the ball, in bits.
+
+    Raises:
+        ValueError: if the radius is not between 0 and b.
+    """
+    if not 0 <= radius <= h.bits:
+        msg = f"radius must be from 0 to the {h.bits} bits of the codes; got {radius}. Choose one inside."
+        raise ValueError(msg)
+    items = h.items[:, : radius + 1].sum(1)
+    precision = ratio(h.relevant[:, : radius + 1].sum(1), items)
+    return RadiusPrecision(float(precision.mean()), float((items == 0).double().mean()))
+
+
+def precision_recall_curve(h: DistanceHistograms) -> PrecisionRecall:
+    """Mean precision and recall within every radius: b + 1 points that no tie can move.
+
+    Args:
+        h: histograms of the rankings.
+    """
+    hits = h.relevant.cumsum(1)
+    precision = ratio(hits, h.items.cumsum(1)).mean(0)
+    return PrecisionRecall(precision, ratio(hits, h.relevant.sum(1, keepdim=True)).mean(0))
+
+
+def evaluate(
+    h: DistanceHistograms, *, ks: Sequence[int] = (), radius: int = 2
+) -> dict[str, float | int | bool | str | None]:
+    """Every metric under a name that says its cut-off and denominator, and what the numbers are about.
+
+    Args:
+        h: histograms of the rankings.
+        ks: cut-offs.
+        radius: of the Hamming ball, in bits.
+
+    Returns:
+        ``mAP@all`` with its bounds, ``mAP@k (min)``, ``mAP@k (hits)``, ``P@k``, ``R@k``, ``P@r2``,
+        ``empty_balls@r2``, ``threshold AP``, ``P@all`` (what chance gives), and the counts that define them;
+        ``self`` says whether a query is in its own ranking: ``excluded``, ``no overlap`` (by the keys), or
+        ``unknown`` where no keys were given.
+
+    Raises:
+        ValueError: if queries are in the database and were not left out of their rankings: each would find
+            itself first.
+        ValueError: if a cut-off or the radius is out of range.
+    """
+    if h.overlap and not h.exclude_self:
+        rule = "queries must not be in their own rankings"
+        msg = f"{rule}; got {h.overlap} of {len(h.items)} queries in the database. Set exclude_self."
+        raise ValueError(msg)
+    bounds = average_precision_bounds(h)
+    ball = precision_within_radius(h, radius)
+    values: dict[str, float | int | bool | str | None] = {
+        "mAP@all": mean_average_precision(h),
+        "mAP@all (pessimistic)": float(bounds.pessimistic.mean()),
+        "mAP@all (optimistic)": float(bounds.optimistic.mean()),
+        "threshold AP": float(threshold_average_precision(h).mean()),
+        "P@all": float(ratio(h.relevant.sum(1), h.items.sum(1)).mean()),
+    }
+    for k in ks:
+        values[f"mAP@{k} (min)"] = mean_average_precision(h, k, "min")
+        values[f"mAP@{k} (hits)"] = mean_average_precision(h, k, "hits")
+        values[f"P@{k}"] = precision_at_k(h, k)
+        values[f"R@{k}"] = recall_at_k(h, k)
+    return values | {
+        f"P@r{radius}": ball.precision,
+        f"empty_balls@r{radius}": ball.empty_balls,
+        "queries": len(h.items),
+        "queries_without_relevant": int((h.relevant.sum(1) == 0).sum()),
+        "database": h.database,
+        "bits": h.bits,
+        "self": "excluded" if h.exclude_self else "unknown" if h.overlap is None else "no overlap",
+        "exclude_self": h.exclude_self,
+        "excluded": h.excluded,
+        "overlap": h.overlap,
+    }

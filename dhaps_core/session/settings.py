@@ -1,0 +1,140 @@
+"""Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
+
+from dhaps_core.acquisition.problem import Reading, Weights
+from dhaps_core.checks import Range, check_fields, one_of, read_fields
+from dhaps_core.hashing.methods.base import ClosedForm, Method
+from dhaps_core.hashing.methods.dh import DH
+from dhaps_core.hashing.methods.dpsh import DPSH
+from dhaps_core.hashing.methods.dsh import DSH
+from dhaps_core.hashing.methods.graphbit import GraphBit
+from dhaps_core.hashing.methods.pts3h import PTS3H
+from dhaps_core.hashing.methods.sdsh import SDSH
+from dhaps_core.hashing.methods.ssdh import SSDH
+from dhaps_core.hashing.methods.ssh import SSH
+from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.pairs import Kernel
+
+__all__ = ["METHODS", "Settings"]
+
+METHODS: Mapping[str, type[Method]] = {
+    method.name: method for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH)
+}
+
+# The grid of colours that pixel references are made of; the stride of EfficientNet.
+SMALLEST_SIDE = {"residual_cnn": 8, "efficientnet_lite0": 32}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run.
+
+    Attributes:
+        seed: the one seed; everything drawn derives from it.
+        bits: b, length of the codes.
+        picks: q, pairs chosen in a round.
+        acquisition: ``dhaps`` or ``random`` (the baseline on the same seeds).
+        question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
+            ``pairs`` asks whether the two are the same.
+        method: name of the training objective, one of :data:`METHODS`.
+        reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.select`.
+        kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
+        space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
+        bandwidth_scale: 2 sigma^2 over the median squared distance of the space.
+        weights: of uncertainty, representativeness, diversity; None takes the reading's default.
+        beta: common factor of representativeness and diversity.
+        calibrated: whether uncertainty uses the log-odds fitted on the answers instead of theta; None does so
+            for the question ``pairs``, where it decides how many answers are "same".
+        implication: credit for each item of a pair per log of the number of items known to be the same as it,
+            so that answers which imply more come first; without pair answers it is 0 for every item.
+        budget_items: items that may be labelled in all, or None; the run stops there.
+        budget_answers: answers that may be given in all, or None.
+        side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
+        network: what learns from images: ``residual_cnn`` from scratch, or ``efficientnet_lite0`` from its
+            ImageNet weights (:class:`dhaps_core.hashing.backbones.FineTuned`).
+        hidden: width of the network's hidden layer.
+        dropout: share dropped after it.
+        training: see :class:`TrainingSettings`; with a side, start from its ``pixels()`` or
+            ``fine_tuning()``.
+
+    Raises:
+        ValueError: on a value outside its range, or a name that is not known.
+    """
+
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    bits: Annotated[int, Range(1, 4096)] = 32
+    picks: Annotated[int, Range(1, 10**9)] = 10
+    acquisition: Literal["dhaps", "random"] = "dhaps"
+    question: Literal["classes", "pairs"] = "classes"
+    method: str = "dpsh"
+    reading: Reading = "closed"
+    kernel: Kernel = "invariant"
+    space: Literal["embeddings", "codes", "relaxed"] = "embeddings"
+    bandwidth_scale: Annotated[float, Range(1e-6, 1e6)] = 0.1
+    weights: Weights | None = None
+    beta: Annotated[float, Range(0, 1e6)] = 1.0
+    calibrated: bool | None = None
+    implication: Annotated[float, Range(0, 1e6)] = 0.5
+    budget_items: Annotated[int, Range(0)] | None = None
+    budget_answers: Annotated[int, Range(0)] | None = None
+    side: Annotated[int, Range(0, 1024)] = 0
+    network: Literal["residual_cnn", "efficientnet_lite0"] = "residual_cnn"
+    hidden: Annotated[int, Range(0, 65_536)] = 1024
+    dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.3
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        method = METHODS[one_of("method", self.method, METHODS)]
+        self._check_method(method)
+        self._check_selection()
+        per_pick = {"budget_items": 2, "budget_answers": 2 if self.question == "classes" else 1}
+        for name, least in per_pick.items():
+            if 0 < (getattr(self, name) or 0) < least:
+                rule = f"{name} must be 0 or enough for one pair, {least}"
+                raise ValueError(
+                    f"{rule}; got {getattr(self, name)}. Raise it, or set it to None for no end."
+                )
+
+    def _check_method(self, method: type[Method]) -> None:
+        """Refuse what the method or its network cannot learn."""
+        if self.side and issubclass(method, ClosedForm):
+            rule = f"{self.method} is a closed form on embeddings"
+            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train another method.")
+        Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
+        if self.side:
+            Range(SMALLEST_SIDE[self.network]).check(f"side of {self.network}", self.side)
+        if self.question == "pairs" and method.labels == "classes":
+            rule = f"{self.method} learns from class labels"
+            raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
+
+    def _check_selection(self) -> None:
+        """Refuse what :func:`dhaps_core.acquisition.select.select_pairs` has no definition for."""
+        if self.kernel == "matched" and self.reading != "published":
+            rule = "the kernel 'matched' is defined for the reading 'published'"
+            raise ValueError(
+                f"{rule}; got {self.reading!r}. Set the reading, or take the kernel 'invariant'."
+            )
+        weights = self.weights or Weights()
+        kernels = self.beta * (weights.representativeness + weights.diversity)
+        if self.acquisition == "dhaps" and not weights.uncertainty + kernels:
+            rule = "one of the terms of selection must weigh something"
+            got = f"{weights} and beta {self.beta:g}"
+            raise ValueError(f"{rule}; got {got}. Raise one, or set the acquisition to random.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Settings":
+        """Settings from what :meth:`to_json` gave.
+
+        Raises:
+            ValueError: on a name that is not a setting (a typo, or a file of a newer version), on one that is
+                missing, and on values that no settings have.
+        """
+        return read_fields(cls, stored, "settings")

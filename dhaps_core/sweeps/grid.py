@@ -1,0 +1,367 @@
+"""Grid files: which notebook a sweep runs, with which parameters; checked before anything runs.
+
+A grid is a YAML file::
+
+    notebook: ../04_train_a_method.ipynb  # relative to the grid file, as is every path in it
+    every:                                # parameters of all blocks: one value, or a list of values
+      dataset: digits
+      seed: [0, 1, 2]
+    blocks:                               # optional; what a block says goes before what `every` says
+      DH-APS 1 %: {acquisition: dhaps, budget: 500}
+      random 1 %: {acquisition: random, budget: 500}
+    threads: 1                            # compute threads of a run, however many workers there are
+    timeout: 3600                         # seconds that one notebook cell may take
+    resources: {GPU: 1}                   # what a run takes of a Dask worker's resources
+
+A block stands for the product of its lists, the last varying fastest; each combination is a *cell* and
+becomes one run. A list is always a list of values, so a parameter that is itself a list needs two pairs of
+brackets. Text with a ``/``, or that begins with ``~`` or ``$``, is a path: environment variables are filled
+in, and it must exist. Only ``notebook`` and one of ``every`` and ``blocks`` are needed; the others have the
+defaults 1, 86400 and none.
+
+Reading a grid runs nothing, neither of it nor of its notebook, in bounded memory. A sweep of it runs the
+notebook that it names, with the rights of whoever starts the sweep: look at a stranger's first.
+"""
+
+import importlib
+import itertools
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dhaps_core.checks import hint, shown
+from dhaps_core.json_files import is_text
+from dhaps_core.sweeps.notebook import Notebook, digest
+
+__all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
+
+_OWN = ("folder", "interactive")  # parameters that the sweep sets
+_KEYS = ("notebook", "every", "blocks", "threads", "timeout", "resources")
+_MOST_BYTES = 1 << 20  # of a grid file
+_MOST_VALUES = 100_000  # in a grid file, with what its anchors stand for
+_MOST_CELLS = 100_000
+_MOST_BITS = 4096  # of a number
+
+
+class GridError(ValueError):
+    """A grid that cannot run; the message lists every fault with the cell of the grid it is in."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid.
+
+    Attributes:
+        run: name of its folder: 12 hex digits of the hash of the notebook's name and all parameters.
+        name: block and the values that the grid gives, for people.
+        block: the block's name; empty if the grid has no blocks.
+        parameters: every parameter of the notebook but those that a sweep sets, as written.
+        given: those that the grid sets, with paths made absolute: what the notebook is given.
+    """
+
+    run: str
+    name: str
+    block: str
+    parameters: dict[str, Any]
+    given: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid; see the module for its fields, and ``text`` for the file as it was read."""
+
+    path: Path
+    text: str
+    notebook: Notebook
+    cells: tuple[Cell, ...]
+    threads: int = 1
+    timeout: int = 86400
+    resources: dict[str, float] = field(default_factory=dict)
+
+
+def require(module: str, package: str | None = None) -> Any:
+    """A module of the optional packages of sweeps.
+
+    Raises:
+        ImportError: naming the package to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        msg = (
+            f"sweeps need the package {package or module}; it cannot be imported ({error}). "
+            "Run: pip install 'dhaps[sweep]'"
+        )
+        raise ImportError(msg) from error
+
+
+def read_grid(path: str | Path) -> Grid:
+    """The grid of a file, expanded and checked against its notebook's parameters.
+
+    Raises:
+        GridError: listing every fault, each with its cell.
+    """
+    path = Path(path).absolute()
+    if not is_text(str(path)):
+        raise GridError(f"the grid file must have a name in UTF-8; got {str(path)!a}. Rename it.")
+    text = _read(path)
+    content = _load(path, text)
+    faults = _form_faults(content)
+    if faults:
+        raise _error(path, faults)
+    blocks = content.get("blocks") or {"": {}}
+    sets = {name: {**(content.get("every") or {}), **own} for name, own in blocks.items()}
+    try:
+        notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
+    except ValueError as error:
+        raise _error(path, [str(error)]) from error
+    written = {"": (content.get("every") or {}), **(content.get("blocks") or {})}
+    faults = [
+        fault for name, values in written.items() for fault in _faults(name, values, notebook, path.parent)
+    ]
+    if faults:
+        raise _error(path, faults)
+    count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
+    if count > _MOST_CELLS:
+        rule = f"the lists must make at most {_MOST_CELLS:,} cells"
+        raise _error(path, [f"{rule}; got {count:,}. Shorten some, or make several grids."])
+    cells = tuple(
+        cell for name, values in sets.items() for cell in _cells(name, values, notebook, path.parent)
+    )
+    faults = _duplicates(cells)
+    if faults:
+        raise _error(path, faults)
+    options = {key: content[key] for key in ("threads", "timeout") if key in content}
+    resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
+    return Grid(path, text, notebook, cells, resources=resources, **options)
+
+
+def _error(path: Path, faults: list[str]) -> GridError:
+    return GridError(
+        f"{path.name} must be a grid that can run; nothing was started.\n- " + "\n- ".join(faults)
+    )
+
+
+def _read(path: Path) -> str:
+    """Text of a grid file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise GridError(f"the grid file must be readable; got {path}, which is no plain file.")
+        with path.open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        msg = f"the grid file must be readable; got {error}"
+        raise GridError(msg) from error
+    if len(raw) > _MOST_BYTES:
+        raise _error(path, [f"it must have at most {_MOST_BYTES >> 20} MiB; it has more. Shorten it."])
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _error(path, [f"it must be text in UTF-8; {error}."]) from error
+
+
+def _load(path: Path, text: str) -> dict[str, Any]:
+    require("yaml", "pyyaml")
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """YAML in which a key that stands twice is an error, not the last one winning."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                line = key.start_mark.line + 1
+                if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+                    rule = f"keys must be names; got {key.value!r:.80} in line {line}"
+                    raise _error(path, [f"{rule}. Write its parameters out, or put them under every."])
+                name = self.construct_object(key, deep=True)
+                if name in seen:
+                    raise _error(
+                        path, [f"keys must be unique; got {name!r} twice, again in line {line}. Rename one."]
+                    )
+                seen.add(name)
+            return super().construct_mapping(node, deep)
+
+        def construct_yaml_int(self, node: Any) -> int:
+            digits = node.value.lstrip("+-")
+            if ":" in digits or re.match(r"0[0-7_]", digits):
+                line, value = node.start_mark.line + 1, super().construct_yaml_int(node)
+                rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {value}"
+                raise _error(path, [f"{rule}, in line {line}. Write it so, or quote it."])
+            whole = int(super().construct_yaml_int(node))
+            if whole.bit_length() > _MOST_BITS:  # Python reads any in sixteens, and writes none of them
+                line = node.start_mark.line + 1
+                rule = f"whole numbers must have at most {_MOST_BITS} bits"
+                raise _error(path, [f"{rule}; got {shown(whole)} in line {line}. Quote it if it is a name."])
+            return whole
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    loader = None
+    try:
+        loader = Loader(text)
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > _MOST_VALUES:
+            raise _error(path, [f"it must hold at most {_MOST_VALUES:,} values. Make several grids of it."])
+        content = None if node is None else loader.construct_document(node)
+    except GridError:
+        raise
+    except yaml.YAMLError as error:
+        raise _error(path, [f"it must be YAML; {error}"]) from error
+    except RecursionError as error:
+        raise _error(
+            path, ["it must be nested less deeply. A list of values is one pair of brackets."]
+        ) from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # what PyYAML lets through of a date that is none, or of text under a tag of numbers
+        raise _error(path, [f"it must be YAML; {type(error).__name__}: {error}."]) from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if not isinstance(content, dict):
+        raise _error(path, [f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}."])
+    return content
+
+
+def _size(node: Any, sizes: dict[int, int]) -> int:
+    """Values below a YAML node with its anchors written out: a few lines of them can stand for billions.
+
+    Args:
+        node: of PyYAML.
+        sizes: of the nodes counted so far, by id; one that is being counted is more than enough.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = _MOST_VALUES + 1  # it holds itself, unless this is replaced before it is seen again
+        parts = node.value if isinstance(node.value, list) else []
+        flat = [part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,))]
+        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in flat)
+    return sizes[id(node)]
+
+
+def _form_faults(content: Mapping[Any, Any]) -> list[str]:
+    """Faults of the file's own keys and their types."""
+    faults = [
+        f"keys must be among {', '.join(_KEYS)}; got {key!r:.80}.{hint(key, _KEYS)}"
+        for key in content
+        if key not in _KEYS
+    ]
+    if not isinstance(content.get("notebook"), str):
+        faults.append("notebook must be the path of a notebook. Add a line such as `notebook: ../my.ipynb`.")
+    if not content.get("every") and not content.get("blocks"):
+        faults.append("every or blocks must set parameters; got neither.")
+    blocks = content.get("blocks") or {}
+    sections = {"every": content.get("every") or {}, "blocks": blocks}
+    sections |= {f"block {name!r}": own for name, own in blocks.items()} if isinstance(blocks, dict) else {}
+    faults += [
+        f"{name} must be a mapping; got {section!r:.80}."
+        for name, section in sections.items()
+        if not isinstance(section, dict)
+    ]
+    if isinstance(blocks, dict):
+        faults += [
+            f"block names must be text; got {name!r}. Put it in quotes."
+            for name in blocks
+            if not isinstance(name, str)
+        ]
+    for key in ("threads", "timeout"):
+        value = content.get(key, 1)
+        if type(value) is not int or value < 1:
+            faults.append(f"{key} must be a whole number from 1; got {value!r:.80}.")
+    resources = content.get("resources", {})
+    if not isinstance(resources, dict) or not all(
+        isinstance(name, str) and type(amount) in (int, float) and 0 < amount < math.inf
+        for name, amount in resources.items()
+    ):
+        faults.append(
+            f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r:.80}."
+        )
+    return faults
+
+
+def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Path) -> Iterator[str]:
+    """Faults of the names and values of a block, or of ``every`` under the name "", each found once."""
+    for name, value in values.items():
+        where = f"cell {block!r}" if block else "every cell"
+        parameter = notebook.parameters.get(name)
+        if name in _OWN:
+            yield f"{where}: {name} is set by the sweep itself. Remove it."
+        elif parameter is None:
+            known = [known for known in notebook.parameters if known not in _OWN]
+            rule = f"must be a parameter of {notebook.path.name}, which has {', '.join(known)}"
+            yield f"{where}: {name!r} {rule}.{hint(name, known)}"
+        elif value == []:
+            yield f"{where}: {name} must have at least one value; got []."
+        else:
+            for one in _listed(value):
+                at = f"cell {block!r} with {name}={one!r:.80}" if block else f"cells with {name}={one!r:.80}"
+                fault = parameter.fault(one) or _value_fault(name, one, base)
+                if fault:
+                    yield f"{at}: {fault}"
+
+
+def _value_fault(name: str, value: Any, base: Path) -> str | None:
+    """What is wrong with a value of the right type: an unknown method, a path that does not exist."""
+    if name == "method":
+        from dhaps_core.session.settings import (
+            METHODS,  # here: it loads torch, which a grid without methods need not
+        )
+
+        if value not in METHODS:
+            return f"method must be one of {', '.join(METHODS)}.{hint(value, METHODS)}"
+    if not _is_path(value):
+        return None
+    unset = re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value))
+    if unset:
+        return f"the environment variable {unset[0]} must be set. Set it and start again."
+    try:
+        found = _resolve(value, base).exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; the home of nobody; a null character
+        return f"the path must exist; {error}."
+    # As written: what a variable holds may be nobody else's business.
+    return None if found else f"the path must exist; there is nothing at {shown(value)}, seen from {base}."
+
+
+def _cells(block: str, values: Mapping[str, Any], notebook: Notebook, base: Path) -> Iterator[Cell]:
+    defaults = {name: one.exact(one.default) for name, one in notebook.parameters.items() if name not in _OWN}
+    for combination in itertools.product(*map(_listed, values.values())):
+        chosen = {
+            name: notebook.parameters[name].exact(value)
+            for name, value in zip(values, combination, strict=True)
+        }
+        parameters = {**defaults, **chosen}
+        yield Cell(
+            run=digest({"notebook": notebook.path.name, "parameters": parameters})[:12],
+            name=" / ".join(
+                filter(None, (block, ", ".join(f"{name}={value}" for name, value in chosen.items())))
+            ),
+            block=block,
+            parameters=parameters,
+            given={
+                name: str(_resolve(value, base)) if _is_path(value) else value
+                for name, value in chosen.items()
+            },
+        )
+
+
+def _duplicates(cells: tuple[Cell, ...]) -> list[str]:
+    first: dict[str, Cell] = {}
+    return [
+        f"cell {cell.name!r}: cells must differ; {first[cell.run].name!r} is the same. Remove one."
+        for cell in cells
+        if first.setdefault(cell.run, cell) is not cell
+    ]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and ("/" in value or value.startswith(("~", "$")))
+
+
+def _resolve(value: str, base: Path) -> Path:
+    return Path(os.path.abspath(base / Path(os.path.expandvars(value)).expanduser()))  # links stay links

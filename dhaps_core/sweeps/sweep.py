@@ -1,0 +1,297 @@
+"""Sweeps: every cell of a grid as one notebook run on Dask workers, resumable, ending in one table.
+
+    python -m dhaps_core.sweeps GRID.yaml [--workers N | --scheduler ADDRESS] [--out FOLDER] [--dashboard]
+
+Without a scheduler's address the sweep starts its own workers, on this machine and its loopback address
+only, for nobody but itself. With one it uses that cluster, however it was deployed (SLURM, Kubernetes, SSH)
+and secured (see ``cluster``); workers may come and go, and all must see the same file system.
+
+A finished run is never run again; failed and interrupted ones are, each time the same command is given. A run
+whose files are damaged is neither: it stands in the table with a sentence, and waits for a person. Notebook
+and grid are read once, at the start; the copy of the notebook that runs is kept in ``notebooks/``. The exit
+status is 0 when all runs are finished, 1 when one failed or is damaged or the scheduler was lost, 2 for a
+grid that cannot run, 130 when interrupted. :mod:`dhaps_core.sweeps.grid` describes grid files.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
+from dhaps_core.json_files import is_text
+from dhaps_core.sweeps.cluster import ClusterError, connect, gpu_ids, local_client, patience, slots
+from dhaps_core.sweeps.grid import Grid, GridError, read_grid, require
+from dhaps_core.sweeps.manifest import git_state, run_state, write_manifest, write_table
+from dhaps_core.sweeps.progress import Progress
+from dhaps_core.sweeps.run import Job, run_cell
+
+__all__ = ["SweepError", "main", "sweep"]
+
+_POLL = 0.1  # seconds between two looks at the runs in progress
+_LOOK = 1.0  # and at the workers
+_RESUBMIT = 3  # times that a run is handed in again after its scheduler went away
+_SPARE = 64 << 20  # bytes that the disk must have free for each run in progress
+
+Report = Callable[[str], None]
+
+
+class SweepError(RuntimeError):
+    """A sweep that cannot start or go on; what is finished is kept."""
+
+
+def sweep(
+    grid: Grid,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    dashboard: bool = False,
+    report: Report = print,
+) -> Any:
+    """The table of a grid, after running what is not finished yet.
+
+    Args:
+        grid: from :func:`dhaps_core.sweeps.grid.read_grid`.
+        out: folder of the runs, the table and the manifest; made if it is absent.
+        workers: processes to start on this machine, each running one notebook at a time.
+        scheduler: address of a Dask scheduler to use instead.
+        dashboard: whether the local cluster serves Dask's dashboard, on the loopback address.
+        report: takes lines of progress.
+
+    Returns:
+        A pandas DataFrame, see :func:`dhaps_core.sweeps.manifest.write_table`.
+
+    Raises:
+        SweepError: there are no workers, another sweep uses the folder, the disk is full, or the scheduler is
+            lost.
+        KeyboardInterrupt: after the table of what is finished was written.
+    """
+    out = Path(out).absolute()
+    if not is_text(str(out)):
+        raise SweepError(f"the folder must have a name in UTF-8; got {str(out)!a}. Give another --out.")
+    if workers < 1:
+        raise SweepError(f"workers must be at least 1, or no run ever begins; got {workers}. Set it higher.")
+    for name in ("distributed", "pandas", "pyarrow"):
+        require(name)
+    failures: dict[str, str] = {}
+    started, git = time.time(), git_state(grid.path.parent)
+    out.mkdir(parents=True, exist_ok=True)
+    devices = gpu_ids(workers) if "GPU" in grid.resources and scheduler is None else ()
+    with _alone(out):
+        remove_leftovers(out, below=False)
+        jobs = _open_jobs(grid, out, git, devices, report)
+        if jobs:
+            _check_disk(out, len(jobs))
+        try:
+            if jobs:
+                local = partial(local_client, resources=grid.resources, dashboard=dashboard, report=report)
+                with connect(scheduler) if scheduler else local(min(workers, len(jobs))) as client:
+                    for job, outcome in _run(client, jobs, grid, report):
+                        if outcome["state"] == "failed":
+                            failures[job.run] = outcome["error"]
+        finally:
+            table = _write(grid, out, failures, started, git)
+    return table
+
+
+def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git: dict[str, Any]) -> Any:
+    try:
+        write_manifest(grid, out, failures, started=started, git=git)
+        return write_table(grid, out, failures)
+    except OSError as error:
+        msg = f"the table must be written into {out}; got {error}. Free some space and start again."
+        raise SweepError(msg) from error
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep a second sweep out of the folder for as long as this process lives."""
+    with open_own(out / "sweep.lock", "a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"a folder must have one sweep at a time; another runs in {out}. Wait for it, or stop it."
+            raise SweepError(msg) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _open_jobs(
+    grid: Grid, out: Path, git: dict[str, Any], devices: tuple[str, ...], report: Report
+) -> list[Job]:
+    """Jobs of the cells that are to be run: neither finished nor damaged."""
+    copy = _keep(grid, out)
+    jobs, finished, damaged, other_code = [], 0, 0, 0
+    for cell in grid.cells:
+        state, marker, _ = run_state(out / cell.run)
+        if state != "open":
+            finished += state == "finished"
+            damaged += state == "damaged"
+            other_code += state == "finished" and marker.get("code") != grid.notebook.code
+            continue
+        given = {**cell.given, "folder": str(out / cell.run)}
+        if "interactive" in grid.notebook.parameters:
+            given["interactive"] = False
+        record = {
+            "parameters": cell.parameters, "given": given, "notebook": grid.notebook.path.name,
+            "code": grid.notebook.code, "copy": str(copy.relative_to(out)), "git": git,
+        }  # fmt: skip
+        where = str(grid.notebook.path), str(out / cell.run)
+        jobs.append(Job(cell.run, *where, given, grid.threads, grid.timeout, str(copy), devices, record))
+    report(f"{len(grid.cells)} runs, {finished} of them finished before, in {out}")
+    if damaged:
+        report(f"WARNING: the files of {damaged} runs are damaged; these are not run. The table says which.")
+    if other_code:
+        report(
+            f"WARNING: {other_code} of the finished runs come from another version of "
+            f"{grid.notebook.path.name}. Give another --out to run them anew."
+        )
+    return jobs
+
+
+def _keep(grid: Grid, out: Path) -> Path:
+    """The notebook as it was read, in the sweep's folder: all runs of this start execute it."""
+    content = grid.notebook.content
+    folder = out / "notebooks"
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    remove_leftovers(folder)
+    copy = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.ipynb"
+    replace_text(copy, content)
+    return copy
+
+
+def _check_disk(out: Path, jobs: int) -> None:
+    free = shutil.disk_usage(out).free
+    sizes = [
+        sum(f.stat().st_size for f in run.parent.rglob("*") if f.is_file()) for run in out.glob("*/run.json")
+    ]
+    need = max(_SPARE, jobs * max(sizes, default=0))
+    if free < need:
+        msg = (
+            f"the disk of {out} must have {need >> 20} MiB free for {jobs} runs; got {free >> 20} MiB. "
+            "Free some, or give another --out."
+        )
+        raise SweepError(msg)
+
+
+def _run(
+    client: Any, jobs: Sequence[Job], grid: Grid, report: Report
+) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Each job with its outcome, in the order in which they end.
+
+    No more runs are handed in than there are workers: one that dies takes only its own run with it, and a
+    stopped sweep leaves no queue behind on a cluster that it does not own.
+    """
+    progress = Progress(len(grid.cells), len(grid.cells) - len(jobs), report)
+    names = {cell.run: cell.name for cell in grid.cells}
+    waiting = list(reversed(jobs))
+    flying: dict[Any, Job] = {}
+    submitted = dict.fromkeys(names, 0)
+    room, looked, seen = 0, 0.0, time.monotonic()
+    while waiting or flying:
+        for future in [future for future in flying if future.done()]:
+            job = flying.pop(future)
+            outcome = _outcome(future)
+            if outcome is None and submitted[job.run] <= _RESUBMIT:
+                waiting.append(job)
+                continue
+            outcome = outcome or {"state": "failed", "error": f"its scheduler was lost {_RESUBMIT + 1} times"}
+            progress.ended(names[job.run], outcome, job.output)
+            yield job, outcome
+        if time.monotonic() - looked > _LOOK:
+            looked, found = time.monotonic(), slots(client, grid.resources)
+            room, seen = found or 0, looked if found is not None else seen
+        while waiting and len(flying) < room:
+            job = waiting.pop()
+            submitted[job.run] += 1
+            key = f"{job.run}-{submitted[job.run]}"
+            future = client.submit(run_cell, job, key=key, pure=False, resources=grid.resources or None)
+            flying[future] = job
+        if client.status == "closed" or time.monotonic() - seen > 2 * patience():
+            msg = "the scheduler must stay reachable; it is gone. Start it and its workers, then this again."
+            raise SweepError(msg)
+        progress.tick(len(flying), room)
+        time.sleep(_POLL)
+
+
+def _outcome(future: Any) -> dict[str, Any] | None:
+    """What a run's worker returned, or how it was lost; None if the run must be handed in again."""
+    from distributed import KilledWorker
+
+    if future.cancelled():
+        return None
+    error = future.exception()
+    if error is None:
+        outcome: dict[str, Any] = future.result()
+        return outcome
+    if isinstance(error, KilledWorker):
+        return {"state": "failed", "error": "its worker died again and again (out of memory?)"}
+    return {"state": "failed", "error": f"its worker could not run it: {type(error).__name__}: {error}"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status of the command; see the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dhaps_core.sweeps", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("grid", type=Path, help="grid file, see dhaps_core.sweeps.grid")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the runs and the table; runs/NAME-OF-THE-GRID by default"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="processes on this machine; as many as cores by default")
+    where.add_argument(
+        "--scheduler", help="address of a Dask scheduler to use instead, such as tcp://host:8786"
+    )
+    parser.add_argument(
+        "--dashboard", action="store_true", help="serve Dask's dashboard on the loopback address"
+    )
+    options = parser.parse_args(arguments)
+    if options.workers is not None and options.workers < 1:
+        parser.error(f"--workers must be at least 1; got {options.workers}")
+    out = options.out or Path("runs") / options.grid.stem
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
+    try:
+        grid = read_grid(options.grid)
+        workers = options.workers or max(1, (os.cpu_count() or 1) // grid.threads)
+        table = sweep(
+            grid,
+            out,
+            workers=workers,
+            scheduler=options.scheduler,
+            dashboard=options.dashboard,
+            report=_print,
+        )
+    except GridError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (SweepError, ClusterError, ImportError, OSError) as error:
+        print(f"The sweep stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"Stopped. The table of what is finished is in {out}; the same command goes on.", file=sys.stderr
+        )
+        return 130
+    rest = table[table["state"] != "finished"]
+    print(f"{len(table) - len(rest)} of {len(table)} runs finished; tables: {out}/table.csv and .parquet")
+    for row in rest.itertuples():
+        print(f"{row.state}: {row.error}\n    see {out / row.notebook}")
+    return 1 if len(rest) else 0
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,145 @@
+"""The cheapest of all pairs from bounds, against the list of all costs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dhaps_core.acquisition import greedy, shortlist
+from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.quadratic import quadratic_form, solve_greedy
+from dhaps_core.acquisition.shortlist import cheapest_pairs, pair_costs
+from tests.acquisition.test_select import make_pool
+
+CASES = {
+    "as it is": {},
+    "nothing labelled": {"labelled_pairs": torch.zeros(0, 2, dtype=torch.long)},
+    "uncertainty rules": {"weights": Weights(1.0, 1e-6, 1e-6)},
+    "no uncertainty": {"weights": Weights(0.0, 1.0, 1.0)},
+    "kernels rule": {"weights": Weights(0.01, 1.0, 1.0), "beta": 50.0},
+    "wide kernel": {"bandwidth": 8.0},
+    "narrow kernel": {"bandwidth": 0.3},
+    "credits": {"credit": torch.linspace(0, 0.02, 120, dtype=torch.float64).flip(0)},
+    "calibrated": {"calibration": Calibration(-0.7, 1.3)},
+    "half of the items": {"candidates": torch.arange(120) % 2 == 0},
+    "some pairs known": {"known": lambda a, b: (a + b) % 3 == 0},
+}
+
+
+@pytest.fixture(autouse=True)
+def _small_tiles(monkeypatch):
+    monkeypatch.setattr(shortlist, "TILE", (16, 32))
+    monkeypatch.setattr(shortlist, "FIRST_ROWS", 4)
+
+
+def pool_of(case, picks=6):
+    return make_pool(120, 10, 3, picks=picks, **CASES[case])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cost_of_a_pair_is_what_it_adds_to_the_objective(case):
+    pool = pool_of(case)
+    form = quadratic_form(pool, pool.feasible_pairs())
+    picked = torch.tensor([5, 700])
+    costs = pair_costs(pool, form.pairs, form.pairs[picked])
+    for place in (0, 17, 1000):
+        added = form.value(torch.cat([picked, torch.tensor([place])])) - form.value(picked)
+        assert float(costs[place]) == pytest.approx(added, rel=1e-9)
+
+
+@pytest.mark.parametrize("most", [1, 25])
+@pytest.mark.parametrize("case", CASES)
+def test_the_list_holds_the_cheapest_of_all_pairs(case, most):
+    pool = pool_of(case)
+    every = pool.feasible_pairs()
+    picks = every[torch.tensor([5, 700])]
+    free = pool.candidates.clone()
+    free[picks] = False
+    every = every[free[every].all(1)]
+    costs = pair_costs(pool, every, picks)
+    found = cheapest_pairs(pool, free, picks, most=most)
+    assert len(found.pairs) >= most
+    assert float(costs.sort().values[most - 1]) <= found.bound
+    wanted = every[costs <= found.bound]
+    assert found.pairs.tolist() == wanted.tolist()
+    torch.testing.assert_close(found.costs, costs[costs <= found.bound])
+    again = cheapest_pairs(pool, free, picks, most=most, worst=found.bound)
+    assert again.pairs.tolist() == wanted.tolist()
+
+
+def test_threads_change_nothing():
+    pool = make_pool(400, 12, picks=8)
+    before, found = torch.get_num_threads(), {}
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found[threads] = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs, most=40)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert torch.equal(found[1].pairs, found[3].pairs)
+    assert torch.equal(found[1].costs, found[3].costs)
+    assert (found[1].bound, found[1].scored) == (found[3].bound, found[3].scored)
+
+
+def test_few_pairs_are_all_listed():
+    pool = make_pool(9, 6)
+    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=100)
+    assert found.pairs.tolist() == pool.feasible_pairs().tolist()
+    assert found.bound == float("inf")
+
+
+def test_almost_no_pair_is_scored_where_uncertainty_rules():
+    pool = make_pool(1500, 16, weights=Weights(1.0, 1e-6, 1e-6))
+    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=50)
+    assert found.scored < 1500 * 1499 / 2 / 20
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_greedy_with_many_short_lists_is_greedy_over_all_pairs(case, monkeypatch):
+    monkeypatch.setattr(greedy, "LISTED", 3)
+    pool = pool_of(case, picks=15)
+    form = quadratic_form(pool, pool.feasible_pairs())
+    picks, scored, margin = greedy.greedy_published(pool)
+    assert picks.tolist() == form.pairs[solve_greedy(form)].tolist()
+    assert margin >= 0
+    assert scored < 15 * len(form.pairs)
+
+
+def test_greedy_stops_when_every_item_is_used(monkeypatch):
+    monkeypatch.setattr(greedy, "LISTED", 2)
+    pool = make_pool(9, 6, picks=20)
+    picks, _, _ = greedy.greedy_published(pool)
+    assert len(picks) == 4
+    alone = replace(pool, candidates=torch.arange(9) == 2)
+    assert len(greedy.greedy_published(alone)[0]) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_float32_bounds_stay_below_float32_costs(seed):
+    pool = make_pool(400, 64, seed, dtype=torch.float32, picks=8)
+    costs = pair_costs(pool, pool.feasible_pairs(), pool.labelled_pairs[:0])
+    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=300)
+    missing = int((costs < found.bound * (1 - 1e-6)).sum()) - len(found.pairs)
+    assert missing <= 0
+
+
+def on(device, pool):
+    """The same round with its tensors on a device."""
+    moved = {name: value.to(device) for name, value in vars(pool).items() if isinstance(value, torch.Tensor)}
+    return replace(pool, **moved)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_picks_on_the_device_are_greedy_over_all_pairs(case, device):
+    pool = pool_of(case, picks=10)
+    form = quadratic_form(pool, pool.feasible_pairs())
+    picks, _, margin = greedy.greedy_published(on(device, pool))
+    assert picks.device.type == device.type
+    assert picks.tolist() == form.pairs[solve_greedy(form)].tolist()
+    assert margin >= 0
+
+
+def test_closed_picks_on_the_device_are_those_of_the_cpu(device):
+    pool = make_pool(120, 10, 3, reading="closed", picks=10)
+    picks, _, margin = greedy.greedy_closed(on(device, pool))
+    assert picks.tolist() == greedy.greedy_closed(pool)[0].tolist()
+    assert margin >= 0

@@ -1,0 +1,113 @@
+"""What a run labels: budgets, rows, and what is refused before anything runs."""
+
+import pytest
+
+from dhaps_core.data.sources import open_items
+from dhaps_core.paper.plan import plan
+from dhaps_core.paper.table import DATASETS, ROWS, STAR_SHARES, normal_budget, row_name
+from dhaps_core.session.settings import METHODS
+
+
+def make(method="dpsh", acquisition="dhaps", budget="10%", *, stands_for="CIFAR-10", pool=1000, rounds=1):
+    return plan(method, acquisition, budget, stands_for=stands_for, pool=pool, rounds=rounds)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("data", DATASETS)
+def test_every_row_of_the_table_can_be_planned(row, data):
+    found = make(row.method, row.acquisition, row.budget, stands_for=data, pool=50_000)
+    assert found.row == row.name
+    share = {"none": 0, "all": 1}.get(row.acquisition)
+    expected = STAR_SHARES[data] if row.budget == "*" else float(row.budget.strip("%")) / 100
+    assert found.labelled == pytest.approx(50_000 * (expected if share is None else share), abs=1)
+
+
+def test_a_budget_is_divided_among_the_rounds():
+    found = make(pool=1597, rounds=4)
+    assert (found.labelled, found.picks, found.rounds) == (160, 20, 4)
+    assert found.told == "pairs, from the classes of 160 of 1597 items"
+    everything = make(acquisition="all", budget="not read", pool=1597, rounds=4)
+    assert (everything.labelled, everything.rounds, everything.share) == (1597, 1, 1.0)
+    nothing = make(acquisition="none", budget="not read")
+    assert (nothing.labelled, nothing.rounds, nothing.row) == (0, 0, "dpsh none")
+    assert nothing.told == "no labels: dpsh has only the similarity term"
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"), [("10 %", "10%"), ("1.0%", "1%"), (" 0.5%", "0.5%"), ("*", "*")]
+)
+def test_budgets_are_read_however_they_are_spaced(written, normal):
+    assert normal_budget(written) == normal
+    assert row_name("dpsh", "random", written) == f"dpsh random {normal}"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "150%",
+        "-5%",
+        "0%",
+        "abc",
+        "",
+        "0.1",
+        "10",
+        "1e1%",
+        "%",
+        10,
+        0.1,
+        None,
+        True,
+        "nan%",
+        "inf%",
+        "1 0%",
+        "١٠%",
+    ],
+)
+def test_other_budgets_are_refused(wrong, unchecked):
+    with pytest.raises(ValueError, match=r"above 0% and up to 100%, or \*; got .* Write it as in 10%"):
+        make(budget=wrong)
+
+
+def test_rounds_are_those_that_the_pairs_suffice_for():
+    assert (make(pool=100, rounds=4).picks, make(pool=100, rounds=4).rounds) == (2, 3)  # 2 + 2 + 1 pairs
+    assert (make(pool=100, rounds=9).picks, make(pool=100, rounds=9).rounds) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rounds": 2.5}, r"rounds must be a whole number; got 2\.5 \(float\)"),
+        ({"rounds": True}, r"rounds must be a whole number; got True \(bool\)"),
+        ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),
+        ({"method": None}, "method must be one of .*; got None"),
+        ({"method": "dpshh"}, "method must be one of .*; got 'dpshh'"),
+        ({"acquisition": "best"}, "acquisition must be one of 'dhaps', 'random', 'all', 'none'; got 'best'"),
+        ({"stands_for": "NUSWIDE"}, "stands_for must be one of .*; got 'NUSWIDE'"),
+        ({"rounds": 0}, "rounds must be at least 1; got 0. To label nothing, set acquisition to none"),
+        ({"budget": "0.01%"}, "at least one pair of the pool's 1000 items; got 0.01%. Label more"),
+        ({"budget": "*", "stands_for": ""}, r"the budget \* must be that of a data set of the paper"),
+        ({"method": "dh"}, "dh reads no labels: its acquisition must be none; got 'dhaps'. Set it"),
+        ({"method": "graphbit", "acquisition": "all"}, "graphbit reads no labels"),
+    ],
+)
+def test_what_cannot_run_is_refused(wrong, message, unchecked):
+    with pytest.raises(ValueError, match=message):
+        make(**wrong)
+
+
+def test_every_method_that_reads_labels_trains_on_whatever_was_chosen():
+    for name, method in METHODS.items():
+        if method.labels != "none":
+            assert {make(name, acquisition).labelled for acquisition in ("dhaps", "random")} == {100}
+
+
+def test_a_data_set_is_opened_by_what_is_there(tmp_path):
+    assert open_items("digits", queries=1000, seed=0).source == "scikit-learn digits"
+    with pytest.raises(
+        ValueError, match=r"dataset must be 'digits' or a path that exists; got 'digit'. Check"
+    ):
+        open_items("digit", queries=10, seed=0)
+    with pytest.raises(ValueError, match="seed must be at least 0; got -1"):
+        open_items("digits", queries=10, seed=-1)
+    with pytest.raises(ValueError, match="a folder must hold at least one readable image"):
+        open_items(str(tmp_path), queries=0, seed=0)

@@ -1,0 +1,318 @@
+"""The labelling card's state: turns, skips, undo, contradictions, and what survives a kill; no screen."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.questions import label_oracle
+from dhaps_core.data.sources import arrays, digits
+from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
+from widgets.labeller.class_keys import class_keys
+from widgets.labeller.reasons import Reasons
+from widgets.labeller.state import LabellingState
+
+QUICK = Settings(
+    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=5, most=5, batch=64)
+)
+CLASSES = replace(QUICK, question="classes")
+
+
+@pytest.fixture(scope="module")
+def items():
+    return digits(seed=0)
+
+
+def started(folder, items, settings=QUICK):
+    session = ActiveSession(folder, items, settings)
+    if session.round == 0:
+        session.train()
+    return session
+
+
+def pairs_of(session):
+    return [(answer.keys, answer.value) for answer in session.store.answers()]
+
+
+def test_an_answer_is_stored_and_the_next_question_is_shown(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    asked = [question.keys for question in session.questions()]
+    assert state.question.keys == asked[0]
+    assert state.answer(state.turn, "same")
+    assert pairs_of(session) == [(tuple(sorted(asked[0])), "same")]
+    assert state.question.keys == asked[1]
+    view = state.view()
+    assert [item["key"] for item in view["items"]] == list(asked[1])
+    assert view["ahead"] == [key for pair in asked[2:4] for key in pair]
+    assert (view["left"], view["asked"]) == (3, 4)
+
+
+def test_a_press_for_another_turn_does_nothing(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    turn = state.turn
+    assert state.answer(turn, "same")
+    for press in (state.answer, lambda turn, _: state.skip(turn), lambda turn, _: state.undo(turn)):
+        assert not press(turn, "different")
+    assert len(session.store.answers()) == 1
+
+
+def test_eight_presses_on_one_turn_are_one_answer(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    turn = state.turn
+    assert [state.answer(turn, "same") for _ in range(8)] == [True] + [False] * 7
+    assert len(session.store.answers()) == 1
+
+
+def test_undo_brings_the_question_back(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    first = state.question
+    state.answer(state.turn, "same")
+    state.answer(state.turn, "different")
+    assert state.undo(state.turn)
+    assert state.undo(state.turn)
+    assert state.question == first
+    assert session.store.answers() == []
+    assert not state.undo(state.turn)
+    assert "no answer" in state.note
+
+
+def test_a_skipped_question_comes_last_and_stays_so_after_a_restart(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    names = [question.id for question in session.questions()]
+    state.skip(state.turn)
+    assert state.question.id == names[1]
+    again = LabellingState(started(tmp_path, items), who="me")
+    assert again.question.id == names[1]
+    for _ in range(3):
+        again.answer(again.turn, "unsure")
+    assert again.question.id == names[0]
+    assert again.view()["skipped"]
+
+
+def test_undo_takes_back_a_skip_first(tmp_path, items):
+    state = LabellingState(started(tmp_path, items), who="me")
+    first = state.question
+    state.skip(state.turn)
+    assert state.undo(state.turn)
+    assert state.question == first
+
+
+def test_a_round_of_skips_goes_round(tmp_path, items):
+    state = LabellingState(started(tmp_path, items), who="me")
+    names = []
+    for _ in range(8):
+        names.append(state.question.id)
+        state.skip(state.turn)
+    assert names[:4] == names[4:]
+
+
+def test_the_same_next_question_after_a_restart(tmp_path, items):
+    state = LabellingState(started(tmp_path, items), who="me")
+    state.answer(state.turn, "same")
+    expected = state.question
+    again = LabellingState(started(tmp_path, items), who="me")
+    assert again.question == expected
+    assert again.view()["recent"] == state.view()["recent"]
+
+
+def test_two_open_copies_store_one_answer(tmp_path, items):
+    one = LabellingState(started(tmp_path, items), who="me")
+    two = LabellingState(started(tmp_path, items), who="me")
+    one.answer(one.turn, "same")
+    assert two.answer(two.turn, "different")
+    assert pairs_of(one.session) == pairs_of(two.session)
+    assert len(one.session.store.answers()) == 1
+    assert "another window" in two.note
+    one.refresh()
+    assert one.question == two.question
+
+
+def test_undo_leaves_finished_rounds_and_other_people_alone(tmp_path, items):
+    session = started(tmp_path, items)
+    LabellingState(session, who="anna").answer(1, "same")
+    state = LabellingState(session, who="me")
+    assert not state.undo(state.turn)
+    oracle = label_oracle(items)
+    for question in session.questions():
+        session.answer(question, oracle(question), who="me", seconds=1.0)
+    session.train()
+    state.refresh()
+    assert not state.undo(state.turn)
+    assert "finished round" in state.note
+    row = state.view()["recent"][0]["row"]
+    assert state.revise(row, "unsure")
+    assert state.view()["recent"][0]["value"] == "unsure"
+
+
+def test_a_contradiction_shows_its_chain_and_stores_nothing(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    a, b = state.question.keys
+    other = next(key for key in items.keys if key not in (a, b))
+    rows = [
+        session.store.add_pair(a, other, "same", who="anna", seconds=1.0),
+        session.store.add_pair(other, b, "same", who="anna", seconds=1.0),
+    ]
+    turn = state.turn
+    assert state.answer(turn, "different")
+    view = state.view()
+    assert [one["row"] for one in view["conflict"]["chain"]] == rows
+    assert [one["keys"] for one in view["conflict"]["chain"]] == [[a, other], [other, b]]
+    assert view["conflict"]["keys"] == [a, b]
+    assert len(session.store.answers()) == 2
+    assert not state.answer(turn, "different")  # until the person decides
+    assert not state.answer(state.turn, "same")
+
+    assert state.revise(rows[1], "different")
+    assert state.conflict is None
+    values = {answer.keys: answer.value for answer in session.store.answers()}
+    assert values[tuple(sorted((a, b)))] == "different"
+    assert values[tuple(sorted((other, b)))] == "different"
+    assert state.question.keys != (a, b)
+
+
+def test_a_contradicting_answer_can_be_taken_back(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    question = state.question
+    for key in question.keys:
+        session.store.add_class(key, 3, who="anna", seconds=1.0)
+    state.answer(state.turn, "different")
+    assert state.conflict is not None
+    stale = state.turn
+    assert state.drop(state.turn)
+    assert not state.drop(stale)
+    assert state.question == question
+    assert state.conflict is None
+    assert len(session.store.answers()) == 2
+
+
+def test_a_revision_that_contradicts_changes_nothing(tmp_path, items):
+    session = started(tmp_path, items)
+    a, b, c = items.keys[:3]
+    rows = [session.store.add_pair(*pair, "same", who="me", seconds=1.0) for pair in ((a, b), (b, c), (a, c))]
+    state = LabellingState(session, who="me")
+    assert not state.revise(rows[2], "different")
+    assert "contradicts" in state.note
+    assert [answer.value for answer in session.store.answers()] == ["same"] * 3
+
+
+def test_class_mode_asks_one_item_of_the_pair_and_takes_new_classes(tmp_path, items):
+    session = started(tmp_path, items, CLASSES)
+    state = LabellingState(session, who="me")
+    pair = session.propose().pairs[0]
+    view = state.view()
+    assert view["kind"] == "class"
+    assert [(item["key"], item["asked"]) for item in view["items"]] == [(pair[0], True), (pair[1], False)]
+    odd = '<script>alert("x")</script> 数字 # % \''
+    state.answer(state.turn, odd)
+    view = state.view()
+    assert view["items"][0]["said"] == odd
+    assert view["classes"][-1] == {"name": odd, "key": ""}
+    assert [item["asked"] for item in view["items"]] == [False, True]
+    assert (view["left"], view["asked"]) == (7, 8)
+
+
+def test_several_classes_for_multi_label_items(tmp_path):
+    labels = np.eye(80, 3, dtype=bool)
+    items = arrays(np.random.default_rng(0).normal(size=(80, 30)), labels, queries=0, seed=0)
+    session = started(tmp_path, items, CLASSES)
+    state = LabellingState(session, who="me")
+    assert state.view()["several"]
+    state.answer(state.turn, ["sky", "sea"])
+    assert session.store.answers()[0].value == ("sky", "sea")
+
+
+def test_an_empty_class_is_refused_with_a_reason(tmp_path, items):
+    state = LabellingState(started(tmp_path, items, CLASSES), who="me")
+    with pytest.raises(StoreError, match="class"):
+        state.answer(state.turn, "")
+
+
+def test_items_without_pictures_show_features_and_known_neighbours(tmp_path):
+    rng = np.random.default_rng(0)
+    items = arrays(rng.normal(size=(80, 100)), keys=[f"item {i}" for i in range(80)], queries=0, seed=0)
+    session = started(tmp_path, items, CLASSES)
+    state = LabellingState(session, who="me")
+    first = state.question.keys[0]
+    state.answer(state.turn, "red")
+    asked = next(item for item in state.view()["items"] if item["asked"])
+    assert not asked["pictured"]
+    assert len(asked["profile"]) == 64
+    assert max(map(abs, asked["profile"])) == 1
+    assert [one["key"] for one in asked["near"]] == [first]
+    assert asked["near"][0]["said"] == "red"
+
+
+def test_counts_against_the_budget_and_pairs_implied(tmp_path, items):
+    settings = replace(QUICK, budget_answers=20)
+    session = started(tmp_path, items, settings)
+    state = LabellingState(session, who="me")
+    a, b, c = items.keys[:3]
+    session.store.add_pair(a, b, "same", who="me", seconds=1.0)
+    session.store.add_pair(b, c, "same", who="me", seconds=1.0)
+    assert state.counts() == {
+        "items": 3, "answers": 2, "implied": 1, "budget_items": None, "budget_answers": 20,
+    }  # fmt: skip
+
+
+def test_why_there_is_no_question(tmp_path, items):
+    session = ActiveSession(tmp_path, items, replace(QUICK, budget_answers=4))
+    state = LabellingState(session, who="me")
+    assert "round 0" in state.closed
+    session.train()
+    state.refresh()
+    assert state.closed is None
+    while state.question is not None:
+        state.answer(state.turn, "unsure")
+    assert "Every question of round 1" in state.closed
+    session.train()
+    state.refresh()
+    assert "budget is spent" in state.closed
+    state.paused = "Round 2 is being trained."
+    state.refresh()
+    assert state.closed == "Round 2 is being trained."
+
+
+def test_reasons_are_the_terms_distance_and_probability(tmp_path, items):
+    session = started(tmp_path, items)
+    reasons = Reasons(session)
+    proposal, codes = session.propose(), session.codes()
+    for question in session.questions():
+        why = reasons(question)
+        a, b = (items.keys.index(key) for key in question.keys)
+        assert why["distance"] == (codes[a] != codes[b]).sum()
+        assert 0 <= why["probability"] <= 1
+        assert not why["fitted"]
+        assert [term["name"] for term in why["terms"]] == ["uncertainty", "representativeness", "diversity"]
+        for term in why["terms"]:
+            assert term["cost"] == round(proposal.scores[term["name"]][question.pick], 4)
+            assert 0 <= term["share"] <= 1
+    best = min(range(4), key=lambda i: proposal.scores["diversity"][i])
+    assert reasons(session.questions()[best])["terms"][2]["share"] == 1
+
+
+def test_digit_keys_stay_with_their_classes():
+    before = class_keys(["cat", "dog"])
+    after = class_keys(["cat", "dog", "emu"])
+    assert after[:2] == before
+    assert [one["key"] for one in class_keys([str(i) for i in range(12)])] == [*"0123456789", "", ""]
+
+
+def test_the_state_loads_without_torch_and_without_ipywidgets():
+    code = (
+        "import sys, widgets.labeller.state;"
+        "bad = {'torch', 'ipywidgets', 'anywidget', 'IPython'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -1,0 +1,1 @@
+"""Explore: the chosen pairs and the codes as maps, galleries and neighbours."""

@@ -1,0 +1,104 @@
+"""Map of the chosen pairs: every item a point, every chosen pair a line that opens its pictures."""
+
+import threading
+from collections import Counter
+from html import escape
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+
+from widgets.background import Job
+from widgets.card import script, style, with_summary
+from widgets.explore.layout import PairLayout
+from widgets.workbench import Change, Workbench
+
+__all__ = ["PairMap"]
+
+
+class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
+    """The t-SNE of the codes after the last finished round, computed in the background and kept.
+
+    Args:
+        bench: the run in use.
+
+    Attributes:
+        job: the work in the background; ``job.join()`` waits for the map.
+    """
+
+    _esm = script(__file__)
+    _css = style(__file__)
+    points = traitlets.Bytes().tag(sync=True)
+    layout_info = traitlets.Dict().tag(sync=True)
+    pairs = traitlets.List().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, bench: Workbench) -> None:
+        super().__init__()
+        self.bench, self.job = bench, Job()
+        self._lock = threading.RLock()
+        self._shown: Any = None
+        self.on_msg(self._heard)
+        bench.listen(self._changed)
+        self._update()
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The map where widgets live, and its pairs in numbers everywhere else."""
+        title = self.layout_info.get("title", "codes")
+        known = Counter(pair["known"] for pair in self.pairs)
+        told = ", ".join(f"{count} {name}" for name, count in known.items()) or "none yet"
+        html = f"<p><b>Map of the chosen pairs</b> ({escape(title)}): chosen pairs, {told}.</p>"
+        return with_summary(super()._repr_mimebundle_(**options), html)
+
+    def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
+        if "want" in message:
+            buffers = [self.bench.pictures.picture(key, int(message["size"])) for key in message["want"]]
+            self.send({"pictures": message["want"], "size": message["size"]}, buffers=buffers)
+
+    def _changed(self, change: Change) -> None:
+        if change == "answers" and self._shown is not None:
+            self.pairs = PairLayout(self.bench.session).pairs(self._shown)
+        elif change != "answers" and self.bench.busy is None:
+            self._update()
+
+    def _update(self) -> None:
+        """Show the map of the last round; where there is none yet, have it computed and come again."""
+        with self._lock:
+            layout = PairLayout(self.bench.session)
+            stored = layout.stored()
+            if stored is not None:
+                self._show(layout, *stored)
+            elif self.bench.session.round == 0:
+                self.note = "The map needs codes: run the unsupervised start (round 0)."
+            elif not self.job.running:
+                self.note = "The map is being computed ..."
+                self.job.start(lambda _: layout.compute(), done=self._computed)
+
+    def _computed(self) -> None:
+        if self.job.error is None:
+            self._update()
+        else:
+            self.note = f"The map could not be computed: {self.job.error}"
+
+    def _show(self, layout: PairLayout, rows: Any, places: Any) -> None:
+        items, number = self.bench.session.items, self.bench.session.round - 1
+        one_class = items.labels is not None and not items.multi_label
+        labels = items.labels[rows].tolist() if one_class and items.labels is not None else []
+        part = (
+            f"{len(rows):,} of {items.n:,} items, all chosen ones among them" if len(rows) < items.n else ""
+        )
+        with self.hold_sync():
+            self.points = np.ascontiguousarray(places, dtype="<f4").tobytes()
+            self.layout_info = {
+                "keys": [items.keys[i] for i in rows],
+                "labels": labels,
+                "class_names": list(items.class_names),
+                "pictured": items.images is not None,
+                "bits": self.bench.session.settings.bits,
+                "title": f"codes after round {number}",
+                "part": part,
+            }
+            self.pairs = layout.pairs(rows)
+            self.note = ""
+        self._shown = rows

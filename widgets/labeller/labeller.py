@@ -1,0 +1,127 @@
+"""The labelling card: pairs or items on the screen, one key each, every answer on disk before the next."""
+
+import asyncio
+import threading
+from typing import Any
+
+import anywidget
+import traitlets
+
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.session.owner import RunReadOnly
+from widgets.card import script, style, with_summary
+from widgets.labeller.reasons import Reasons
+from widgets.labeller.state import LabellingState
+from widgets.picture_html import plain_html
+from widgets.workbench import Change, Workbench
+
+__all__ = ["Labeller"]
+
+LARGEST = 2048  # pixels a side of a picture that the browser may ask for
+PAUSE = 0.3  # seconds without an answer before the other cards follow
+
+
+class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
+    """Card that asks the questions of the run in use.
+
+    Args:
+        bench: the run in use; its ``who`` is stored with every answer.
+
+    Attributes:
+        state: what the card shows and does; :class:`widgets.labeller.state.LabellingState`.
+    """
+
+    _esm = script(__file__)
+    _css = style(__file__)
+    view = traitlets.Dict().tag(sync=True)
+    counts = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, bench: Workbench) -> None:
+        self._lock = threading.RLock()  # presses come from the notebook, rounds from the background
+        self.bench = bench
+        self._soon: asyncio.TimerHandle | None = None
+        self._displayed = False
+        self.state = LabellingState(bench.session, who=bench.who, explain=Reasons(bench.session))
+        super().__init__(view=self.state.view(), counts=self.state.counts())
+        self.on_msg(self._heard)
+        bench.listen(self._changed)
+
+    def press(self, message: dict[str, Any]) -> None:
+        """What a key or a button does, as the card sends it: ``do``, ``turn``, ``value``, ``row``."""
+        state = self.state
+        with self._lock:
+            try:
+                match message:
+                    case {"do": "answer", "turn": turn, "value": value}:
+                        state.answer(turn, value)
+                    case {"do": "skip", "turn": turn}:
+                        state.skip(turn)
+                    case {"do": "undo", "turn": turn}:
+                        state.undo(turn)
+                    case {"do": "drop", "turn": turn}:
+                        state.drop(turn)
+                    case {"do": "revise", "row": row, "value": value}:
+                        state.revise(row, value)
+            except (StoreError, ValueError, RunReadOnly) as error:
+                state.note = str(error)
+            self.view = state.view()
+            self._remember()
+        # The card may go on: the answer is on disk, the next question is on its way. The rest is for the eye.
+        self.send({"ack": True})
+        self.counts = state.counts()
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Let the other cards follow when the person pauses: they must not hold up the next key."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel: a test, or a script
+            self.bench.tell("answers")
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+        self._soon = loop.call_later(PAUSE, self.bench.tell, "answers")
+
+    def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
+        if "want" in message:
+            keys, size = message["want"], min(int(message["size"]), LARGEST)
+            buffers = [self.bench.pictures.picture(key, size) for key in keys]
+            self.send({"pictures": keys, "size": message["size"]}, buffers=buffers)
+        elif "do" in message:
+            self.press(message)
+
+    def _changed(self, change: Change) -> None:
+        with self._lock:
+            if change == "run":
+                self.state.attach(self.bench.session, Reasons(self.bench.session))
+            self.state.paused = self.bench.busy
+            self.state.refresh()  # another copy of the card may have answered
+            self.view = self.state.view()
+            self.counts = self.state.counts()
+            self._remember()
+
+    def _remember(self) -> None:
+        """Have the run know that a person sees its questions: no oracle answers them from now on."""
+        if self._displayed and self.state.question is not None:
+            self.bench.session.show_questions(self.bench.who)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The card where widgets live, and a plain summary everywhere else."""
+        self._displayed = True
+        self._remember()
+        return with_summary(super()._repr_mimebundle_(**options), self.summary())
+
+    def summary(self) -> str:
+        """HTML without scripts: how far the run is, and the last answers."""
+        view, counts = self.state.view(), self.state.counts()
+        rows = "".join(
+            f"<tr><td>{plain_html(' | '.join(one['keys']))}</td><td>{plain_html(one['value'])}</td>"
+            f"<td>{plain_html(one['who'])}</td></tr>"
+            for one in view["recent"]
+        )
+        question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
+        return (
+            f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
+            f"{counts['items']} items labelled, {counts['implied']} pairs implied. {plain_html(question)}</p>"
+            f"<table><tr><th>item or pair</th><th>answer</th><th>by</th></tr>{rows}</table>"
+        )

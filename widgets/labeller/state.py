@@ -1,0 +1,320 @@
+"""State of the labelling card: which question is shown, and what an answer, a skip or an undo does to it.
+
+Nothing here knows about a screen. Each shown question has a *turn*, a number that comes back with every
+press; a press that was meant for another turn (a double click, a slow browser) does nothing.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.closure import Contradiction
+from dhaps_core.answers.questions import Question, round_of
+from dhaps_core.session.owner import RunInUse, RunReadOnly
+from widgets.labeller.class_keys import class_keys
+from widgets.labeller.item_view import ItemViews
+from widgets.session import Session
+
+__all__ = ["Conflict", "LabellingState"]
+
+AHEAD = 3  # questions whose pictures travel before they are shown
+RECENT = 8  # answers that the card lists
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An answer that was refused, kept until the person decides.
+
+    Attributes:
+        question: what was asked.
+        value: what the person said.
+        seconds: how long it took.
+        chain: the earlier answers it contradicts, in the order in which they connect.
+    """
+
+    question: Question
+    value: Value
+    seconds: float
+    chain: tuple[Answer, ...]
+
+
+class LabellingState:
+    """The question shown, the answers so far, and the way from one to the next.
+
+    Args:
+        session: the run.
+        who: the person; stored with every answer.
+        explain: why a question is asked, as plain values for the screen.
+        clock: seconds that only grow.
+
+    Attributes:
+        turn: number of the question shown; each change of it is a new number.
+        question: the question shown, or None.
+        conflict: an answer that contradicts earlier ones and waits for a decision, or None.
+        note: one sentence for the person, empty if there is nothing to say.
+        paused: why no question is shown although there may be one (a round is being trained), or None.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        who: str,
+        explain: Callable[[Question], dict[str, Any]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.who, self._clock = who, clock
+        self.turn = 0
+        self.paused: str | None = None
+        self.attach(session, explain)
+
+    def attach(self, session: Session, explain: Callable[[Question], dict[str, Any]] | None = None) -> None:
+        """Go on with another run."""
+        self.session = session
+        self._explain = explain
+        self._views = ItemViews(session.items)
+        self.question: Question | None = None
+        self.conflict: Conflict | None = None
+        self.note = ""
+        self._open: list[Question] = []
+        self._asked = 0
+        self._since = self._clock()
+        self._skipped: list[str] = (session.folder.read_json("skipped.json") or {}).get("questions", [])
+        self._undo_skips = 0
+        self.refresh()
+
+    # --- what the person does ------------------------------------------------------------------------------
+
+    def answer(self, turn: int, value: Value) -> bool:
+        """Whether the answer was meant for the question shown; it is on disk when this returns."""
+        question = self.question
+        if turn != self.turn or question is None or self.conflict is not None:
+            return False
+        self._store(question, value, self._clock() - self._since)
+        return True
+
+    def skip(self, turn: int) -> bool:
+        """Whether the question shown was put behind all others of its round; nothing is stored about it."""
+        if turn != self.turn or self.question is None or self.conflict is not None:
+            return False
+        self._skipped = [name for name in self._skipped if name != self.question.id] + [self.question.id]
+        self._undo_skips += 1
+        self._remember_skips()
+        self.note = ""
+        self.refresh()
+        return True
+
+    def undo(self, turn: int) -> bool:
+        """Whether a last step (a skip, or an answer of this person in this round) was taken back."""
+        if turn != self.turn or self.conflict is not None:
+            return False
+        self.note = ""
+        if self._undo_skips and self._skipped:
+            self._undo_skips -= 1
+            self._ask_again(self._skipped[-1])
+            return True
+        mine = [answer for answer in self.session.store.answers() if answer.who == self.who]
+        if not mine:
+            self.note = "There is no answer of yours to undo."
+            return False
+        if _round_of(mine[-1]) != self.session.round:
+            self.note = "That answer belongs to a finished round. Click it below to revise it."
+            return False
+        self.session.store.undo(who=self.who, check=self.session.closure.update)
+        self._ask_again(mine[-1].question)
+        return True
+
+    def revise(self, row: int, value: Value) -> bool:
+        """Whether an earlier answer was replaced; an answer that waited for that is then stored."""
+        waiting, self.note = self.conflict, ""
+        try:
+            self.session.store.revise(
+                row, value, who=self.who, seconds=0.0, check=self.session.closure.update
+            )
+        except Contradiction as error:
+            told = ", ".join(f"answer {answer.id}" for answer in error.chain)
+            self.note = f"That change contradicts {told}; nothing was changed."
+            return False
+        self.conflict = None
+        if waiting is None:
+            self.refresh()
+        else:
+            self._store(waiting.question, waiting.value, waiting.seconds)
+        return True
+
+    def drop(self, turn: int) -> bool:
+        """Whether the answer that contradicts was forgotten; its question is shown again."""
+        if turn != self.turn or self.conflict is None:
+            return False
+        self.conflict, self.note = None, "Your last answer was not stored."
+        self.turn += 1
+        self.refresh()
+        return True
+
+    # --- what is shown -------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Look at the store again: it may have been answered from another window."""
+        shown = self.question
+        self._waiting: str | None = None
+        if self.paused is not None or self.session.round == 0 or (found := self._questions()) is None:
+            self._open, self._asked = [], 0
+        else:
+            place = {name: i for i, name in enumerate(self._skipped)}
+            # sorted() is stable: the order of asking stays among those that were not skipped.
+            self._open = sorted(found, key=lambda question: place.get(question.id, -1))
+            per_pick = 2 if self.session.settings.question == "classes" else 1
+            self._asked = max(len(found), per_pick * len(self.session.propose().pairs))
+        self.question = self._open[0] if self._open else None
+        if self.question != shown:
+            self.turn += 1
+            self._since = self._clock()
+
+    @property
+    def closed(self) -> str | None:
+        """Why there is no question, in a sentence; None while there is one."""
+        if self.question is not None:
+            return None
+        if self.paused is not None or self._waiting is not None:
+            return self.paused or self._waiting
+        number = self.session.round
+        if number == 0:
+            return "The codes are not trained yet. Run the unsupervised start (round 0)."
+        if self._asked == 0:
+            return f"The run is over: {self.session.finished}."
+        return f"Every question of round {number} is answered. Run the round to see what it changed."
+
+    def counts(self) -> dict[str, Any]:
+        """Both budgets, the pairs that are known, and how many of them nobody was asked about."""
+        counts = self.session.counts()
+        answers = self.session.store.answers()
+        told = sum(answer.kind == "pair" and answer.value != "unsure" for answer in answers)
+        known = counts["pairs_similar"] + counts["pairs_dissimilar"]
+        settings = self.session.settings
+        return {
+            "items": counts["items_labelled"],
+            "answers": counts["answers"],
+            "implied": known - told,
+            "budget_items": settings.budget_items,
+            "budget_answers": settings.budget_answers,
+        }
+
+    def view(self) -> dict[str, Any]:
+        """Everything the card shows, as plain values; pictures are named by their keys."""
+        answers = self.session.store.answers()
+        said = _said(answers)
+        question = self.question
+        shown = () if question is None else self._pair_of(question)
+        return {
+            "turn": self.turn,
+            "round": self.session.round,
+            "who": self.who,
+            "kind": question.kind if question else None,
+            "items": [
+                self._views.of(key, said, asked=question is not None and key in question.keys)
+                for key in shown
+            ],
+            "left": len(self._open),
+            "asked": self._asked,
+            "skipped": question is not None and question.id in self._skipped,
+            "why": self._explain(question) if question is not None and self._explain else None,
+            "classes": class_keys(self._class_names(answers)),
+            "several": self.session.items.multi_label,
+            "ahead": [key for other in self._open[1 : 1 + AHEAD] for key in self._pair_of(other)],
+            "recent": [self._told(answer) for answer in answers[: -RECENT - 1 : -1]],
+            "conflict": self._conflict_view(),
+            "note": self.note,
+            "closed": self.closed,
+        }
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _store(self, question: Question, value: Value, seconds: float) -> None:
+        before = self.session.store.watermark()
+        try:
+            row = self.session.answer(question, value, who=self.who, seconds=seconds)
+        except Contradiction as error:
+            self.conflict = Conflict(question, value, seconds, error.chain)
+            self.note = ""
+            self.turn += 1
+            return
+        already = "This question was answered in another window; that answer stays."
+        self.note = "" if row > before else already
+        self._undo_skips = 0
+        self.refresh()
+
+    def _questions(self) -> list[Question] | None:
+        """The open questions, or None while somebody else chooses them, or nobody here may."""
+        try:
+            return self.session.questions()
+        except (RunInUse, RunReadOnly) as error:
+            self._waiting = str(error)
+            return None
+
+    def _ask_again(self, question: str | None) -> None:
+        self._skipped = [name for name in self._skipped if name != question]
+        self._remember_skips()
+        self.refresh()
+
+    def _remember_skips(self) -> None:
+        self.session.folder.write_json("skipped.json", {"questions": self._skipped})
+
+    def _pair_of(self, question: Question) -> tuple[str, ...]:
+        """Both items of the pick, also where the question is about one of them."""
+        pair: tuple[str, ...] = self.session.propose().pairs[question.pick]
+        return pair
+
+    def _class_names(self, answers: Sequence[Answer]) -> list[str]:
+        """Known classes first, then those that people added, in the order in which they came up."""
+        given = [str(one) for answer in answers if answer.kind == "class" for one in answer.value]
+        return list(dict.fromkeys([*self.session.items.class_names, *given]))
+
+    def _conflict_view(self) -> dict[str, Any] | None:
+        if self.conflict is None:
+            return None
+        question, value = self.conflict.question, self.conflict.value
+        return {
+            "keys": list(question.keys),
+            "value": _words(value),
+            "chain": [self._told(answer) | {"keys": keys} for answer, keys in self._linked_chain()],
+        }
+
+    def _linked_chain(self) -> list[tuple[Answer, list[str]]]:
+        """The chain from the first item asked about, each link turned to follow the one before."""
+        assert self.conflict is not None
+        chain, here = list(self.conflict.chain), self.conflict.question.keys[0]
+        if here not in chain[0].keys:
+            chain.reverse()
+        linked = []
+        for answer in chain:
+            keys = sorted(answer.keys, key=lambda key: key != here)
+            here = keys[-1]
+            linked.append((answer, keys))
+        return linked
+
+    def _told(self, answer: Answer) -> dict[str, Any]:
+        return {
+            "row": answer.id,
+            "kind": answer.kind,
+            "keys": list(answer.shown),
+            "pictured": self.session.items.images is not None,
+            "value": _words(answer.value),
+            "who": answer.who,
+        }
+
+
+def _words(value: Any) -> str:
+    """A value as one would say it."""
+    return value if isinstance(value, str) else ", ".join(map(str, value))
+
+
+def _said(answers: Sequence[Answer]) -> dict[str, str]:
+    """Class of each item that was given one."""
+    return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
+
+
+def _round_of(answer: Answer) -> int | None:
+    """Round whose question an answer belongs to; None for one that came without a question."""
+    return round_of(answer.question)

@@ -1,0 +1,1 @@
+"""Sweep: a sweep started, followed and stopped from a notebook."""
