@@ -42,8 +42,7 @@ def sign(u: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
         tensor([[ 1.,  1., -1.]])
     """
     if u.isnan().any():
-        msg = "relaxed codes must be numbers; got NaN. Look for a diverged training run."
-        raise ValueError(msg)
+        raise ValueError("relaxed codes must be numbers; got NaN. Look for a diverged training run.")
     one = torch.ones((), dtype=u.dtype, device=u.device)
     return torch.where(u >= 0, one, -one)
 
@@ -99,15 +98,13 @@ def unpack(packed: UInt8[Tensor, "n w"], bits: int) -> Int8[Tensor, "n b"]:
     """
     n, width = packed.shape
     if bits < 1 or width != -(-bits // 8):
-        msg = (
+        raise ValueError(
             f"codes of 1 bit or more must have ceil(bits / 8) bytes; got {width} for {bits} bits. Check bits."
         )
-        raise ValueError(msg)
     shifts = torch.arange(8, dtype=torch.uint8, device=packed.device)
     values = (packed[:, :, None] >> shifts & 1).view(n, width * 8)
     if values[:, bits:].any():
-        msg = f"bits past {bits} must be 0; got a set bit. Check bits and the bit order."
-        raise ValueError(msg)
+        raise ValueError(f"bits past {bits} must be 0; got a set bit. Check bits and the bit order.")
     return values[:, :bits].to(torch.int8) * 2 - 1
 
 
@@ -159,8 +156,7 @@ def distance_blocks(
     check_same_codes(a, b_)
     rows = max(1, _BLOCK_VALUES // max(1, len(b_))) if block is None else block
     if rows < 1:
-        msg = f"block must be at least 1 row; got {block}. Leave it out for the default."
-        raise ValueError(msg)
+        raise ValueError(f"block must be at least 1 row; got {block}. Leave it out for the default.")
     return _blocks(a, b_, rows)
 
 
@@ -174,12 +170,10 @@ def check_codes(codes: Tensor) -> None:
         ValueError: if there is no bit, or a value is not -1 or +1.
     """
     if codes.shape[1] < 1:
-        msg = "codes must have at least 1 bit; got 0 bits. Check the width of the hash layer."
-        raise ValueError(msg)
+        raise ValueError("codes must have at least 1 bit; got 0 bits. Check the width of the hash layer.")
     if not (codes.abs() == 1).all():
         low, high = (float(v) for v in codes.aminmax())
-        msg = f"codes must be -1 or +1; got values in [{low:g}, {high:g}]. Call codes.sign first."
-        raise ValueError(msg)
+        raise ValueError(f"codes must be -1 or +1; got values in [{low:g}, {high:g}]. Call codes.sign first.")
 
 
 def check_same_codes(a: Tensor, b_: Tensor) -> None:
@@ -195,12 +189,11 @@ def check_same_codes(a: Tensor, b_: Tensor) -> None:
     check_codes(a)
     check_codes(b_)
     if (a.shape[1], a.dtype, a.device) != (b_.shape[1], b_.dtype, b_.device):
-        msg = (
+        raise ValueError(
             "both sets of codes must have the same bits, dtype and device; got "
             f"{a.shape[1]} bits {a.dtype} on {a.device} and {b_.shape[1]} bits {b_.dtype} on {b_.device}. "
             "Encode both with one network."
         )
-        raise ValueError(msg)
 
 
 def _blocks(a: Tensor, b_: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:

@@ -187,8 +187,7 @@ def mmd_squared(
         ValueError: if a set is empty.
     """
     if not len(x) or not len(t):
-        msg = f"both sets of pairs must hold at least one; got {len(x)} and {len(t)}. Add pairs."
-        raise ValueError(msg)
+        raise ValueError(f"both sets of pairs must hold at least one; got {len(x)} and {len(t)}. Add pairs.")
     dtype = _dtype(x)
     x, t = x.double(), t.double()
     within_x = pair_kernel(x, x, bandwidth=bandwidth, kind=kind).mean()
@@ -217,12 +216,12 @@ def median_bandwidth(
         ValueError: if there are fewer than two points, or if one is not finite.
     """
     if len(points) < 2 or not 0 < scale < float("inf"):
-        msg = f"the median heuristic needs 2 points and scale > 0; got {len(points)} and {scale}."
-        raise ValueError(msg)
+        raise ValueError(f"the median heuristic needs 2 points and scale > 0; got {len(points)} and {scale}.")
     centre, size = _box(points)
     if not size < float("inf"):
-        msg = f"points must be finite; got {int((~points.isfinite()).sum())} values that are not. Drop them."
-        raise ValueError(msg)
+        raise ValueError(
+            f"points must be finite; got {int((~points.isfinite()).sum())} values that are not. Drop them."
+        )
     if size == 0:
         return 1.0
     chosen = points[torch.randperm(len(points), generator=generator)[:sample].to(points.device)]
@@ -294,8 +293,7 @@ def all_pairs_kernel_mean(
     if population == "ordered":
         return (a.mean(1) * b.mean(1)).to(dtype)
     if n < 2:
-        msg = f"distinct pairs need at least 2 items; got {n}."
-        raise ValueError(msg)
+        raise ValueError(f"distinct pairs need at least 2 items; got {n}.")
     return ((a.sum(1) * b.sum(1) - (a * b).sum(1)) / (n * (n - 1))).to(dtype)
 
 
@@ -321,8 +319,7 @@ def closed_mmd_squared(
         ValueError: if no item is labelled.
     """
     if not len(labelled):
-        msg = "labelled must hold at least one item; got none. Label an item first."
-        raise ValueError(msg)
+        raise ValueError("labelled must hold at least one item; got none. Label an item first.")
     m = kernel_means(points.double(), bandwidth=bandwidth) if means is None else means
     chosen = points[labelled].double()
     within = item_kernel(chosen, chosen, bandwidth=bandwidth).mean()
@@ -361,15 +358,15 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Points]:
     The centre of the box, unlike the mean, is the same for every order of the points, and that of codes is 0.
     """
     if not 0 < bandwidth < float("inf"):
-        msg = f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth."
-        raise ValueError(msg)
+        raise ValueError(f"bandwidth must be a positive number; got {bandwidth}. Use median_bandwidth.")
     ends = [end for points in sets if len(points) for end in points.detach().aminmax(dim=0)]
     if ends:
         centre, size = _box(torch.stack(ends))
         if not size / bandwidth < FARTHEST:
             rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
-            msg = f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
-            raise ValueError(msg)
+            raise ValueError(
+                f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
+            )
     else:
         centre = torch.zeros(sets[0].shape[1], dtype=torch.float64, device=sets[0].device)
     scaled = [torch.sub(points, centre).div_(bandwidth) for points in sets]

@@ -27,13 +27,15 @@ def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figu
     """
     known = {run.row for run in runs} | {row.name for row in ROWS}
     if strange := [row for row in rows if row not in known]:
-        msg = f"rows must be among {', '.join(sorted(known))}; got {strange[0]!r}. Write it as there."
-        raise ValueError(msg)
+        raise ValueError(
+            f"rows must be among {', '.join(sorted(known))}; got {strange[0]!r}. Write it as there."
+        )
     drawn = [row for row in rows if any(run.row == row for run in runs)]
     if not drawn or bits not in {run.bits for run in runs if run.row in drawn}:
         have = ", ".join(sorted({f"{run.row} at {run.bits} bits" for run in runs}))
-        msg = f"rows and bits must be those of some runs; got none at {bits} bits. There are: {have}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"rows and bits must be those of some runs; got none at {bits} bits. There are: {have}."
+        )
     figure = Figure(figsize=(10.8, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     cells = gather([run for run in runs if "P@r2" in run.last], "P@r2")  # one bit has P@r1

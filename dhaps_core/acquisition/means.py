@@ -50,8 +50,7 @@ def pool_kernel_means(
     if n > EXACT_ITEMS:
         if generator is None:
             rule = f"means over more than {EXACT_ITEMS} items need a generator"
-            msg = f"{rule}; got {n} items and none. Give one."
-            raise ValueError(msg)
+            raise ValueError(f"{rule}; got {n} items and none. Give one.")
         others = space[torch.randperm(n, generator=generator)[:SAMPLED_ITEMS].sort().values.to(space.device)]
     if bool((space.abs() == 1).all()):
         return KernelMeans(_code_means(space, others, bandwidth))

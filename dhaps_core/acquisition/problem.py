@@ -46,11 +46,11 @@ class Weights:
         check_fields(self)
         for name, value in vars(self).items():
             if value < 0:
-                msg = f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
-                raise ValueError(msg)
+                raise ValueError(
+                    f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
+                )
             if value > MOST_WEIGHT:
-                msg = f"weight {name!r} must be at most {MOST_WEIGHT:g}; got {value:g}. Lower it."
-                raise ValueError(msg)
+                raise ValueError(f"weight {name!r} must be at most {MOST_WEIGHT:g}; got {value:g}. Lower it.")
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ def quadratic_form(
         ValueError: if there are more pairs than a dense matrix should hold.
     """
     if len(pairs) > MOST_PAIRS:
-        msg = f"the dense form takes at most {MOST_PAIRS} pairs; got {len(pairs)}. Use the greedy solver."
-        raise ValueError(msg)
+        raise ValueError(
+            f"the dense form takes at most {MOST_PAIRS} pairs; got {len(pairs)}. Use the greedy solver."
+        )
     build = _published if pool.reading == "published" else _closed
     return build(pool, pairs, kind, population)
 
@@ -94,8 +95,9 @@ def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | Non
     uncertain, mean, labelled, diverse = pool.published_scale
     if population is None:
         if kind == "matched":
-            msg = "the matched kernel has no factorised mean; got no population. Give population pairs."
-            raise ValueError(msg)
+            raise ValueError(
+                "the matched kernel has no factorised mean; got no population. Give population pairs."
+            )
         means = pool.means[pairs].prod(1)
     else:
         means = pool.pair_kernels(pairs, population, kind).mean(1)
@@ -112,8 +114,9 @@ def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | Non
 
 def _closed(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
     if kind != "invariant" or population is not None:
-        msg = f"the reading 'closed' is defined for the invariant kernel; got {kind!r}. Use 'published'."
-        raise ValueError(msg)
+        raise ValueError(
+            f"the reading 'closed' is defined for the invariant kernel; got {kind!r}. Use 'published'."
+        )
     # S x S with |S| + 2q items at the end of the round, in the units of the greedy step.
     scale, total = pool.closed_scale, len(pool.labelled_items) + 2 * pool.picks
     a, b = pairs.unbind(1)
@@ -147,8 +150,9 @@ def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, " q"]:
     for size in range(min(form.picks, len(form.pairs)), 0, -1):
         sets = comb(len(form.pairs), size)
         if sets > MOST_SUBSETS:
-            msg = f"exhaustive search takes at most {MOST_SUBSETS} sets; got {sets}. Use the greedy solver."
-            raise ValueError(msg)
+            raise ValueError(
+                f"exhaustive search takes at most {MOST_SUBSETS} sets; got {sets}. Use the greedy solver."
+            )
         best = min(_disjoint_sets(form, size), key=lambda found: found[0], default=None)
         if best is not None:
             return torch.tensor(best[1], device=form.pairs.device)

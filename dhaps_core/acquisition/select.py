@@ -274,8 +274,9 @@ def _explicit(
     every = candidates * (candidates - 1) // 2
     if kernel == "invariant":
         if every > MOST_PAIRS:
-            msg = f"this solver takes at most {MOST_PAIRS} pairs; got {every}. Use the greedy solver."
-            raise ValueError(msg)
+            raise ValueError(
+                f"this solver takes at most {MOST_PAIRS} pairs; got {every}. Use the greedy solver."
+            )
         pairs = pool.feasible_pairs()
         form = quadratic_form(pool, pairs)
         return form, Certificate(exact=True, pairs=every, scored=len(pairs), margin=0.0)
@@ -285,8 +286,9 @@ def _explicit(
         note = ""
     else:
         if generator is None:
-            msg = "the matched kernel samples its sums over all pairs; got no generator. Give a generator."
-            raise ValueError(msg)
+            raise ValueError(
+                "the matched kernel samples its sums over all pairs; got no generator. Give a generator."
+            )
         pairs = pool.feasible_pairs() if every <= SHORTLIST else _shortlist(pool)
         population = torch.randint(n, (SHORTLIST // 2, 2), generator=generator).to(pool.means.device)
         note = f"matched kernel: sums over all pairs from {len(population)} random pairs"
@@ -333,39 +335,40 @@ def _check(
     }
     for name, (value, allowed) in choices.items():
         if value not in allowed:
-            msg = f"{name} must be one of {', '.join(allowed)}; got {value!r}."
-            raise ValueError(msg)
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
     if reading == "closed" and kernel == "matched":
-        msg = "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
-        raise ValueError(msg)
+        raise ValueError(
+            "the reading 'closed' needs the invariant kernel; got 'matched'. Use reading='published'."
+        )
     if not isinstance(picks, Integral) or int(picks) < 1 or not 0 <= beta < float("inf"):
         rule = "picks must be at least 1, a whole number, and beta at least 0"
         raise ValueError(f"{rule}; got {shown(picks)} and {shown(beta)}.")
     if len(relaxed) != len(space) or len(relaxed) < 2:
-        msg = f"relaxed and space must describe the same items, 2 or more; got {len(relaxed)}, {len(space)}."
-        raise ValueError(msg)
+        raise ValueError(
+            f"relaxed and space must describe the same items, 2 or more; got {len(relaxed)}, {len(space)}."
+        )
     for name, points in (("relaxed", relaxed), ("space", space)):
         if not bool(points.isfinite().all()):
-            msg = f"{name} must be finite; got {int((~points.isfinite()).sum())} values that are not."
-            raise ValueError(msg)
+            raise ValueError(
+                f"{name} must be finite; got {int((~points.isfinite()).sum())} values that are not."
+            )
 
 
 def _check_given(pool: Pool) -> None:
     """Refusal of what the solvers' bounds cannot hold for."""
     n, line = len(pool.relaxed), pool.calibration
     if pool.candidates.dtype != torch.bool:
-        msg = f"candidates must be true or false for each item; got {pool.candidates.dtype}. Use .bool()."
-        raise ValueError(msg)
+        raise ValueError(
+            f"candidates must be true or false for each item; got {pool.candidates.dtype}. Use .bool()."
+        )
     for name, positions in (("labelled_pairs", pool.labelled_pairs), ("labelled_items", pool.labelled_items)):
         if positions.dtype not in (torch.long, torch.int32):
-            msg = (
+            raise ValueError(
                 f"{name} must be positions (int64 or int32); got {positions.dtype}. Use .nonzero() on a mask."
             )
-            raise ValueError(msg)
         if len(positions) and not bool(((positions >= 0) & (positions < n)).all()):
             got = f"{int(positions.min())} to {int(positions.max())}"
-            msg = f"{name} must be positions of the {n} items, from 0 on; got {got}."
-            raise ValueError(msg)
+            raise ValueError(f"{name} must be positions of the {n} items, from 0 on; got {got}.")
     for name, values, fits in (
         ("means", pool.means, (pool.means > 0) & (pool.means < float("inf"))),
         ("credit", pool.credit, pool.credit.isfinite()),
@@ -375,11 +378,9 @@ def _check_given(pool: Pool) -> None:
             rule = (
                 f"{name} must be {'above 0 and ' if name == 'means' else ''}finite for each of the {n} items"
             )
-            msg = f"{rule}; got {len(values)}, of which {int((~fits).sum())} are not."
-            raise ValueError(msg)
+            raise ValueError(f"{rule}; got {len(values)}, of which {int((~fits).sum())} are not.")
     if not (math.isfinite(line.slope) and math.isfinite(line.intercept)):
-        msg = f"the calibration must be finite; got {line}. Fit it again, or leave it out."
-        raise ValueError(msg)
+        raise ValueError(f"the calibration must be finite; got {line}. Fit it again, or leave it out.")
     if not math.isfinite(pool.rounding + pool.cost_size):
         rule = "beta, credits, means and the calibration must give costs that are numbers"
         largest = f"beta {pool.beta:g}, credits to {float(pool.credit.abs().max()):g}, {line}"

@@ -124,8 +124,9 @@ def label_oracle(items: Items) -> Source:
         NoAnswer: if the items have no labels.
     """
     if items.labels is None:
-        msg = "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
-        raise NoAnswer(msg)
+        raise NoAnswer(
+            "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
+        )
     labels, position = items.labels, {key: i for i, key in enumerate(items.keys)}
 
     def answer(question: Question) -> Value:
@@ -155,10 +156,9 @@ def csv_source(path: str | Path) -> Source:
         try:
             return known[question.kind, tuple(sorted(question.keys))]
         except KeyError:
-            msg = (
+            raise NoAnswer(
                 f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
-            )
-            raise NoAnswer(msg) from None
+            ) from None
 
     return Source(f"csv:{Path(path).name}", answer)
 
@@ -176,6 +176,7 @@ def answer_source(name: str, items: Items) -> Source:
     if name == "oracle":
         return label_oracle(items)
     if not name or not at_home(name).is_file():
-        msg = f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
-        raise NoAnswer(msg)
+        raise NoAnswer(
+            f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
+        )
     return csv_source(name)

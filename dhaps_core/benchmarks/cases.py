@@ -54,8 +54,7 @@ def pool_features(path: str, n: int) -> Float[Tensor, "n d"]:
     with np.load(path, allow_pickle=False) as stored:
         rows: Tensor = torch.from_numpy(stored["train"][:n].astype(np.float32))
     if len(rows) < n:
-        msg = f"{path} must hold at least {n} train rows; got {len(rows)}. Give a smaller n."
-        raise ValueError(msg)
+        raise ValueError(f"{path} must hold at least {n} train rows; got {len(rows)}. Give a smaller n.")
     return rows
 
 

@@ -77,8 +77,7 @@ def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
     """
     if items.features is None:
         rule = "items must have features; got images only"
-        msg = f"{rule}. Embed them (dhaps_core.hashing.embed) or train from pixels."
-        raise ValueError(msg)
+        raise ValueError(f"{rule}. Embed them (dhaps_core.hashing.embed) or train from pixels.")
     features = torch.from_numpy(items.features)
     if not len(train):
         return features
@@ -101,8 +100,7 @@ def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
         ValueError: if the items have no images.
     """
     if items.images is None:
-        msg = "items must have images; got features only. Train on the features."
-        raise ValueError(msg)
+        raise ValueError("items must have images; got features only. Train on the features.")
     out = np.full((items.n, side, side, 3), 128, dtype=np.uint8)
     for i in range(items.n):
         image = Image.fromarray(items.images[i])

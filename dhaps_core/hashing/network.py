@@ -53,8 +53,9 @@ class Dropout(nn.Module):
         if not self.training or self.share == 0:
             return x
         if self.generator is None:
-            msg = "dropout needs a generator in training mode; got none. Train with training.train."
-            raise ValueError(msg)
+            raise ValueError(
+                "dropout needs a generator in training mode; got none. Train with training.train."
+            )
         # Drawn on the CPU and moved: CPU and CUDA streams differ for equal seeds.
         kept = torch.rand(x.shape, generator=self.generator) >= self.share
         return x * kept.to(x.device) / (1 - self.share)
@@ -91,8 +92,7 @@ class HashNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if features < 1 or bits < 1:
-            msg = f"features and bits must be at least 1; got {features} and {bits}."
-            raise ValueError(msg)
+            raise ValueError(f"features and bits must be at least 1; got {features} and {bits}.")
         self.bits = bits
         self.backbone = nn.Identity() if backbone is None else backbone
         if isinstance(hidden, nn.Sequential):
@@ -210,8 +210,9 @@ def find_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
         reason = str(error).splitlines()[0]
-        msg = f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
-        raise ValueError(msg) from error
+        raise ValueError(
+            f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
+        ) from error
     return device
 
 

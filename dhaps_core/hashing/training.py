@@ -110,11 +110,13 @@ def train(
     assert isinstance(method, Objective)
     needs_prior = not len(supervised) and method.labels != "none"
     if needs_prior and (references is None or settings.similarity == 0):
-        msg = "training needs answers or reference features; got neither. Answer a pair or give references."
-        raise ValueError(msg)
+        raise ValueError(
+            "training needs answers or reference features; got neither. Answer a pair or give references."
+        )
     if method.labels == "classes" and len(supervised) and not supervision.classed[supervised.numpy()].any():
-        msg = f"{method.name} needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
-        raise ValueError(msg)
+        raise ValueError(
+            f"{method.name} needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
+        )
     network.reset_binarisation()
     network.train()
     head: nn.Module | None = None
@@ -167,8 +169,9 @@ def train(
         terms |= _shared_terms(batch, cosines_of, prior, settings)
         loss = torch.stack(list(terms.values())).sum()
         if not bool(loss.isfinite()):
-            msg = f"the loss must be finite; got {loss.item()} at step {step}. Lower the learning rate."
-            raise ValueError(msg)
+            raise ValueError(
+                f"the loss must be finite; got {loss.item()} at step {step}. Lower the learning rate."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -178,8 +181,7 @@ def train(
         if step >= steps - max(1, steps // 10):
             tail.append({name: float(value.detach()) for name, value in terms.items()})
         if progress is not None and progress(step + 1, steps, loss.item()):
-            msg = f"training was cancelled at step {step + 1} of {steps}."
-            raise Cancelled(msg)
+            raise Cancelled(f"training was cancelled at step {step + 1} of {steps}.")
     network.eval()
     if isinstance(method, WithBinariser):
         known = training_set(

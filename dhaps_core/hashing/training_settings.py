@@ -61,8 +61,7 @@ class TrainingSettings:
         for low, high in (("least", "most"), ("learning_rate", "highest_rate")):
             if getattr(self, low) > getattr(self, high):
                 got = f"{getattr(self, low)} and {getattr(self, high)}"
-                msg = f"{low} must be at most {high}; got {got}. Raise {high} or lower {low}."
-                raise ValueError(msg)
+                raise ValueError(f"{low} must be at most {high}; got {got}. Raise {high} or lower {low}.")
         if self.highest_rate * self.decay >= 1:
             rule = "highest_rate times decay, what a weight loses in a step, must be below 1"
             raise ValueError(f"{rule}; got {self.highest_rate * self.decay:g}. Lower one of them.")

@@ -100,8 +100,9 @@ def read_runs(folder: str | Path) -> list[Run]:
     """
     runs = list(found_runs(folder, _run).values())
     if not runs:
-        msg = f"{folder} must hold a finished run; got none. Run 04_train_a_method or a sweep over it."
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            f"{folder} must hold a finished run; got none. Run 04_train_a_method or a sweep over it."
+        )
     return runs
 
 
@@ -152,15 +153,13 @@ def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int]
         if len(same) > 1:
             rule = "the runs of one table must be alike in data, protocol, rounds and training"
             got = " | ".join(sorted(same))
-            msg = f"{rule}; got {got}. Give each its own folder."
-            raise ValueError(msg)
+            raise ValueError(f"{rule}; got {got}. Give each its own folder.")
     found: dict[tuple[str, int], dict[int, float]] = {}
     for run in runs:
         values = found.setdefault((run.row, run.bits), {})
         if run.seed in values:
             got = f"two of {run.row}, {run.bits} bits, seed {run.seed}"
-            msg = f"a row must have one run a seed; got {got}. Remove one."
-            raise ValueError(msg)
+            raise ValueError(f"a row must have one run a seed; got {got}. Remove one.")
         value: Any = run.last.get(metric)
         if type(value) not in (int, float) or not math.isfinite(value):
             got = f"{value!r:.80} of {run.row}, {run.bits} bits, seed {run.seed}"

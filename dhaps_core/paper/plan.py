@@ -58,22 +58,23 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         ("stands_for", stands_for, ("", *DATASETS)),
     ):
         if value not in known:
-            msg = f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}. Write one of these."
-            raise ValueError(msg)
+            raise ValueError(
+                f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}. Write one of these."
+            )
     for name, number in (("rounds", rounds), ("pool", pool)):
         if type(number) is not int:
             raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")
     if rounds < 1:
-        msg = f"rounds must be at least 1; got {rounds}. To label nothing, set acquisition to none."
-        raise ValueError(msg)
+        raise ValueError(
+            f"rounds must be at least 1; got {rounds}. To label nothing, set acquisition to none."
+        )
     labels = METHODS[method].labels
     if acquisition == "none":
         told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"
         return Plan(row_name(method, acquisition, budget), 0.0, 0, 0, 1, told)
     if labels == "none":
         rule = f"{method} reads no labels: its acquisition must be none"
-        msg = f"{rule}; got {acquisition!r}. Set it to none, or train another method."
-        raise ValueError(msg)
+        raise ValueError(f"{rule}; got {acquisition!r}. Set it to none, or train another method.")
     share, labelled = 1.0, pool
     if acquisition == "all":
         rounds = 1
@@ -82,8 +83,7 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         labelled = 2 * round(share * pool / 2)
     if not labelled:
         rule = f"budget must be at least one pair of the pool's {pool} items"
-        msg = f"{rule}; got {budget}. Label more, or set acquisition to none."
-        raise ValueError(msg)
+        raise ValueError(f"{rule}; got {budget}. Label more, or set acquisition to none.")
     picks = ceil(labelled / 2 / rounds)
     rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
@@ -95,6 +95,5 @@ def _share(budget: str, stands_for: str) -> float:
         return float(budget.removesuffix("%")) / 100
     if not stands_for:
         rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
-        msg = f"{rule}; got none. Set stands_for, or give a percentage."
-        raise ValueError(msg)
+        raise ValueError(f"{rule}; got none. Set stands_for, or give a percentage.")
     return STAR_SHARES[stands_for]

@@ -106,8 +106,7 @@ def normal_budget(budget: str) -> str:
     number = float(text[:-1]) if re.fullmatch(r"[0-9]+(\.[0-9]+)? *%", text) else 0.0
     if not 0 < number <= 100:
         rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
-        msg = f"{rule}; got {budget!r}. Write it as in 10%."
-        raise ValueError(msg)
+        raise ValueError(f"{rule}; got {budget!r}. Write it as in 10%.")
     return f"{number:g}%"
 
 

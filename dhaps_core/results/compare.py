@@ -97,8 +97,9 @@ def load_runs(folder: str | Path) -> list[Run]:
     blocks = dict(_blocks(folder))
     runs = list(found_runs(folder, lambda home: _run(home, folder, blocks.get(home, ""))).values())
     if not runs:
-        msg = f"{folder} must hold at least one finished run; got none. Run a notebook or a sweep first."
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            f"{folder} must hold at least one finished run; got none. Run a notebook or a sweep first."
+        )
     return runs
 
 
@@ -279,8 +280,9 @@ def paired(
             f"{rule}; {got}. If they are of several machines, see that no more differs.", stacklevel=2
         )
     if not found:
-        msg = f"there must be runs with {factor} = {baseline}, else of the same seeds and settings; got none."
-        raise ValueError(msg)
+        raise ValueError(
+            f"there must be runs with {factor} = {baseline}, else of the same seeds and settings; got none."
+        )
     return found
 
 

@@ -30,8 +30,9 @@ def find_runs(folder: str | Path) -> dict[str, list[dict[str, Any]]]:
     """
     runs = found_runs(folder, _rounds)
     if not runs:
-        msg = f"{folder} must hold at least one run; got none. Run a notebook that writes there first."
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            f"{folder} must hold at least one run; got none. Run a notebook that writes there first."
+        )
     return runs
 
 

@@ -82,8 +82,9 @@ def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
     runs = list(runs)
     for run in runs:
         if type(run.facts.get("bits")) is not int or metric not in run.rounds[-1]:
-            msg = f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
-            raise ValueError(msg)
+            raise ValueError(
+                f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
+            )
     lengths = sorted({run.facts["bits"] for run in runs})
     rows = []
     for name, group in named_groups(runs, without=("bits",)).items():

@@ -84,8 +84,9 @@ def average_precision(
         ValueError: if k is below 1 or above the length of a ranking, or the denominator is unknown.
     """
     if denominator not in {"min", "hits"}:
-        msg = f"denominator must be 'min' or 'hits'; got {denominator!r}. Say which one your table uses."
-        raise ValueError(msg)
+        raise ValueError(
+            f"denominator must be 'min' or 'hits'; got {denominator!r}. Say which one your table uses."
+        )
     g = _Groups(h)
     relevant = h.relevant.sum(1)
     if k is None or denominator == "min":
@@ -134,11 +135,10 @@ def check_cut_off(h: DistanceHistograms, k: int) -> int:
     """
     shortest = int(h.items.sum(1).min())
     if not _whole(k) or not 1 <= k <= shortest:
-        msg = (
+        raise ValueError(
             f"k must be from 1 to the {shortest} items of the shortest ranking, and whole; got {k}. "
             "Give a smaller k, or None for the whole ranking."
         )
-        raise ValueError(msg)
     return k
 
 

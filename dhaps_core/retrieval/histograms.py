@@ -88,16 +88,14 @@ def distance_histograms(
     """
     q, m = len(query_codes), len(database_codes)
     if not q or not m or relevance.shape != (q, m):
-        msg = (
+        raise ValueError(
             "relevance must cover at least one query and one database item, as the codes do; got codes of "
             f"{q} queries and {m} items, and relevance of {relevance.shape[0]} and {relevance.shape[1]}. "
             "Build both from the same splits."
         )
-        raise ValueError(msg)
     pairs = _pairs_of_equal_keys(query_keys, database_keys, q, m)
     if exclude_self and pairs is None:
-        msg = "exclude_self must know the items; got no keys. Give query_keys and database_keys."
-        raise ValueError(msg)
+        raise ValueError("exclude_self must know the items; got no keys. Give query_keys and database_keys.")
     check_same_codes(query_codes, database_codes)
     relevance = relevance.to(query_codes.device)
     items, relevant = _histograms(query_codes > 0, database_codes > 0, relevance)
@@ -123,16 +121,16 @@ def _pairs_of_equal_keys(
     if query_keys is None and database_keys is None:
         return None
     if query_keys is None or database_keys is None or (len(query_keys), len(database_keys)) != (q, m):
-        msg = (
+        raise ValueError(
             f"keys must be given for all {q} queries and all {m} database items, or for neither; got "
             f"{[None if k is None else len(k) for k in (query_keys, database_keys)]}. Pass both."
         )
-        raise ValueError(msg)
     queries, database = [item_key(key) for key in query_keys], [item_key(key) for key in database_keys]
     position = {key: j for j, key in enumerate(database)}
     if len(position) != m:
-        msg = f"database keys must all differ; got {m - len(position)} repeated. Remove the duplicates."
-        raise ValueError(msg)
+        raise ValueError(
+            f"database keys must all differ; got {m - len(position)} repeated. Remove the duplicates."
+        )
     found = [(i, position[key]) for i, key in enumerate(queries) if key in position]
     return [i for i, _ in found], [j for _, j in found]
 

@@ -137,8 +137,9 @@ def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecisi
         ValueError: if the radius is not between 0 and b.
     """
     if not 0 <= radius <= h.bits:
-        msg = f"radius must be from 0 to the {h.bits} bits of the codes; got {radius}. Choose one inside."
-        raise ValueError(msg)
+        raise ValueError(
+            f"radius must be from 0 to the {h.bits} bits of the codes; got {radius}. Choose one inside."
+        )
     items = h.items[:, : radius + 1].sum(1)
     precision = ratio(h.relevant[:, : radius + 1].sum(1), items)
     return RadiusPrecision(float(precision.mean()), float((items == 0).double().mean()))
@@ -178,8 +179,9 @@ def evaluate(
     """
     if h.overlap and not h.exclude_self:
         rule = "queries must not be in their own rankings"
-        msg = f"{rule}; got {h.overlap} of {len(h.items)} queries in the database. Set exclude_self."
-        raise ValueError(msg)
+        raise ValueError(
+            f"{rule}; got {h.overlap} of {len(h.items)} queries in the database. Set exclude_self."
+        )
     bounds = average_precision_bounds(h)
     ball = precision_within_radius(h, radius)
     values: dict[str, float | int | bool | str | None] = {

@@ -47,11 +47,10 @@ class Relevance:
         for values in ids:
             whole = not (values.is_floating_point() or values.dtype == torch.bool)
             if values.ndim != 1 or not whole or (len(values) and values.min() < 0):
-                msg = (
+                raise ValueError(
                     f"class ids must be whole numbers from 0, one for each item; got {values.dtype} of shape "
                     f"{tuple(values.shape)}. An item without a class can be neither query nor database."
                 )
-                raise ValueError(msg)
         return cls("classes", ids[0].long(), ids[1].long())
 
     @classmethod
@@ -69,11 +68,10 @@ class Relevance:
         for values in sets:
             fits = values.ndim == 2 and values.shape[1] == sets[0].shape[1]
             if not fits or not values.shape[1] or not ((values == 0) | (values == 1)).all():
-                msg = (
+                raise ValueError(
                     "label sets must be 0 or 1 for each of the same labels; got shapes "
                     f"{tuple(sets[0].shape)} and {tuple(sets[1].shape)}. Class ids go to Relevance.classes."
                 )
-                raise ValueError(msg)
         return cls("labels", *(values.bool() for values in sets))
 
     @classmethod
@@ -88,11 +86,10 @@ class Relevance:
         """
         values = _tensor(relevant)
         if values.ndim != 2 or values.dtype != torch.bool:
-            msg = (
+            raise ValueError(
                 f"relevance must be a bool matrix [queries, database]; got {values.dtype} of shape "
                 f"{tuple(values.shape)}. Threshold graded relevance first."
             )
-            raise ValueError(msg)
         return cls("matrix", values, values.new_empty(0))
 
     @property
@@ -139,8 +136,9 @@ def _tensor(values: Tensor | np.ndarray) -> Tensor:
         return values
     array = np.asarray(values)
     if array.dtype.kind not in "biuf" or array.dtype == np.uint64:
-        msg = f"labels must be numbers that torch has; got {array.dtype}. Number the classes from 0."
-        raise ValueError(msg)
+        raise ValueError(
+            f"labels must be numbers that torch has; got {array.dtype}. Number the classes from 0."
+        )
     # torch takes no steps backwards, and warns of memory it may not write to, although nothing here writes.
     plain = array.flags.writeable and array.flags.c_contiguous
     return torch.from_numpy(array if plain else array.copy())

@@ -195,8 +195,7 @@ class ActiveSession:
         """
         number = self.round
         if number == 0:
-            msg = "picks need codes; got a run without its unsupervised start. Call train() once."
-            raise ValueError(msg)
+            raise ValueError("picks need codes; got a run without its unsupervised start. Call train() once.")
         if (stored := self.proposal(number)) is not None:
             return stored
         with self.folder.owned(f"chooses the pairs of round {number}"):
@@ -299,8 +298,7 @@ class ActiveSession:
         known = {self.items.keys[i] for i in self.items.splits["train"]}
         if strange := [key for key in keys if key not in known]:
             rule = "keys must be those of training items, never of queries"
-            msg = f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out."
-            raise KeyError(msg)
+            raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
         classed = {answer.keys[0] for answer in self.store.answers() if answer.kind == "class"}
         wanted = [key for key in dict.fromkeys(keys) if key not in classed]
         questions = [Question(question_name(None, (key,)), "class", (key,), -1) for key in wanted]
@@ -321,8 +319,7 @@ class ActiveSession:
         with self._round("trains") as number:
             if number and not partial and (left := self.questions()):
                 rule = f"all questions of round {number} must be answered"
-                msg = f"{rule}; got {len(left)} open. Answer them, or train(partial=True)."
-                raise ValueError(msg)
+                raise ValueError(f"{rule}; got {len(left)} open. Answer them, or train(partial=True).")
             return self._train(number, progress)
 
     def run_round(
@@ -457,10 +454,9 @@ class ActiveSession:
         if settings is not None and settings != before:
             now, was = ({**one.pop("training"), **one} for one in (settings.to_json(), before.to_json()))
             changed = {name: (was[name], now[name]) for name in now if now[name] != was[name]}
-            msg = (
+            raise ValueError(
                 f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
             )
-            raise ValueError(msg)
         check_splits(self.folder, items, stored["fingerprint"])
         return items.with_splits(self.folder.file("splits.npz")), before
 
@@ -475,16 +471,18 @@ class ActiveSession:
     def _check_round(self, number: int) -> None:
         if self.round != number:
             rule = f"round {number} of {self.folder.path.name} must be the one in progress"
-            msg = f"{rule}; somebody else has finished it meanwhile. Look at it, then run the next one."
-            raise RunInUse(msg)
+            raise RunInUse(
+                f"{rule}; somebody else has finished it meanwhile. Look at it, then run the next one."
+            )
 
     def _finished(self, number: int | None) -> int:
         """Number of a finished round; the last for None."""
         rounds = self.round
         number = rounds - 1 if number is None else number
         if not 0 <= number < rounds:
-            msg = f"codes exist of finished rounds 0 to {rounds - 1}; got {number}. Call train() first."
-            raise ValueError(msg)
+            raise ValueError(
+                f"codes exist of finished rounds 0 to {rounds - 1}; got {number}. Call train() first."
+            )
         return number
 
     def _choose(self, number: int) -> Proposal:
@@ -566,8 +564,9 @@ class ActiveSession:
         self.folder.check_writable()
         name = source.name if isinstance(source, Source) else who or "oracle"
         if who not in (None, name):
-            msg = f"a source must answer under its own name, {name!r}; got who={who!r}. Leave who out."
-            raise ValueError(msg)
+            raise ValueError(
+                f"a source must answer under its own name, {name!r}; got who={who!r}. Leave who out."
+            )
 
         def leave_to_people(answers: Sequence[Answer]) -> None:
             if said := self._people(questions, answers, but=name, shown=not handed_over):

@@ -76,8 +76,9 @@ def note(folder: RunFolder, name: str, content: Mapping[str, Any]) -> None:
         ValueError: if the name is one of the run's own.
     """
     if name in {*(folder.read_json("settings.json") or {}), "rounds", "sha256"}:
-        msg = f"a note must have a name of its own; got {name!r}, which the run uses. Choose another."
-        raise ValueError(msg)
+        raise ValueError(
+            f"a note must have a name of its own; got {name!r}, which the run uses. Choose another."
+        )
     write_summary(folder, read_rounds(folder), {name: dict(content)})
 
 

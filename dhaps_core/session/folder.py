@@ -156,8 +156,9 @@ class RunFolder:
         """
         if self.read_only:
             rule = f"{self.path} must be open for writing"
-            msg = f"{rule}; it was opened to look at. Open it without read_only, where it can be written."
-            raise RunReadOnly(msg)
+            raise RunReadOnly(
+                f"{rule}; it was opened to look at. Open it without read_only, where it can be written."
+            )
 
     def check_parts(self) -> None:
         """Refuse a folder whose parts are links (what is written through them would land elsewhere).

@@ -37,8 +37,9 @@ def check_new(folder: RunFolder) -> None:
     if found:
         raise damaged(folder.file("settings.json"), f"be there beside {', '.join(found)}", "no file")
     if folder.read_only:
-        msg = f"{folder.path} must hold a run to look at; got none. Open it for writing to begin one."
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            f"{folder.path} must hold a run to look at; got none. Open it for writing to begin one."
+        )
 
 
 def start(folder: RunFolder, items: Items, settings: Mapping[str, Any]) -> bool:
@@ -133,8 +134,9 @@ def check_splits(folder: RunFolder, items: Items, fingerprint: str) -> None:
     except RunDamaged as error:
         if items.fingerprint() != fingerprint:
             raise
-        msg = f"{error} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
-        raise RunDamaged(msg) from error
+        raise RunDamaged(
+            f"{error} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
+        ) from error
 
 
 def check_answers(folder: RunFolder, store: LabelStore) -> None:

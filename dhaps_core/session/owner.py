@@ -70,8 +70,7 @@ class Owner:
             self._lock.acquire(timeout=PATIENCE if patience is None else patience)
         except Timeout:
             rule = f"the run {self.folder.name} must have one owner at a time"
-            msg = f"{rule}; {self._holder()}. Wait for it, or stop it."
-            raise RunInUse(msg) from None
+            raise RunInUse(f"{rule}; {self._holder()}. Wait for it, or stop it.") from None
         try:
             self._sign(doing)
             yield

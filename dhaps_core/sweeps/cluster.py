@@ -45,8 +45,9 @@ def connect(address: str) -> Iterator[Any]:
     try:
         client = distributed.Client(address, timeout=patience(), set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two where TLS is not set up
-        msg = f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
-        raise ClusterError(msg) from error
+        raise ClusterError(
+            f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
+        ) from error
     try:
         yield client
     finally:
@@ -122,8 +123,9 @@ def gpu_ids(workers: int) -> tuple[str, ...]:
 
         ids = tuple(map(str, range(torch.cuda.device_count())))
     if workers > len(ids):
-        msg = f"workers must be at most the number of GPUs, {len(ids)}; got {workers}. Set --workers."
-        raise ClusterError(msg)
+        raise ClusterError(
+            f"workers must be at most the number of GPUs, {len(ids)}; got {workers}. Set --workers."
+        )
     return ids
 
 

@@ -92,11 +92,10 @@ def require(module: str, package: str | None = None) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        msg = (
+        raise ImportError(
             f"sweeps need the package {package or module}; it cannot be imported ({error}). "
             "Run: pip install 'dhaps[sweep]'"
-        )
-        raise ImportError(msg) from error
+        ) from error
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -154,8 +153,7 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             raw = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        msg = f"the grid file must be readable; got {error}"
-        raise GridError(msg) from error
+        raise GridError(f"the grid file must be readable; got {error}") from error
     if len(raw) > _MOST_BYTES:
         raise _error(path, [f"it must have at most {_MOST_BYTES >> 20} MiB; it has more. Shorten it."])
     try:

@@ -79,8 +79,9 @@ def finish(folder: Path) -> dict[str, Any]:
     if marker is not None:
         return marker
     if not os.path.lexists(folder / "metrics.json"):
-        msg = "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(
+            "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
+        )
     read_metrics(folder)
     stated = read_object(folder / "started.json", advice="Start the sweep again.")
     marker = {

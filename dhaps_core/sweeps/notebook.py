@@ -64,17 +64,18 @@ class Notebook:
             tagged = code_cells(content, tag="parameters")
             parameters = _parameters(tagged[0]) if len(tagged) == 1 else {}
         except _UNREADABLE as error:
-            msg = f"notebook must be a readable .ipynb file; got {path} ({type(error).__name__}: {error})."
-            raise ValueError(msg) from error
+            raise ValueError(
+                f"notebook must be a readable .ipynb file; got {path} ({type(error).__name__}: {error})."
+            ) from error
         if len(tagged) != 1:
-            msg = f"{path.name} must have one cell tagged `parameters`; got {len(tagged)}. Tag the one."
-            raise ValueError(msg)
+            raise ValueError(
+                f"{path.name} must have one cell tagged `parameters`; got {len(tagged)}. Tag the one."
+            )
         if "folder" not in parameters:
-            msg = (
+            raise ValueError(
                 f'{path.name} must have a parameter `folder: str = "..."` and write metrics.json there: '
                 "the sweep gives every run its own. Add it."
             )
-            raise ValueError(msg)
         return cls(path, parameters, digest(cells), content)
 
 

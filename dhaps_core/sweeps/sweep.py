@@ -109,8 +109,9 @@ def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git:
         write_manifest(grid, out, failures, started=started, git=git)
         return write_table(grid, out, failures)
     except OSError as error:
-        msg = f"the table must be written into {out}; got {error}. Free some space and start again."
-        raise SweepError(msg) from error
+        raise SweepError(
+            f"the table must be written into {out}; got {error}. Free some space and start again."
+        ) from error
 
 
 @contextmanager
@@ -120,8 +121,9 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            msg = f"a folder must have one sweep at a time; another runs in {out}. Wait for it, or stop it."
-            raise SweepError(msg) from None
+            raise SweepError(
+                f"a folder must have one sweep at a time; another runs in {out}. Wait for it, or stop it."
+            ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -180,11 +182,10 @@ def _check_disk(out: Path, jobs: int) -> None:
     ]
     need = max(_SPARE, jobs * max(sizes, default=0))
     if free < need:
-        msg = (
+        raise SweepError(
             f"the disk of {out} must have {need >> 20} MiB free for {jobs} runs; got {free >> 20} MiB. "
             "Free some, or give another --out."
         )
-        raise SweepError(msg)
 
 
 def _run(
@@ -221,8 +222,9 @@ def _run(
             future = client.submit(run_cell, job, key=key, pure=False, resources=grid.resources or None)
             flying[future] = job
         if client.status == "closed" or time.monotonic() - seen > 2 * patience():
-            msg = "the scheduler must stay reachable; it is gone. Start it and its workers, then this again."
-            raise SweepError(msg)
+            raise SweepError(
+                "the scheduler must stay reachable; it is gone. Start it and its workers, then this again."
+            )
         progress.tick(len(flying), room)
         time.sleep(_POLL)
 

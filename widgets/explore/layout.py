@@ -44,8 +44,9 @@ def tsne(points: Float32[np.ndarray, "m b"], *, seed: int) -> Float32[np.ndarray
 
     if not np.isfinite(points).all():
         wrong = int((~np.isfinite(points)).sum())
-        msg = f"points must be finite; got {wrong} values that are not. Look for a diverged training run."
-        raise ValueError(msg)
+        raise ValueError(
+            f"points must be finite; got {wrong} values that are not. Look for a diverged training run."
+        )
     places, place = np.unique(points, axis=0, return_inverse=True)
     if len(places) < FEWEST:
         row = np.linspace(-1, 1, len(places)) if len(places) > 1 else np.zeros(len(places))

@@ -70,15 +70,15 @@ class Batch:
     def __post_init__(self) -> None:
         labelled, rows = len(self.similarity), len(self.outputs)
         if labelled > rows:
-            msg = (
+            raise ValueError(
                 f"supervised rows must be among the batch's {rows}; got {labelled}. Give their outputs first."
             )
-            raise ValueError(msg)
         check_relations(self.similarity)
         if self.classes is not None and len(self.classes) != labelled:
             got = len(self.classes)
-            msg = f"classes must have one row for each of the {labelled} supervised rows; got {got}."
-            raise ValueError(msg)
+            raise ValueError(
+                f"classes must have one row for each of the {labelled} supervised rows; got {got}."
+            )
 
     @property
     def supervised(self) -> Float[Tensor, "l b"]:
@@ -237,11 +237,10 @@ def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
         return
     low, high = (int(value) for value in similarity.aminmax())
     if not -1 <= low <= high <= 1:
-        msg = (
+        raise ValueError(
             f"similarity must be +1, -1 or 0; got values in {low} .. {high}. "
             "Use +1 for similar, -1 for dissimilar, 0 for unknown."
         )
-        raise ValueError(msg)
 
 
 def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, ""]:

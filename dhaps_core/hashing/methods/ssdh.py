@@ -91,8 +91,9 @@ class SSDH(Objective, WithHead):
         """
         labelled, classes = len(batch.similarity), batch.classes
         if labelled and classes is None:
-            msg = "ssdh needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
-            raise ValueError(msg)
+            raise ValueError(
+                "ssdh needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
+            )
         assert classes is not None
         assert batch.head is not None
         h = (1 + relax(batch.outputs)) / 2

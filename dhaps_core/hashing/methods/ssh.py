@@ -98,11 +98,10 @@ class SSH(ClosedForm, WithLayers):
     def layers(self, features: int, bits: int) -> nn.Sequential:
         """None: the hash function is linear."""
         if bits > features:
-            msg = (
+            raise ValueError(
                 f"bits of ssh must be at most the {features} features, one direction each; got {bits}. "
                 "Use fewer bits, or another method."
             )
-            raise ValueError(msg)
         return nn.Sequential()
 
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
