@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
+from dhaps_core.checks import one_of
 from dhaps_core.paper.table import DATASETS, row_name, share_of
 from dhaps_core.session.settings import METHODS
 
@@ -50,21 +51,16 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         >>> plan("dh", "none", "", stands_for="", pool=1000, rounds=2).labelled
         0
     """
-    for name, value, known in (
-        ("method", method, tuple(METHODS)),
-        ("acquisition", acquisition, _ACQUISITIONS),
-        ("stands_for", stands_for, ("", *DATASETS)),
-    ):
-        if value not in known:
-            rule = f"{name} must be one of {', '.join(map(repr, known))}"
-            raise ValueError(f"{rule}; got {value!r}. Write one of these.")
+    one_of("method", method, METHODS)
+    one_of("acquisition", acquisition, _ACQUISITIONS)
+    if stands_for != "":
+        one_of("stands_for", stands_for, DATASETS)
     for name, number in (("rounds", rounds), ("pool", pool)):
         if type(number) is not int:
             raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")
     if rounds < 1:
-        raise ValueError(
-            f"rounds must be at least 1; got {rounds}. To label nothing, set acquisition to none."
-        )
+        rule = f"rounds must be at least 1; got {rounds}"
+        raise ValueError(f"{rule}. To label nothing, set acquisition to none.")
     labels = METHODS[method].labels
     if acquisition == "none":
         told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"

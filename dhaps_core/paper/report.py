@@ -6,7 +6,7 @@ from statistics import median
 
 from dhaps_core import escaping
 from dhaps_core.paper.measured import TableRun, gather
-from dhaps_core.paper.table import BITS, ROWS, Claim, claims
+from dhaps_core.paper.table import BITS, DATASETS, ROWS, Claim, claims
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
 from dhaps_core.results.tables import Marked, Table
 
@@ -38,7 +38,7 @@ def markdown(cells: Cells, stands_for: str) -> str:
 
     Args:
         cells: from :func:`dhaps_core.paper.measured.gather`, of one data set.
-        stands_for: the paper's data set in the columns beside, where it has that length; or nothing.
+        stands_for: the paper's data set in the columns beside, where it has that length; any other has none.
     """
     lengths = {bits for _, bits in cells}
     ours: Lines = {name: {} for name in _all_rows(row for row, _ in cells)}
@@ -46,10 +46,10 @@ def markdown(cells: Cells, stands_for: str) -> str:
     for (name, bits), cell in cells.items():
         ours[name][bits] = cell.percent()
     for row in ROWS:
-        values = zip(BITS, row.values[stands_for] if stands_for else (), strict=False)
+        values = zip(BITS, row.values.get(stands_for, ()), strict=False)
         theirs[row.name] = {bits: f"{value:.1f}" for bits, value in values if value is not None}
     here = Table.by_length(ours, lengths, corner="row", unit=" bits, here")
-    printed = lengths & set(BITS) if stands_for else ()
+    printed = lengths & set(BITS) if stands_for in DATASETS else ()
     return here.beside(Table.by_length(theirs, printed, corner="row", unit=", paper", missing="-")).markdown()
 
 

@@ -16,17 +16,7 @@ import numpy as np
 
 from dhaps_core.results.runs import Run
 
-__all__ = [
-    "Difference",
-    "Interval",
-    "curve",
-    "grouped",
-    "interval",
-    "last_by_seed",
-    "named_groups",
-    "paired",
-    "sentence",
-]
+__all__ = ["Difference", "Interval", "curve", "grouped", "interval", "last_by_seed", "named_groups", "paired"]
 
 _BUDGETS = ("items_labelled", "answers")
 
@@ -213,20 +203,6 @@ def paired(
         rule = f"there must be runs with {factor} = {baseline}, else of the same seeds and settings"
         raise ValueError(f"{rule}; got none.")
     return found
-
-
-def sentence(difference: Difference, *, level: float = 0.95, against: str = "items_labelled") -> str:
-    """A difference in words.
-
-    Example:
-        >>> sentence(Difference(40, Interval(0.012, -0.004, 0.028, 10)))
-        '40 items labelled: +0.012 [-0.004, +0.028] (95 %, 10 seeds): no gain at this budget'
-    """
-    found, ends = difference.interval, ""
-    if found.n > 1:
-        ends = f" [{found.low:+.3f}, {found.high:+.3f}] ({level * 100:g} %, {found.n} seeds)"
-    budget = f"{difference.budget} {against.replace('_', ' ')}"
-    return f"{budget}: {found.mean:+.3f}{ends}: {difference.verdict}"
 
 
 def last_by_seed(group: Iterable[Run], metric: str) -> dict[int, float]:

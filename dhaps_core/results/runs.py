@@ -73,12 +73,20 @@ class Run:
 
 
 def read_runs(folder: str | Path) -> list[Run]:
-    """All finished runs below a folder; see :func:`take_runs`."""
+    """All finished runs below a folder; see :func:`take_runs`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
     return take_runs(folder, lambda run: run)
 
 
 def find_rounds(folder: str | Path) -> dict[str, Sequence[Row]]:
-    """Rounds of all finished runs below a folder, by the run's name; see :func:`take_runs`."""
+    """Rounds of all finished runs below a folder, by the run's name; see :func:`take_runs`.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+    """
     return {run.name: run.rounds for run in read_runs(folder)}
 
 

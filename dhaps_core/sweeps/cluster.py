@@ -45,9 +45,8 @@ def connect(address: str) -> Iterator[Any]:
     try:
         client = distributed.Client(address, timeout=patience(), set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two where TLS is not set up
-        raise ClusterError(
-            f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
-        ) from error
+        rule = f"there must be a Dask scheduler at {address}; got none ({error})"
+        raise ClusterError(f"{rule}. Start it, or use --workers.") from error
     try:
         yield client
     finally:
@@ -115,17 +114,15 @@ def gpu_ids(workers: int) -> tuple[str, ...]:
     Raises:
         ClusterError: if there are fewer than workers.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible:
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         ids = tuple(visible.split(","))
     else:
         import torch
 
         ids = tuple(map(str, range(torch.cuda.device_count())))
     if workers > len(ids):
-        raise ClusterError(
-            f"workers must be at most the number of GPUs, {len(ids)}; got {workers}. Set --workers."
-        )
+        rule = f"workers must be at most the number of GPUs, {len(ids)}"
+        raise ClusterError(f"{rule}; got {workers}. Set --workers.")
     return ids
 
 

@@ -29,7 +29,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,9 @@ class Grid:
     text: str
     notebook: Notebook
     cells: tuple[Cell, ...]
-    threads: int = 1
-    timeout: int = 86400
-    resources: dict[str, float] = field(default_factory=dict)
+    threads: int
+    timeout: int
+    resources: dict[str, float]
 
 
 def require(module: str, package: str | None = None) -> Any:
@@ -112,25 +112,26 @@ def read_grid(path: str | Path) -> Grid:
         raise _error(path, f"the grid file must be readable, and short; got {error}.") from error
     content = _load(path, text)
     _refuse(path, _form_faults(content))
-    every = content.get("every") or {}
+    every, blocks = content.get("every") or {}, content.get("blocks") or {}
+    faults: list[str] = []
     try:
         notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
     except ValueError as error:
         raise _error(path, str(error)) from error
-    written = {"": every, **(content.get("blocks") or {})}
-    _refuse(
-        path, (fault for name in written for fault in _faults(name, written[name], notebook, path.parent))
-    )
-    sets = {name: {**every, **own} for name, own in (content.get("blocks") or {"": {}}).items()}
+    for name, own in {"": every, **blocks}.items():
+        faults += _faults(name, own, notebook, path.parent)
+    _refuse(path, faults)
+    sets = {name: {**every, **own} for name, own in (blocks or {"": {}}).items()}
     count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
     if count > _MOST_CELLS:
         rule = f"the lists must make at most {_MOST_CELLS:,} cells"
         raise _error(path, f"{rule}; got {count:,}. Shorten some, or make several grids.")
     cells = tuple(cell for name in sets for cell in _cells(name, sets[name], notebook, path.parent))
     _refuse(path, _duplicates(cells))
-    options = {key: content[key] for key in ("threads", "timeout") if key in content}
     resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
-    return Grid(path, text, notebook, cells, resources=resources, **options)
+    return Grid(
+        path, text, notebook, cells, content.get("threads", 1), content.get("timeout", 86400), resources
+    )
 
 
 def _error(path: Path, *faults: str) -> GridError:
@@ -149,6 +150,13 @@ def _load(path: Path, text: str) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """YAML in which a key that stands twice is an error, not the last one winning."""
 
+        def get_single_node(self) -> Any:
+            node = super().get_single_node()
+            if node is not None and _size(node, {}) > _MOST_VALUES:
+                rule = f"it must hold at most {_MOST_VALUES:,} values"
+                raise _error(path, f"{rule}. Make several grids of it.")
+            return node
+
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:
@@ -166,36 +174,23 @@ def _load(path: Path, text: str) -> dict[str, Any]:
             whole = int(super().construct_yaml_int(node))
             line, digits = f"in line {node.start_mark.line + 1}", node.value.lstrip("+-")
             if ":" in digits or re.match(r"0[0-7_]", digits):
-                got = f"{node.value}, which YAML reads as {whole}, {line}"
-                raise _error(
-                    path, f"whole numbers must be written in tens; got {got}. Write it so, or quote it."
-                )
+                rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {whole}"
+                raise _error(path, f"{rule}, {line}. Write it so, or quote it.")
             if whole.bit_length() > _MOST_BITS:  # Python reads any in sixteens, and writes none of them
                 rule = f"whole numbers must have at most {_MOST_BITS} bits"
                 raise _error(path, f"{rule}; got {shown(whole)} {line}. Quote it if it is a name.")
             return whole
 
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
-    loader = None
     try:
-        loader = Loader(text)
-        node = loader.get_single_node()
-        if node is not None and _size(node, {}) > _MOST_VALUES:
-            raise _error(path, f"it must hold at most {_MOST_VALUES:,} values. Make several grids of it.")
-        content = None if node is None else loader.construct_document(node)
+        content = yaml.load(text, Loader)  # noqa: S506  (it is a safe one)
     except GridError:
         raise
-    except yaml.YAMLError as error:
-        raise _error(path, f"it must be YAML; {error}") from error
     except RecursionError as error:
         rule = "it must be nested less deeply. A list of values is one pair of brackets."
         raise _error(path, rule) from error
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-        # what PyYAML lets through of a date that is none, or of text under a tag of numbers
+    except Exception as error:  # also what PyYAML lets through of a date that is none, or of a wrong tag
         raise _error(path, f"it must be YAML; {type(error).__name__}: {error}.") from error
-    finally:
-        if loader is not None:
-            loader.dispose()
     if not isinstance(content, dict):
         raise _error(path, f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}.")
     return content

@@ -13,7 +13,6 @@ from dhaps_core.results.compare import (
     last_by_seed,
     named_groups,
     paired,
-    sentence,
 )
 from dhaps_core.results.runs import Run, find_rounds, read_runs
 from dhaps_core.results.tables import Table, curve_table, difference_table, length_table
@@ -51,7 +50,7 @@ def test_one_value_has_no_interval():
     found = interval([0.5])
     assert (found.mean, found.n) == (0.5, 1)
     assert math.isnan(found.low)
-    assert "nothing can be said" in sentence(Difference(20, found))
+    assert "nothing can be said" in Difference(20, found).verdict
 
 
 @pytest.mark.parametrize("values", [[], [0.5, math.nan], [math.inf], [[0.1, 0.2]]])
