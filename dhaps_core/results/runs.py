@@ -148,11 +148,9 @@ def _read(home: Path, folder: Path, blocks: Mapping[Path, str]) -> Run | None:
             return None
         if not metrics.get("rounds"):
             return None
-    about = {"table": {}, **({} if finished is None else {"settings": {}}), **metrics}
-    settings, table = (
-        member(about, name, dict, path=home / "metrics.json", advice=RESTORE)
-        for name in ("settings", "table")
-    )
+    about = {**({"settings": {}} if finished else {}), "table": {}, **metrics}  # a session has its settings
+    path = home / "metrics.json"
+    settings, table = (member(about, name, dict, path=path, advice=RESTORE) for name in ("settings", "table"))
     seed = (parameters or settings).get("seed", 0)
     if type(seed) is not int:
         raise DamagedFileError(f"{home} must have a whole number as its seed; got {seed!r:.80}. {RESTORE}")

@@ -15,7 +15,6 @@ grid that cannot run, 130 when interrupted. :mod:`dhaps_core.sweeps.grid` descri
 
 import argparse
 import fcntl
-import hashlib
 import os
 import shutil
 import signal
@@ -29,9 +28,10 @@ from typing import Any
 
 from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.json_files import is_text
-from dhaps_core.sweeps.cluster import ClusterError, connect, gpu_ids, local_client, patience, slots
+from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, local_client, patience, slots
 from dhaps_core.sweeps.grid import Grid, GridError, read_grid, require
 from dhaps_core.sweeps.manifest import git_state, run_state, write_manifest, write_table
+from dhaps_core.sweeps.notebook import digest
 from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
 
@@ -43,10 +43,6 @@ _RESUBMIT = 3  # times that a run is handed in again after its scheduler went aw
 _SPARE = 64 << 20  # bytes that the disk must have free for each run in progress
 
 Report = Callable[[str], None]
-
-
-class SweepError(RuntimeError):
-    """A sweep that cannot start or go on; what is finished is kept."""
 
 
 def sweep(
@@ -157,7 +153,7 @@ def _keep(grid: Grid, out: Path) -> Path:
     refuse_link(folder)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)
-    copy = folder / f"{hashlib.sha256(content.encode()).hexdigest()[:12]}.ipynb"
+    copy = folder / f"{digest(content)[:12]}.ipynb"
     replace_text(copy, content)
     return copy
 
@@ -243,7 +239,7 @@ def main(arguments: Sequence[str]) -> int:
     except GridError as error:
         told(error)
         return 2
-    except (SweepError, ClusterError, ImportError, OSError) as error:
+    except (SweepError, ImportError, OSError) as error:
         told(f"The sweep stopped: {error}")
         return 1
     except KeyboardInterrupt:

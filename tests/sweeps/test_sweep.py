@@ -14,12 +14,12 @@ import pandas as pd
 import psutil
 import pytest
 
-from dhaps_core.sweeps.cluster import ClusterError, connect, gpu_ids, slots
+from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, slots
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.manifest import final_metrics
 from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
-from dhaps_core.sweeps.sweep import SweepError, main, sweep
+from dhaps_core.sweeps.sweep import main, sweep
 from tests.given import write_grid, write_notebook
 
 FINE = "blocks:\n  fine: {seed: [0, 1, 2, 3], log: ./log}\n"
@@ -335,7 +335,7 @@ def test_exit_status_of_a_bad_grid(tmp_path, capsys):
 def test_no_scheduler_at_the_address():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "500ms"}),
-        pytest.raises(ClusterError, match="there must be a Dask scheduler at"),
+        pytest.raises(SweepError, match="there must be a Dask scheduler at"),
         connect("tcp://127.0.0.1:9"),
     ):
         pass
@@ -343,14 +343,14 @@ def test_no_scheduler_at_the_address():
 
 def test_a_scheduler_that_asks_for_a_certificate_needs_dasks_configuration():
     message = r"must name the certificates that tls://127\.0\.0\.1:9 asks for; got none"
-    with pytest.raises(ClusterError, match=message), connect("tls://127.0.0.1:9"):
+    with pytest.raises(SweepError, match=message), connect("tls://127.0.0.1:9"):
         pass
 
 
 def test_gpus_are_shared_out_one_for_each_worker(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
     assert gpu_ids(2) == ("2", "3")
-    with pytest.raises(ClusterError, match="workers must be at most the number of GPUs, 2; got 3"):
+    with pytest.raises(SweepError, match="workers must be at most the number of GPUs, 2; got 3"):
         gpu_ids(3)
 
 
