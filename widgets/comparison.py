@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dhaps_core.results.compare import Difference, Interval, Run, curve, named_groups
+from dhaps_core.results.compare import Difference, Interval, curve, named_groups
+from dhaps_core.results.runs import Run
 from widgets.curves import COLOURS, plain_label
 
 __all__ = ["band_curves", "difference_curves", "length_bands"]

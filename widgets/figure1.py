@@ -5,14 +5,14 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
-from dhaps_core.paper.measured import Run, gather
+from dhaps_core.paper.measured import TableRun, gather
 from dhaps_core.paper.table import ROWS
 from widgets.curves import plain_label
 
 __all__ = ["figure1"]
 
 
-def figure1(runs: Sequence[Run], rows: Sequence[str], *, bits: int = 32) -> Figure:
+def figure1(runs: Sequence[TableRun], rows: Sequence[str], *, bits: int = 32) -> Figure:
     """Two panels, means over the seeds: precision within distance 2 at each code length, and precision at k.
 
     A query whose ball is empty counts as precision 0, as the field has it.

@@ -1,9 +1,8 @@
 """Table 1 of the DH-APS paper as data, and the order that the paper claims."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 __all__ = [
     "BITS",
@@ -16,6 +15,7 @@ __all__ = [
     "claims",
     "normal_budget",
     "row_name",
+    "share_of",
 ]
 
 SOURCE = "Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020, Table 1 (mAP, %)"
@@ -37,7 +37,6 @@ class Row:
 
     Attributes:
         name: as printed.
-        kind: of its supervision.
         method: name in :data:`dhaps_core.session.settings.METHODS`.
         acquisition: ``none`` (no labels), ``random``, ``dhaps`` or ``all`` (every item of the pool).
         budget: share of the pool that is labelled: a percentage, or ``*``.
@@ -45,49 +44,37 @@ class Row:
     """
 
     name: str
-    kind: Literal["unsupervised", "semi-supervised", "supervised", "active"]
     method: str
-    acquisition: Literal["none", "random", "dhaps", "all"]
+    acquisition: str
     budget: str
     values: Mapping[str, tuple[float | None, ...]]
 
 
-def _values(*numbers: float | None) -> dict[str, tuple[float | None, ...]]:
-    return {name: tuple(numbers[4 * i : 4 * i + 4]) for i, name in enumerate(DATASETS)}
+_PRINTED = """
+DH            dh        none    0     22.3 23.0 23.6 23.7  22.5 23.1 23.4 23.3  12.5 13.8 14.0 14.2
+GraphBit      graphbit  none    0     26.9 27.2 27.0 27.3  26.7 27.0 27.2 27.4  12.9 14.5 14.7 15.1
+SSH           ssh       random  *     35.3 37.0 38.1 38.2  30.0 31.6 35.8 32.6  19.9 21.0 21.6 23.1
+SSDH          ssdh      random  *     80.1 81.3 81.2 81.4  77.3 77.9 77.8 77.8     -    -    -    -
+PTS3H         pts3h     random  *     79.8 82.8 83.5 84.3  75.2 77.4 78.3 78.9  66.1 67.5 68.0 69.7
+DSH           dsh       all     100%  61.6 65.6 66.1 67.3  54.5 55.3 55.9 56.0  47.9 50.3 50.7 51.4
+DPSH          dpsh      all     100%  71.3 72.7 74.4 75.7  79.4 82.2 83.8 85.1     -    -    -    -
+SDSH          sdsh      all     100%  93.9 93.9 93.9 93.4     - 81.7 82.1 82.1     -    -    -    -
+DH-APS (1%)   dpsh      dhaps   1%    30.5 31.9 32.6 32.8  30.1 30.6 31.2 31.8  17.9 18.1 19.5 19.6
+DH-APS (*)    dpsh      dhaps   *     44.9 46.4 47.8 47.7  36.0 36.8 38.5 38.8  24.9 25.1 26.3 26.8
+DH-APS (10%)  dpsh      dhaps   10%   47.2 48.6 49.5 49.7  38.1 39.6 40.2 40.7  26.1 27.3 27.8 28.0
+DH-APS (30%)  dpsh      dhaps   30%   61.8 62.4 63.5 64.3  51.8 53.0 53.5 54.3  43.5 43.6 45.2 46.9
+DH-APS+PTS3H  pts3h     dhaps   *     82.1 85.3 86.7 86.9  79.1 81.1 82.2 82.3  68.9 70.0 70.3 71.8
+"""
 
 
-_DASH = (None, None, None, None)
+def _row(line: str) -> Row:
+    name, method, acquisition, budget, numbers = re.split(" {2,}", line, maxsplit=4)
+    values = [None if number == "-" else float(number) for number in numbers.split()]
+    of_data = {one: tuple(values[4 * i : 4 * i + 4]) for i, one in enumerate(DATASETS)}
+    return Row(name, method, acquisition, budget, of_data)
 
-# fmt: off
-ROWS: tuple[Row, ...] = (
-    Row("DH", "unsupervised", "dh", "none", "0", _values(
-        22.3, 23.0, 23.6, 23.7, 22.5, 23.1, 23.4, 23.3, 12.5, 13.8, 14.0, 14.2)),
-    Row("GraphBit", "unsupervised", "graphbit", "none", "0", _values(
-        26.9, 27.2, 27.0, 27.3, 26.7, 27.0, 27.2, 27.4, 12.9, 14.5, 14.7, 15.1)),
-    Row("SSH", "semi-supervised", "ssh", "random", "*", _values(
-        35.3, 37.0, 38.1, 38.2, 30.0, 31.6, 35.8, 32.6, 19.9, 21.0, 21.6, 23.1)),
-    Row("SSDH", "semi-supervised", "ssdh", "random", "*", _values(
-        80.1, 81.3, 81.2, 81.4, 77.3, 77.9, 77.8, 77.8, *_DASH)),
-    Row("PTS3H", "semi-supervised", "pts3h", "random", "*", _values(
-        79.8, 82.8, 83.5, 84.3, 75.2, 77.4, 78.3, 78.9, 66.1, 67.5, 68.0, 69.7)),
-    Row("DSH", "supervised", "dsh", "all", "100%", _values(
-        61.6, 65.6, 66.1, 67.3, 54.5, 55.3, 55.9, 56.0, 47.9, 50.3, 50.7, 51.4)),
-    Row("DPSH", "supervised", "dpsh", "all", "100%", _values(
-        71.3, 72.7, 74.4, 75.7, 79.4, 82.2, 83.8, 85.1, *_DASH)),
-    Row("SDSH", "supervised", "sdsh", "all", "100%", _values(
-        93.9, 93.9, 93.9, 93.4, None, 81.7, 82.1, 82.1, *_DASH)),
-    Row("DH-APS (1%)", "active", "dpsh", "dhaps", "1%", _values(
-        30.5, 31.9, 32.6, 32.8, 30.1, 30.6, 31.2, 31.8, 17.9, 18.1, 19.5, 19.6)),
-    Row("DH-APS (*)", "active", "dpsh", "dhaps", "*", _values(
-        44.9, 46.4, 47.8, 47.7, 36.0, 36.8, 38.5, 38.8, 24.9, 25.1, 26.3, 26.8)),
-    Row("DH-APS (10%)", "active", "dpsh", "dhaps", "10%", _values(
-        47.2, 48.6, 49.5, 49.7, 38.1, 39.6, 40.2, 40.7, 26.1, 27.3, 27.8, 28.0)),
-    Row("DH-APS (30%)", "active", "dpsh", "dhaps", "30%", _values(
-        61.8, 62.4, 63.5, 64.3, 51.8, 53.0, 53.5, 54.3, 43.5, 43.6, 45.2, 46.9)),
-    Row("DH-APS+PTS3H", "active", "pts3h", "dhaps", "*", _values(
-        82.1, 85.3, 86.7, 86.9, 79.1, 81.1, 82.2, 82.3, 68.9, 70.0, 70.3, 71.8)),
-)
-# fmt: on
+
+ROWS = tuple(map(_row, _PRINTED.strip().splitlines()))
 
 
 def normal_budget(budget: str) -> str:
@@ -108,6 +95,28 @@ def normal_budget(budget: str) -> str:
         rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in 10%.")
     return f"{number:g}%"
+
+
+def share_of(acquisition: str, budget: str, stands_for: str) -> float:
+    """Share of the pool that is labelled.
+
+    Args:
+        acquisition: as in :class:`Row`.
+        budget: a percentage or ``*``; not read where all or nothing is labelled.
+        stands_for: the data set whose ``*`` is meant, or nothing.
+
+    Raises:
+        ValueError: if the budget is neither, or ``*`` of no data set of the paper.
+    """
+    if acquisition in {"none", "all"}:
+        return float(acquisition == "all")
+    budget = normal_budget(budget)
+    if budget != "*":
+        return float(budget.removesuffix("%")) / 100
+    if stands_for not in STAR_SHARES:
+        rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
+        raise ValueError(f"{rule}; got {stands_for or 'none'}. Set stands_for, or give a percentage.")
+    return STAR_SHARES[stands_for]
 
 
 def row_name(method: str, acquisition: str, budget: str) -> str:
@@ -147,19 +156,17 @@ class Claim:
     rows: tuple[str, str] | None
 
 
-_UNSUPERVISED = ("DH", "GraphBit")
-_SUPERVISED = ("DSH", "DPSH", "SDSH")
-_ORDER: Sequence[tuple[tuple[str, ...], str, tuple[str, ...]]] = (
-    (_UNSUPERVISED, "<", ("DH-APS (1%)",)),
-    (("DH-APS (1%)",), "<", ("DH-APS (10%)",)),
-    (("DH-APS (10%)",), "<", ("DH-APS (30%)",)),
-    (("DH-APS (30%)",), "<=", _SUPERVISED),
-    (("PTS3H",), "<=", ("DH-APS+PTS3H",)),
+_ORDER = (
+    "DH, GraphBit < DH-APS (1%)",
+    "DH-APS (1%) < DH-APS (10%)",
+    "DH-APS (10%) < DH-APS (30%)",
+    "DH-APS (30%) <= DSH, DPSH, SDSH",
+    "PTS3H <= DH-APS+PTS3H",
 )
 
 
 def claims(values: Mapping[str, float]) -> list[Claim]:
-    """The order unsupervised < DH-APS 1 % < 10 % < 30 % <= supervised, and PTS3H <= DH-APS+PTS3H, checked.
+    """The paper's order, checked: unsupervised < DH-APS 1 % < 10 % < 30 % <= supervised, and with PTS3H.
 
     Args:
         values: mAP by row name, of one data set and code length; rows may be missing.
@@ -169,9 +176,10 @@ def claims(values: Mapping[str, float]) -> list[Claim]:
         ('DH-APS (1%) < DH-APS (10%)', True)
     """
     checked = []
-    for worse, sign, better in _ORDER:
-        text = f"{', '.join(worse)} {sign} {', '.join(better)}"
-        if all(name in values for name in (*worse, *better)):
+    for text in _ORDER:
+        left, sign, right = re.split(" (<=?) ", text)
+        worse, better = left.split(", "), right.split(", ")
+        if values.keys() >= {*worse, *better}:
             rows = max(worse, key=values.__getitem__), min(better, key=values.__getitem__)
             gap = values[rows[1]] - values[rows[0]]
             checked.append(Claim(text, gap > 0 or (sign == "<=" and gap == 0), gap, rows))

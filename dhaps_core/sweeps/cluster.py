@@ -18,11 +18,11 @@ from typing import Any
 
 from dhaps_core.sweeps.grid import require
 
-__all__ = ["ClusterError", "connect", "gpu_ids", "local_client", "patience", "slots"]
+__all__ = ["SweepError", "connect", "gpu_ids", "local_client", "patience", "slots"]
 
 
-class ClusterError(RuntimeError):
-    """A cluster that cannot be started or reached."""
+class SweepError(RuntimeError):
+    """A sweep that cannot start or go on; what is finished is kept."""
 
 
 def patience() -> float:
@@ -36,18 +36,17 @@ def connect(address: str) -> Iterator[Any]:
     """Client of the scheduler at an address.
 
     Raises:
-        ClusterError: if there is none, or it takes nobody without a certificate.
+        SweepError: if there is none, or it takes nobody without a certificate.
     """
     distributed, dask = require("distributed"), require("dask")
     if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.ca-file", None):
         rule = f"Dask's configuration must name the certificates that {address} asks for"
-        raise ClusterError(f"{rule}; got none. Set distributed.comm.tls, as Dask's documentation says.")
+        raise SweepError(f"{rule}; got none. Set distributed.comm.tls, as Dask's documentation says.")
     try:
         client = distributed.Client(address, timeout=patience(), set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two where TLS is not set up
-        raise ClusterError(
-            f"there must be a Dask scheduler at {address}; got none ({error}). Start it, or use --workers."
-        ) from error
+        rule = f"there must be a Dask scheduler at {address}; got none ({error})"
+        raise SweepError(f"{rule}. Start it, or use --workers.") from error
     try:
         yield client
     finally:
@@ -113,19 +112,17 @@ def gpu_ids(workers: int) -> tuple[str, ...]:
     """Ids of this machine's GPUs, of which the worker number i takes the i-th.
 
     Raises:
-        ClusterError: if there are fewer than workers.
+        SweepError: if there are fewer than workers.
     """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible:
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         ids = tuple(visible.split(","))
     else:
         import torch
 
         ids = tuple(map(str, range(torch.cuda.device_count())))
     if workers > len(ids):
-        raise ClusterError(
-            f"workers must be at most the number of GPUs, {len(ids)}; got {workers}. Set --workers."
-        )
+        rule = f"workers must be at most the number of GPUs, {len(ids)}"
+        raise SweepError(f"{rule}; got {workers}. Set --workers.")
     return ids
 
 

@@ -19,7 +19,7 @@ def finished_sweep(folder: Path, *, runs: int) -> Path:
         run.mkdir(parents=True)
         (run / "metrics.json").write_text(json.dumps({"mAP": i / 10, "rounds": [{"items": i}]}))
         (run / grid.notebook.path.name).write_text("{}")
-        record = {"parameters": cell.parameters, "given": cell.given, "notebook": grid.notebook.path.name}
+        record = {"parameters": cell.parameters, "notebook": grid.notebook.path.name}
         prepare(run, {"run": cell.run, **record, "code": grid.notebook.code, "git": {}, "starts": 1})
         finish(run)
     return path
