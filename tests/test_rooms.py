@@ -4,9 +4,11 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
 
 import dhaps_core
 
@@ -38,6 +40,14 @@ def test_the_map_has_a_line_for_every_room_and_for_no_other():
         if (found := re.match(r"\| `((?:dhaps_core|widgets)/\w+/)`", line))
     ]
     assert sorted(told) == NAMES
+
+
+def test_what_is_installed_has_every_room():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = set(find_packages(str(ROOT), **tools["packages"]["find"]))
+    wanted = {".".join(room.parts) for room in map(Path, NAMES)}
+    assert found > wanted
+    assert {name.split(".")[0] for name in found} == {"dhaps_core", "widgets"}
 
 
 @pytest.mark.parametrize("name", FACE)
