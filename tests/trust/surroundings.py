@@ -41,7 +41,7 @@ assert again.history == session.history
 """
 FIGURE = """
 import sys
-from widgets.curves import figure_png, learning_curves
+from widgets.figures import figure_png, learning_curves
 from dhaps_core.results.report import find_runs
 assert figure_png(learning_curves(find_runs(sys.argv[1])))[:4] == b"\\x89PNG"
 """
