@@ -422,6 +422,27 @@ class ActiveSession:
             self.theta(chosen[upper.T]), relation, random_theta=self.theta(self.train_rows[pairs])
         )
 
+    def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
+        """Keep what is costly to compute from a finished round (the last by default) beside it, by name.
+
+        Raises:
+            ValueError: if the name is that of the round's codes.
+            RunReadOnly: if the run is only looked at.
+        """
+        if f"{name}.npy" == CODES:
+            raise ValueError(f"an array must have a name of its own; got {name!r}. Choose another.")
+        self.folder.write_array(f"{name}.npy", array, self._finished(number))
+
+    def kept_array(
+        self, name: str, number: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """What :meth:`keep_array` kept; None if there is none, or none of this type and shape (-1: any size).
+
+        Warns:
+            RunRepaired: if it is damaged, and so has to be computed again.
+        """
+        return self.folder.read_derived(f"{name}.npy", self._finished(number), dtype=dtype, shape=shape)
+
     def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:
         """Both budgets, and what the answers imply: items labelled, answers given, pairs known."""
         snapshot = self.snapshot() if snapshot is None else snapshot

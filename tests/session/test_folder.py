@@ -536,3 +536,17 @@ def test_a_file_of_another_round_is_not_taken_for_ones_own(run, items, name):
     with pytest.raises(RunDamaged, match=f"{name} must be what its round has made"):
         session.outputs(2) if name.startswith("weights") else session.codes(2)
     assert session.codes(1).shape == (items.n, TINY.bits)
+
+
+def test_what_is_costly_to_compute_from_a_round_is_kept_beside_it(run, items):
+    session, places = ActiveSession(run, items), np.arange(6, dtype=np.float32).reshape(3, 2)
+    wanted = {"dtype": np.float32, "shape": (-1, 2)}
+    assert session.kept_array("map_xy", **wanted) is None
+    session.keep_array("map_xy", places)
+    assert (np.load(run / "round-002" / "map_xy.npy") == places).all()
+    assert (ActiveSession(run, items, read_only=True).kept_array("map_xy", 2, **wanted) == places).all()
+    assert session.kept_array("map_xy", 1, **wanted) is None
+    with pytest.warns(RunRepaired, match=r"map_xy.npy must hold float32 \[4 2\]; it is made again"):
+        assert session.kept_array("map_xy", dtype=np.float32, shape=(4, 2)) is None
+    with pytest.raises(ValueError, match="an array must have a name of its own; got 'codes'"):
+        session.keep_array("codes", places)
