@@ -84,9 +84,12 @@ def learning_curves(
         runs: rounds by name; the part of the name before the first slash is the group.
         metrics: names of metrics, one panel each.
     """
+    groups: dict[str, list[Sequence[Row]]] = {}
+    for name, rounds in runs.items():
+        groups.setdefault(name.split("/")[0], []).append(rounds)
     rows = [
         (name, budget, row)
-        for name, group in _groups(runs).items()
+        for name, group in groups.items()
         # Of several rounds with one budget the last counts.
         for budget, seeds in {each[0]["items_labelled"]: each for each in zip(*group, strict=False)}.items()
         for row in seeds
@@ -105,7 +108,7 @@ def precision_curves(runs: Mapping[str, Sequence[Row]]) -> Figure:
         runs: as :func:`learning_curves`.
     """
     last = min(map(len, runs.values())) - 1
-    rows = [(name, rounds[last]) for name, group in _groups(runs).items() for rounds in group]
+    rows = [(name.split("/")[0], rounds[last]) for name, rounds in runs.items()]
     return _curves([_top_k(rows, f"after round {last}")])
 
 
@@ -204,13 +207,6 @@ class _Panel(NamedTuple):
     x: str
     y: str
     share: bool = False
-
-
-def _groups(runs: Mapping[str, Sequence[Row]]) -> dict[str, list[Sequence[Row]]]:
-    groups: dict[str, list[Sequence[Row]]] = {}
-    for name, rounds in runs.items():
-        groups.setdefault(name.split("/")[0], []).append(rounds)
-    return groups
 
 
 def _gathered(values: Iterable[tuple[str, int, float]], level: float | None = None) -> Curves:

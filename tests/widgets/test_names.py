@@ -141,7 +141,7 @@ def test_the_log_of_a_sweep_is_text(tmp_path):
         def text(self):
             return "\n".join(NASTY)
 
-        def snapshot(self):
+        def standing(self):
             return type("now", (), {"done": 1, "failed": 1, "total": 3, "running": False, "line": NASTY[0]})
 
     page = check(SweepPanel(Told()).log.value)
