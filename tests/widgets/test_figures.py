@@ -7,7 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from dhaps_core.paper.table import ROWS
-from dhaps_core.results.compare import Interval, Run, curve, named_groups, paired
+from dhaps_core.results.compare import Interval, curve, named_groups, paired
+from dhaps_core.results.runs import Run
 from widgets.figures import (
     band_curves,
     difference_curves,

@@ -15,7 +15,8 @@ from dhaps_core.data.sources import arrays
 from dhaps_core.escaping import one_line
 from dhaps_core.hashing.training import TrainingSettings
 from dhaps_core.keys import item_key
-from dhaps_core.results.compare import Interval, Run, paired
+from dhaps_core.results.compare import Interval, paired
+from dhaps_core.results.runs import Run
 from dhaps_core.session.settings import Settings
 from tests.given import NASTY
 from widgets.explore.gallery import gallery_html
