@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from operator import index
 from typing import SupportsIndex
 
-__all__ = ["LONGEST_KEY", "item_key", "item_keys"]
+__all__ = ["LONGEST_KEY", "item_key", "item_keys", "positions"]
 
 LONGEST_KEY = 100_000
 """Characters of a key; what is longer no answer can be about."""
@@ -29,12 +29,25 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
         keys = tuple(item_key(value) for value in values)
     except TypeError as error:
         raise ValueError(f"keys must be a list, one for each item; got {type(values).__name__}") from error
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            raise ValueError(f"keys must be distinct, each of them unique; got {key!r} twice")
-        seen.add(key)
+    positions(keys)
     return keys
+
+
+def positions(keys: Iterable[str]) -> dict[str, int]:
+    """Position of each key, from 0, in their order.
+
+    Raises:
+        ValueError: a key comes twice.
+
+    Example:
+        >>> positions(["a.png", "7"])
+        {'a.png': 0, '7': 1}
+    """
+    found: dict[str, int] = {}
+    for i, key in enumerate(keys):
+        if found.setdefault(key, i) != i:
+            raise ValueError(f"keys must be unique; got {key!r} twice. Give each item its own key.")
+    return found
 
 
 def item_key(value: object) -> str:

@@ -11,7 +11,7 @@ from dhaps_core.answers.questions import question_name
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.folder import RunFolder
-from dhaps_core.session.opening import check_splits
+from dhaps_core.session.opening import with_stored_splits
 
 __all__ = ["EarlierRunLeftOut", "reuse_answers"]
 
@@ -54,8 +54,8 @@ def _answers(session: ActiveSession, folder: Path, who: str) -> dict[tuple[str, 
     found: dict[tuple[str, tuple[str, ...]], Value] = {}
     for path in _neighbours(session, folder):
         try:
-            check_splits(RunFolder(path, read_only=True), session.items, "")
-            session.items.with_splits(path / "splits.npz")  # refuses other items under the same keys
+            # Refuses other items under the same keys.
+            with_stored_splits(RunFolder(path, read_only=True), session.items, "")
             with LabelStore(path / "labels.sqlite", create=False, read_only=True) as store:
                 found |= {(one.kind, one.keys): one.value for one in store.answers() if one.who == who}
         except (StoreError, ValueError) as error:

@@ -36,7 +36,6 @@ from dhaps_core.answers.questions import Answering, PersonAsked, Question, Sourc
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.bit_entropy import bit_report
-from dhaps_core.checked_files import RunDamaged, damaged
 from dhaps_core.codes import pack, sign, unpack
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home, digest
@@ -44,6 +43,7 @@ from dhaps_core.hashing.network import find_device, relax
 from dhaps_core.hashing.training import Progress
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.seeds import derive_generator
+from dhaps_core.session.damage import RunDamaged, damaged
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
 from dhaps_core.session.finished_rounds import count_rounds, note, read_rounds, write_summary
@@ -53,10 +53,10 @@ from dhaps_core.session.opening import (
     check_answers,
     check_new,
     check_settings,
-    check_splits,
     open_folder,
     read_settings,
     start,
+    with_stored_splits,
 )
 from dhaps_core.session.owner import RunInUse, RunReadOnly
 from dhaps_core.session.picking import Picker
@@ -478,8 +478,7 @@ class ActiveSession:
             raise ValueError(
                 f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
             )
-        check_splits(self.folder, items, stored["fingerprint"])
-        return items.with_splits(self.folder.file("splits.npz")), before
+        return with_stored_splits(self.folder, items, stored["fingerprint"]), before
 
     @contextmanager
     def _round(self, doing: str) -> Iterator[int]:

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 
 from dhaps_core.answers.store import LabelStore
-from dhaps_core.checked_files import check_place, make_folder, write_json
 from dhaps_core.codes import pack
-from dhaps_core.files import remove_leftovers, replacing
+from dhaps_core.files import make_folder, remove_leftovers, replacing
+from dhaps_core.json_files import write_object
 from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.damage import check_place
 
 __all__ = ["export"]
 
@@ -59,4 +60,4 @@ def export(
     index.save(folder / "index")
     store.export_csv(folder / "answers.csv")
     counted = {"bits": bits, "items": len(keys), "searched": len(database), "answers": len(store.answers())}
-    write_json(folder / "export.json", {**about, **counted})
+    write_object(folder / "export.json", {**about, **counted})

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.checked_files import RunDamaged, check_place, damaged
+from dhaps_core.session.damage import RunDamaged, check_place, damaged
 from dhaps_core.session.folder import RunFolder, RunRepaired
 
 __all__ = ["count_rounds", "mend_rounds", "note", "read_rounds", "write_summary"]

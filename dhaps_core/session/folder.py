@@ -10,19 +10,11 @@ from typing import Any
 import numpy.typing as npt
 from torch import Tensor
 
-from dhaps_core.checked_files import (
-    RunDamaged,
-    check_place,
-    damaged,
-    make_folder,
-    read_array,
-    read_json,
-    read_weights,
-    write_array,
-    write_json,
-    write_weights,
-)
-from dhaps_core.files import at_home, remove_leftovers
+from dhaps_core.array_files import read_array, write_array
+from dhaps_core.files import at_home, make_folder, remove_leftovers
+from dhaps_core.hashing.weights import read_weights, write_weights
+from dhaps_core.json_files import read_object, write_object
+from dhaps_core.session.damage import RESTORE, RunDamaged, check_place, damaged
 from dhaps_core.session.owner import OWNER_FILES, Owner, RunReadOnly
 
 __all__ = ["RunFolder", "RunRepaired"]
@@ -84,11 +76,15 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any], round_: int | None = None) -> None:
         """Write a JSON file."""
-        write_json(self.target(name, round_), content)
+        write_object(self.target(name, round_), content)
 
     def read_json(self, name: str, round_: int | None = None) -> dict[str, Any] | None:
         """Content of a JSON file, or None if there is none."""
-        return read_json(self.file(name, round_))
+        path = self.file(name, round_)
+        try:
+            return read_object(path, advice=RESTORE, error=RunDamaged, signed=True)
+        except FileNotFoundError:
+            return None
 
     def write_array(self, name: str, array: npt.NDArray[Any], round_: int | None = None) -> None:
         """Write one array as .npy."""
@@ -97,8 +93,12 @@ class RunFolder:
     def read_array(
         self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
     ) -> npt.NDArray[Any] | None:
-        """An array, or None if there is none; see :func:`dhaps_core.checked_files.read_array`."""
-        return read_array(self.file(name, round_), dtype=dtype, shape=shape)
+        """An array, or None if there is none; see :func:`dhaps_core.array_files.read_array`."""
+        path = self.file(name, round_)
+        try:
+            return read_array(path, dtype=dtype, shape=shape, advice=RESTORE, error=RunDamaged)
+        except FileNotFoundError:
+            return None
 
     def read_derived(
         self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
@@ -120,8 +120,9 @@ class RunFolder:
         write_weights(self.target("weights.safetensors", round_), weights)
 
     def read_weights(self, round_: int, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """The weights of a round; see :func:`dhaps_core.checked_files.read_weights`."""
-        return read_weights(self.file("weights.safetensors", round_), like)
+        """The weights of a round; see :func:`dhaps_core.hashing.weights.read_weights`."""
+        path = self.file("weights.safetensors", round_)
+        return read_weights(path, like, advice=RESTORE, error=RunDamaged)
 
     def target(self, name: str, round_: int | None = None) -> Path:
         """Path of a file that is about to be written, in a folder that is there.

@@ -11,17 +11,17 @@ from typing import Any
 
 from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
-from dhaps_core.checked_files import RunDamaged, check_npz, damaged
-from dhaps_core.data.items import SPLITS, Items
+from dhaps_core.data.items import Items
+from dhaps_core.json_files import DamagedFileError
+from dhaps_core.session.damage import RESTORE, RunDamaged, damaged
 from dhaps_core.session.finished_rounds import mend_rounds, read_rounds
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.owner import RunInUse
 
-__all__ = ["check_answers", "check_settings", "check_splits", "open_folder", "read_settings", "start"]
+__all__ = ["check_answers", "check_settings", "open_folder", "read_settings", "start", "with_stored_splits"]
 
 _SETTINGS = {"settings": dict, "source": str, "protocol": str, "fingerprint": str, "versions": dict}
 _LATER = ("metrics.json", "kernel_means.npy", "round-*", "skipped.json")
-_MOST_BESIDE = 1 << 20  # bytes of splits.npz beside the positions: names, protocol, digests
 
 
 def check_new(folder: RunFolder) -> None:
@@ -121,21 +121,23 @@ def check_settings(folder: RunFolder, stored: Mapping[str, Any]) -> None:
             raise damaged(folder.file("settings.json"), rule, "other ones, of another run perhaps")
 
 
-def check_splits(folder: RunFolder, items: Items, fingerprint: str) -> None:
-    """Refuse a run whose splits are missing or damaged.
+def with_stored_splits(folder: RunFolder, items: Items, fingerprint: str) -> Items:
+    """These items with the splits of a run.
 
     Raises:
-        RunDamaged: and how to write them again, if these items have the same ones.
+        RunDamaged: if those are missing or damaged; it says how to write them again if the items have them.
+        ValueError: if they are those of other items.
     """
     path = folder.file("splits.npz")
-    names = (*SPLITS, "protocol", "allow_overlap", "parts")
     try:
-        check_npz(path, names, _MOST_BESIDE + 8 * len(SPLITS) * items.n)
-    except RunDamaged as error:
+        return items.with_splits(path)
+    except (DamagedFileError, FileNotFoundError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        told = damaged(path, "be there", "no file") if gone else RunDamaged(f"{error} {RESTORE}")
         if items.fingerprint() != fingerprint:
-            raise
+            raise told from error
         raise RunDamaged(
-            f"{error} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
+            f"{told} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
         ) from error
 
 

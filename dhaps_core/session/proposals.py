@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dhaps_core.answers.questions import Question, question_name
-from dhaps_core.checked_files import damaged
+from dhaps_core.session.damage import damaged
 from dhaps_core.session.folder import RunFolder
 
 __all__ = ["Proposal", "asked_questions", "read_picks", "read_proposal"]
