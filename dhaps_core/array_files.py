@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dhaps_core.files import read_file, replacing
+from dhaps_core.files import check_digest, read_file, replacing
 from dhaps_core.json_files import DamagedFileError
 
 __all__ = ["read_array", "read_arrays", "write_array"]
@@ -49,6 +49,7 @@ def read_array(
     shape: Sequence[int],
     advice: str,
     error: type[DamagedFileError] = DamagedFileError,
+    sha256: str | None = None,
 ) -> npt.NDArray[Any]:
     """An array that `write_array` wrote (or a dhaps that gave no digest).
 
@@ -58,6 +59,7 @@ def read_array(
         shape: it must have; -1 for a length that may be any, in a file of at most 64 MiB.
         advice: the end of the message where it has not: what to do.
         error: raised then.
+        sha256: hex digest that the whole file must have, or None for any.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -66,12 +68,15 @@ def read_array(
     kind = np.dtype(dtype)
     free = any(size < 0 for size in shape)
     try:
-        array = _array(read_file(path, _FREE if free else _BESIDE + math.prod(shape) * kind.itemsize))
+        most = _FREE if free else _BESIDE + math.prod(shape) * kind.itemsize
+        data = read_file(path, most)
+        array = _array(data)
         alike = len(array.shape) == len(shape) and all(
             a in (-1, b) for a, b in zip(shape, array.shape, strict=True)
         )
         if array.dtype != kind or not alike:
             raise ValueError(_told(array.dtype, array.shape))  # noqa: TRY301 - named below
+        check_digest(data, sha256)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as fault:

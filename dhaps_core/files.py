@@ -18,6 +18,7 @@ from typing import IO, Any, BinaryIO
 __all__ = [
     "at_home",
     "digest",
+    "check_digest",
     "make_folder",
     "open_own",
     "read_file",
@@ -112,6 +113,16 @@ def digest(path: str | Path) -> str:
     """Hex sha256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(content: bytes, sha256: str | None) -> None:
+    """Refuse the content of a file that has another hex digest than was told of it, if one was.
+
+    Raises:
+        ValueError: in words that go on after "got".
+    """
+    if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError("a file that another round or run has made")
 
 
 def open_own(path: str | Path, mode: str) -> IO[Any]:

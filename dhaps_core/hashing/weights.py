@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dhaps_core.files import read_file, replace_bytes
+from dhaps_core.files import check_digest, read_file, replace_bytes
 from dhaps_core.json_files import DamagedFileError
 
 __all__ = ["read_weights", "write_weights"]
@@ -31,6 +31,7 @@ def read_weights(
     *,
     advice: str,
     error: type[DamagedFileError] = DamagedFileError,
+    sha256: str | None = None,
 ) -> dict[str, Tensor]:
     """Weights that `write_weights` wrote (or a dhaps that gave no digest).
 
@@ -39,6 +40,7 @@ def read_weights(
         like: of a network: the names, shapes and types that the file must have; None to look at any.
         advice: the end of the message where it has not: what to do.
         error: raised then.
+        sha256: hex digest that the whole file must have, or None for any.
 
     Raises:
         DamagedFileError: if they are missing, or something else.
@@ -52,6 +54,7 @@ def read_weights(
             raise ValueError("other numbers")  # noqa: TRY301 - named below
         if like is not None and _kinds(weights) != _kinds(like):
             raise ValueError("those of another network")  # noqa: TRY301
+        check_digest(data, sha256)
     except (
         OSError,
         ValueError,

@@ -244,7 +244,7 @@ def test_an_export_is_of_one_round_and_says_what_it_holds(tmp_path, items):
 def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, monkeypatch):
     session = played(tmp_path / "run", items, 2)
     out = session.export(tmp_path / "result")
-    monkeypatch.setattr("dhaps_core.session.export.HammingIndex.save", lambda *_: 1 // 0)
+    monkeypatch.setattr("dhaps_core.retrieval.index.HammingIndex.save", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         session.export(out)
     assert not (out / "export.json").exists()
