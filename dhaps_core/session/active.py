@@ -254,10 +254,7 @@ class ActiveSession:
             self.closure.update(answers)
 
         stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id, "check": check}
-        if question.kind == "class":
-            return self.store.add_class(question.keys[0], value, **stamp)
-        a, b = question.keys
-        return self.store.add_pair(a, b, str(value), **stamp)
+        return self.store.add(question.kind, question.keys, value, **stamp)
 
     def answer_all(
         self, source: Source | Answering, *, who: str | None = None, handed_over: bool = False

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dhaps_core.answers.answer import StoreError, read_csv
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.results.report import find_runs
 from dhaps_core.retrieval.index import HammingIndex
