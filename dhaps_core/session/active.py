@@ -425,7 +425,7 @@ class ActiveSession:
         known = snapshot.counts()
         return {
             "items_labelled": len(snapshot.answered),
-            "answers": known.answers,
+            "answers": len(snapshot.answers),
             "pairs_similar": known.similar,
             "pairs_dissimilar": known.dissimilar,
         }
