@@ -11,14 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import index
 from pathlib import Path
-from typing import Literal, SupportsIndex
+from typing import Literal
 
 from dhaps_core.answers.answer import Answer, Kind, StoreError, Value
 from dhaps_core.answers.csv_file import write_csv
 from dhaps_core.answers.history import History, Row
 from dhaps_core.answers.sqlite import LogFile
+from dhaps_core.checks import whole
 from dhaps_core.data.class_names import KnownNames, class_name
 from dhaps_core.files import at_home
 
@@ -182,8 +182,8 @@ class LabelStore:
         with self._log.reading() as log:
             if upto is None:
                 return log.follow(self._history).answers()
-            last, row_id = log.last(), _row_id(upto)
-            if row_id is None or row_id > last:
+            last, row_id = log.last(), whole(upto)
+            if row_id is None or not 0 <= row_id <= last:
                 raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto!r:.80}.")
             return log.follow(History(), row_id).answers()
 
@@ -288,20 +288,8 @@ class LabelStore:
 
 
 def _active(history: History, row_id: int) -> Answer:
-    known = _row_id(row_id)
-    if known not in history.active:
-        raise StoreError(
-            f"row {row_id!r:.80} must be an answer that counts; it is not, or no longer. Read answers()."
-        )
-    return history.active[known]
-
-
-def _row_id(value: object) -> int | None:
-    """A whole number of at least 0, of Python or NumPy; None for anything else: True is no row."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return None
-    try:
-        number = index(value)
-    except TypeError:  # an array of several
-        return None
-    return number if number >= 0 else None
+    answer = history.active.get(whole(row_id) or 0)
+    if answer is None:
+        rule = f"row {row_id!r:.80} must be an answer that counts"
+        raise StoreError(f"{rule}; it is not, or no longer. Read answers().")
+    return answer
