@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
@@ -46,11 +45,9 @@ class AnsweredRun(AskingRun):
                 raise ValueError(f"{rule}; got one of round {asked}. Take it from questions() of this run.")
             self._agree(answers)
 
-        stamp: dict[str, Any] = {"who": who, "seconds": seconds, "question": question.id, "check": check}
-        if question.kind == "class":
-            return self.store.add_class(question.keys[0], value, **stamp)
-        a, b = question.keys
-        return self.store.add_pair(a, b, str(value), **stamp)
+        return self.store.add(
+            question.kind, question.keys, value, who=who, seconds=seconds, question=question.id, check=check
+        )
 
     def revise(self, row: int, value: Value, *, who: str, seconds: float = 0.0) -> int:
         """Row of a new answer in the place of one that counts; :meth:`undo` brings the old one back.

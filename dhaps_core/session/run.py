@@ -159,7 +159,7 @@ class OpenRun:
         known = snapshot.counts()
         return {
             "items_labelled": len(snapshot.answered),
-            "answers": known.answers,
+            "answers": len(snapshot.answers),
             "pairs_similar": known.similar,
             "pairs_dissimilar": known.dissimilar,
         }

@@ -140,9 +140,9 @@ def test_answers_of_an_older_dhaps_count_for_what_they_were_about(tmp_path, item
         old = f"1.{place}" if settings.question == "pairs" else f"1.0.{question.keys[0]}"
         value = oracle(question)
         if settings.question == "pairs":
-            session.store.add_pair(*question.keys, value, who="me", seconds=1.0, question=old)
+            session.store.add("pair", question.keys, value, who="me", seconds=1.0, question=old)
         else:
-            session.store.add_class(question.keys[0], value, who="me", seconds=1.0, question=old)
+            session.store.add("class", (question.keys[0],), value, who="me", seconds=1.0, question=old)
     assert session.questions() == before[2:]
     with pytest.raises(PersonAsked):
         session.answer_all(oracle)

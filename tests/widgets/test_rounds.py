@@ -115,7 +115,7 @@ def test_without_widgets_there_is_a_summary_in_plain_html(tmp_path):
     bench = Workbench(tmp_path, items, replace(QUICK, question="classes"))
     bench.session.train()
     card = Labeller(bench)
-    bench.session.store.add_class(ODD[0], "<b>", who="me", seconds=0.0)
+    bench.session.store.add("class", (ODD[0],), "<b>", who="me", seconds=0.0)
     data = card._repr_mimebundle_()
     data = data[0] if isinstance(data, tuple) else data
     assert "application/vnd.jupyter.widget-view+json" in data
