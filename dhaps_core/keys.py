@@ -1,8 +1,9 @@
 """Keys: the names that items are known by, as text."""
 
 from collections.abc import Iterable
-from operator import index
 from typing import SupportsIndex
+
+from dhaps_core.checks import whole
 
 __all__ = ["LONGEST_KEY", "item_key", "item_keys", "positions"]
 
@@ -46,7 +47,7 @@ def positions(keys: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for i, key in enumerate(keys):
         if found.setdefault(key, i) != i:
-            raise ValueError(f"keys must be unique; got {key!r} twice. Give each item its own key.")
+            raise ValueError(f"keys must be distinct; got {key!r} twice. Give each item its own key.")
     return found
 
 
@@ -59,10 +60,7 @@ def item_key(value: object) -> str:
             rule = f"keys must have at most {LONGEST_KEY} characters, and no zero byte"
             raise ValueError(f"{rule}; got {value[:80]!r} of {len(value)}")
         return str(value)
-    kind = getattr(getattr(value, "dtype", None), "kind", "i")  # arrays of NumPy, bool too, have __index__
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and kind in "iu":
-        try:
-            return str(index(value))
-        except (TypeError, ValueError):
-            pass
+    number = whole(value)
+    if number is not None:
+        return str(number)
     raise ValueError(f"keys must be text or whole numbers; got {value!r:.80} of type {type(value).__name__}")

@@ -148,7 +148,7 @@ class Stepper:
             )
             return
         try:
-            number = bench.session.round
+            number = bench.session.refresh()
             self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
             self.status.value = self._outcome() or self._open_questions()
         except FAULTS as error:  # another notebook is at the run, or its folder is damaged or gone

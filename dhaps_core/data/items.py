@@ -16,15 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Integer
 
-from dhaps_core.data.array_files import read_array_file
+from dhaps_core.array_files import read_arrays
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
+from dhaps_core.json_files import DamagedFileError
 from dhaps_core.keys import item_keys, positions
 
 __all__ = ["SPLITS", "Items"]
 
 SPLITS = ("train", "query", "database")
+_BESIDE = 1 << 20  # bytes of a file of splits beside the positions: names, protocol, digests
 
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
@@ -164,21 +166,21 @@ class Items:
         """These items with the splits and the protocol of a file that ``save_splits`` wrote.
 
         Raises:
-            ValueError: if the file is damaged, or keys, labels or content are not those that the splits were
-                saved with.
+            DamagedFileError: if the file is damaged.
+            ValueError: if keys, labels or content are not those that the splits were saved with.
             FileNotFoundError: if there is no such file.
         """
         path = Path(path)
-        stored = read_array_file(path)
+        stored = read_arrays(path, most=_BESIDE + 8 * len(SPLITS) * self.n)
         parts = self._parts()
         kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
         kinds["parts"] = ("U", 1)
         if {name: (array.dtype.kind, array.ndim) for name, array in stored.items()} != kinds or len(
             stored["parts"]
         ) != len(parts):
-            raise ValueError(
-                f"{path.name} must hold the splits, protocol and content that save_splits writes; got "
-                f"{', '.join(stored)}. It is damaged: put back a copy, or start a new run"
+            raise DamagedFileError(
+                f"{path} must hold the splits, protocol and content that save_splits writes; got "
+                f"{', '.join(stored)}."
             )
         changed = [
             name for name, was in zip(parts, stored["parts"].tolist(), strict=True) if parts[name] != was

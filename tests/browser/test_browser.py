@@ -252,7 +252,7 @@ def test_a_contradiction_shows_its_chain_and_one_answer_is_revised(lab, page):
     other = next(name for name in ODD_FILES if name not in (a, b))
     with LabelStore(folder / "labels.sqlite") as store:
         for pair in ((a, other), (other, b)):
-            store.add_pair(*pair, "same", who="anna", seconds=1.0)
+            store.add("pair", pair, "same", who="anna", seconds=1.0)
     notebook.card.focus()
     page.wait_for_timeout(300)
     notebook.press("d")

@@ -19,7 +19,7 @@ def test_a_key_has_one_position():
     assert dict(known.position) == {"a": 0, "b": 1, "c": 2, "d": 3}
     assert known.position is known.position
     assert copy.deepcopy(known).position == pickle.loads(pickle.dumps(known)).position == known.position
-    with pytest.raises(ValueError, match="unique; got 'b' twice"):
+    with pytest.raises(ValueError, match="distinct; got 'b' twice"):
         positions("abcb")
 
 

@@ -11,12 +11,11 @@ from dhaps_core.acquisition.problem import Weights
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training import TrainingSettings
-from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
 from dhaps_core.session.owner import Owner
 from dhaps_core.session.settings import Settings
 from widgets.background import Job
 from widgets.choices import Choices
-from widgets.earlier_answers import EarlierRunLeftOut, reuse_answers
 from widgets.explore.gallery import Gallery, gallery_html
 from widgets.explore.layout import PairLayout, sample_rows, tsne
 from widgets.explore.neighbours import NeighbourBrowser, nearest
@@ -116,7 +115,7 @@ def test_without_widgets_there_is_a_summary_in_plain_html(tmp_path):
     bench = Workbench(tmp_path, items, replace(QUICK, question="classes"))
     bench.session.train()
     card = Labeller(bench)
-    bench.session.store.add_class(ODD[0], "<b>", who="me", seconds=0.0)
+    bench.session.store.add("class", (ODD[0],), "<b>", who="me", seconds=0.0)
     data = card._repr_mimebundle_()
     data = data[0] if isinstance(data, tuple) else data
     assert "application/vnd.jupyter.widget-view+json" in data
@@ -398,7 +397,7 @@ def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, item
     session = ActiveSession(bench.folder / "new", items, replace(QUICK, picks=6))
     session.train()
     with pytest.warns(EarlierRunLeftOut) as told:
-        found = reuse_answers(session, bench.folder, who="me")
+        found = session.reuse_answers(who="me")
     assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
     assert found == len(session.store.answers()) > 0
     assert session.answer_all(label_oracle(items)) == len(session.propose().pairs) - found
