@@ -490,6 +490,14 @@ def test_neighbours_are_judged_by_labels(bench, items):
     assert browser.number.value == len(items.splits["query"])
 
 
+def test_another_query_builds_no_index_anew(bench, monkeypatch):
+    browser = NeighbourBrowser(bench)
+    before = browser.html.value
+    monkeypatch.setattr("dhaps_core.session.run.HammingIndex", lambda *_, **__: pytest.fail("built anew"))
+    browser.following.click()
+    assert "Nearest after round 0" in browser.html.value != before
+
+
 def test_names_are_text_in_every_html(tmp_path):
     features = np.random.default_rng(0).normal(size=(80, 9))
     labels = ["<i>"] * 40 + ["&"] * 40

@@ -107,8 +107,7 @@ class PairLayout:
 
     def chosen(self) -> list[tuple[int, tuple[str, str]]]:
         """Every pair chosen so far behind the number of its round, the one in progress included."""
-        proposals = map(self.session.proposal, range(1, self.session.round + 1))
-        return [(one.round, pair) for one in proposals if one is not None for pair in one.pairs]
+        return [(one.round, pair) for one in self.session.proposals() for pair in one.pairs]
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:
         """Ascending positions of all items of chosen pairs."""
