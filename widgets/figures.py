@@ -277,9 +277,10 @@ def _with_legend(figure: Figure, handles: Sequence[Any], **more: Any) -> Figure:
     """The figure with one legend for all axes: below them, so that it covers nothing and has room to grow."""
     if handles:
         width, height = figure.get_size_inches()
-        longest = max(len(handle.get_label()) for handle in handles)
-        columns = min(len(handles), max(1, int(width / (0.6 + 0.065 * longest))))
-        figure.set_size_inches(width, height + 0.2 * ceil(len(handles) / columns))
+        # Inches of the widest entry, about: a figure is measured only when it is drawn.
+        widest = 0.7 + max(sum(0.118 if a.isupper() else 0.065 for a in one.get_label()) for one in handles)
+        columns = min(len(handles), max(1, int(width / widest)))
+        figure.set_size_inches(max(width, widest), height + 0.2 * ceil(len(handles) / columns))
         look = {"ncols": columns, "frameon": False, "fontsize": "small", "borderaxespad": 0.2, **more}
         figure.legend(handles=handles, loc="outside lower center", **look)
     return figure

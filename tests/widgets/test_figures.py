@@ -159,7 +159,7 @@ def test_names_alike_in_their_first_letters_have_each_their_place_in_the_legend(
     assert len(legend(figure)) == 2
 
 
-@pytest.mark.parametrize("names", [["a"], ["short", "x" * 100], [f"class {i}" for i in range(100)]])
+@pytest.mark.parametrize("names", [["a"], ["short", "W" * 100], [f"class {i}" for i in range(100)]])
 def test_the_legend_lies_within_the_figure_and_covers_no_axes(names):
     places = np.random.default_rng(0).uniform(-1, 1, (100, 2))
     pairs = [{"points": [0, 1], "round": 1}, {"points": [2, 3], "round": 2}]
