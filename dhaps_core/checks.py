@@ -5,11 +5,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from math import inf, isfinite
-from numbers import Integral, Real
+from numbers import Real
+from operator import index
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    SupportsIndex,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-__all__ = ["Range", "check_fields", "hint", "one_of", "read_fields", "shown"]
+__all__ = ["Range", "check_fields", "hint", "one_of", "read_fields", "shown", "whole"]
 
 T = TypeVar("T")
 
@@ -53,6 +64,22 @@ def shown(value: Any) -> str:
         return f"a number of {value.bit_length()} bits"
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def whole(value: object) -> int | None:
+    """A whole number of Python or NumPy as an int; None of anything else, of True and of arrays too.
+
+    Example:
+        >>> whole(7), whole(7.0), whole(True)
+        (7, None, None)
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", "i")  # NumPy lends __index__ to its bool as well
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or kind not in "iu":
+        return None
+    try:
+        return index(value)
+    except (TypeError, ValueError):  # an array of several, a tensor of floats
+        return None
 
 
 @dataclass(frozen=True)
@@ -176,10 +203,9 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         return _checked(name, value, only)
     if origin is Literal:
         return one_of(name, value, get_args(kind))
-    number = not isinstance(value, bool)
-    if kind is int and number and isinstance(value, Integral):
-        return int(value)
-    if kind is float and number and isinstance(value, Real):
+    if kind is int and (number := whole(value)) is not None:
+        return number
+    if kind is float and type(value) is not bool and isinstance(value, Real):
         with suppress(OverflowError):
             if isfinite(value := float(value)):
                 return value

@@ -7,11 +7,14 @@ is, and do nothing.
 import re
 import unicodedata
 
-__all__ = ["csv_cell", "latex", "markdown", "one_line"]
+__all__ = ["csv_cell", "guarded", "latex", "markdown", "one_line", "unguarded"]
 
 _TURNS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NOT_SHOWN = ("Cc", "Cs", "Co", "Cn")  # control characters, halves of surrogates, no characters at all
-_FORMULA = re.compile(r"(?:^|(?<=[,;\t\r\n]))(?=\s*[=+\-@＝＋－＠]|[\t\r\n])")  # some read the wide forms too
+# What a spreadsheet reads as a formula (some the wide forms too), at the start or where another separator
+# takes the cell apart; behind any number of apostrophes, so that one more can be taken off again.
+_START, _FORMULA = r"(?:^|(?<=[,;\t\r\n]))", r"(?='*\s*[=+\-@\t\r\n＝＋－＠])"
+_BARE, _GUARDED = re.compile(_START + _FORMULA), re.compile(f"{_START}'{_FORMULA}")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _LATEX = {
     **{character: f"\\{character}" for character in "&%_#{}$"},
@@ -59,19 +62,29 @@ def markdown(text: str) -> str:
     return re.sub(r"\\[\\$]", r"<span>\g<0></span>", escaped)
 
 
-def csv_cell(text: str) -> str:
-    r"""Text for a cell of a CSV file, with an apostrophe where a spreadsheet would take it for a formula.
-
-    One stands behind each separator too: some spreadsheets expect another one and take the cell apart there.
-    Numbers stay numbers, and a dash for what is missing a dash.
+def guarded(text: str) -> str:
+    r"""Text with an apostrophe where a spreadsheet would take it for a formula; :func:`unguarded` undoes it.
 
     Example:
-        >>> csv_cell("=HYPERLINK(1)"), csv_cell("a;=1"), csv_cell("-1.5"), csv_cell("-")
-        ("'=HYPERLINK(1)", "a;'=1", '-1.5', '-')
+        >>> guarded("=HYPERLINK(1)"), guarded("a;=1"), unguarded(guarded("'=1"))
+        ("'=HYPERLINK(1)", "a;'=1", "'=1")
     """
-    if _NUMBER.fullmatch(text) or not text.strip("-"):
-        return text
-    return _FORMULA.sub("'", text)
+    return _BARE.sub("'", text)
+
+
+def unguarded(text: str) -> str:
+    """Text as it was before :func:`guarded`."""
+    return _GUARDED.sub("", text)
+
+
+def csv_cell(text: str) -> str:
+    r"""Text for a cell of a CSV table: guarded, but numbers stay numbers, and a dash stays one.
+
+    Example:
+        >>> csv_cell("=1"), csv_cell("-1.5"), csv_cell("-")
+        ("'=1", '-1.5', '-')
+    """
+    return text if _NUMBER.fullmatch(text) or not text.strip("-") else guarded(text)
 
 
 def latex(text: str) -> str:

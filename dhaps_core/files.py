@@ -1,7 +1,7 @@
 """Files replaced as a whole: whatever happens on the way, there is the old one or the new one.
 
-Every file of a run, a sweep, a cache or a result is written here. Loaded in every kernel of a sweep: the
-standard library only.
+Every file of a run, a sweep, a cache or a result is written here, and read here if a stranger may have made
+it. Loaded in every kernel of a sweep: the standard library only.
 """
 
 import errno
@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,10 @@ from typing import IO, Any, BinaryIO
 __all__ = [
     "at_home",
     "digest",
+    "check_digest",
+    "make_folder",
     "open_own",
+    "read_file",
     "refuse_link",
     "remove_leftovers",
     "replace_bytes",
@@ -87,10 +91,38 @@ def replace_bytes(path: str | Path, content: bytes) -> None:
         file.write(content)
 
 
+def read_file(path: str | Path, most: int) -> bytes:
+    """Content of a file of at most so many bytes; no pipe or device is opened, which could block for ever.
+
+    Raises:
+        ValueError: if it is no plain file, or larger: in words that go on after "got".
+        OSError: if it cannot be read; FileNotFoundError if it is not there.
+    """
+    path = Path(path)
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise ValueError("a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("a pipe, socket or device, not a file")
+    if found.st_size > most:
+        raise ValueError(f"{found.st_size} bytes, of {most} at most")
+    return path.read_bytes()
+
+
 def digest(path: str | Path) -> str:
     """Hex sha256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digest(content: bytes, sha256: str | None) -> None:
+    """Refuse the content of a file that has another hex digest than was told of it, if one was.
+
+    Raises:
+        ValueError: in words that go on after "got".
+    """
+    if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError("a file that another round or run has made")
 
 
 def open_own(path: str | Path, mode: str) -> IO[Any]:
@@ -104,6 +136,19 @@ def open_own(path: str | Path, mode: str) -> IO[Any]:
     return open(
         path, mode, encoding=encoding, opener=lambda name, flags: os.open(name, flags | no_links, 0o666)
     )
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        ValueError: if something else is there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        rule = f"folder must be a folder; got {path}, where something else is"
+        raise ValueError(f"{rule}. Give another.") from error
 
 
 def refuse_link(folder: str | Path) -> None:

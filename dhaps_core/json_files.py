@@ -3,18 +3,20 @@
 Loaded in every kernel of a sweep: the standard library only.
 """
 
+import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["DamagedFileError", "DamagedRunWarning", "is_text", "member", "read_object"]
+from dhaps_core.files import read_file, replace_text
+
+__all__ = ["DamagedFileError", "DamagedRunWarning", "is_text", "member", "read_object", "write_object"]
 
 T = TypeVar("T")
 
-_MOST = 16 << 20  # bytes; a run's own files have some thousands
+_MOST = 64 << 20  # bytes; a run's own files have some thousands
 
 
 class DamagedFileError(ValueError):
@@ -25,36 +27,54 @@ class DamagedRunWarning(UserWarning):
     """A run that is left out of what is read, with the reason; the other runs are read."""
 
 
-def read_object(path: str | Path, *, advice: str) -> dict[str, Any]:
+def write_object(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object as a whole, with its digest under "sha256"."""
+    plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read: its keys are text
+    signed = {**plain, "sha256": _digest(plain)}
+    replace_text(path, json.dumps(signed, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_object(
+    path: str | Path,
+    *,
+    advice: str,
+    error: type[DamagedFileError] = DamagedFileError,
+    signed: bool = False,
+) -> dict[str, Any]:
     """The JSON object that a file holds.
 
     Args:
         path: of the file; a link is followed.
         advice: the end of the message where it holds none: what to do.
+        error: raised then.
+        signed: whether :func:`write_object` wrote it: its digest (an older dhaps gave none) is checked, and
+            left out.
 
     Raises:
         FileNotFoundError: if nothing has that name.
-        DamagedFileError: if it is no plain file, is above 16 MiB, or holds anything but one object.
+        DamagedFileError: if it is no plain file, is above 64 MiB, or holds anything but one object.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.json"
-        >>> _ = path.write_text('{"a": 1}')
-        >>> read_object(path, advice="Delete it.")
+        >>> write_object(path, {"a": 1})
+        >>> read_object(path, advice="Delete it.", signed=True)
         {'a': 1}
     """
-    path = Path(path)
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{path} must exist; there is nothing.")
     try:
-        got = _content(path)
-    except RecursionError:
-        got = "brackets too deep to read"
-    except (OSError, ValueError) as error:
-        got = f"{type(error).__name__}: {error}"
-    if isinstance(got, dict):
-        return got
-    raise DamagedFileError(f"{path} must hold one JSON object; got {got}. {advice}")
+        data = read_file(path, _MOST)
+        if not data.strip():
+            raise ValueError("an empty file")  # noqa: TRY301 - named below, as what follows
+        content = json.loads(data, parse_constant=_no_number if signed else None)
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}")  # noqa: TRY004, TRY301
+        if signed and content.pop("sha256", None) not in (None, _digest(content)):
+            raise ValueError('other content (if you changed it by hand, remove its line "sha256")')  # noqa: TRY301
+    except (OSError, ValueError, RecursionError) as fault:
+        raise error(f"{path} must hold one JSON object; got {fault}. {advice}") from fault
+    return content
 
 
 def member(content: Mapping[str, Any], name: str, kind: type[T], *, path: Path, advice: str) -> T:
@@ -90,21 +110,9 @@ def is_text(text: str) -> bool:
     return True
 
 
-def _content(path: Path) -> dict[str, Any] | str:
-    """The object, or what there is instead.
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no JSON.
-        RecursionError: if it is nested too deeply.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        return "a folder or a device"  # which could block for ever
-    with path.open("rb") as file:
-        raw = file.read(_MOST + 1)
-    if len(raw) > _MOST:
-        return f"more than {_MOST >> 20} MiB"
-    if not raw.strip():
-        return "an empty file"
-    content = json.loads(raw.decode("utf-8"))
-    return content if isinstance(content, dict) else f"a {type(content).__name__}"
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name}, which is no number")

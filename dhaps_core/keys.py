@@ -1,10 +1,11 @@
 """Keys: the names that items are known by, as text."""
 
 from collections.abc import Iterable
-from operator import index
 from typing import SupportsIndex
 
-__all__ = ["LONGEST_KEY", "item_key", "item_keys"]
+from dhaps_core.checks import whole
+
+__all__ = ["LONGEST_KEY", "item_key", "item_keys", "positions"]
 
 LONGEST_KEY = 100_000
 """Characters of a key; what is longer no answer can be about."""
@@ -29,12 +30,25 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
         keys = tuple(item_key(value) for value in values)
     except TypeError as error:
         raise ValueError(f"keys must be a list, one for each item; got {type(values).__name__}") from error
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            raise ValueError(f"keys must be distinct, each of them unique; got {key!r} twice")
-        seen.add(key)
+    positions(keys)
     return keys
+
+
+def positions(keys: Iterable[str]) -> dict[str, int]:
+    """Position of each key, from 0, in their order.
+
+    Raises:
+        ValueError: a key comes twice.
+
+    Example:
+        >>> positions(["a.png", "7"])
+        {'a.png': 0, '7': 1}
+    """
+    found: dict[str, int] = {}
+    for i, key in enumerate(keys):
+        if found.setdefault(key, i) != i:
+            raise ValueError(f"keys must be distinct; got {key!r} twice. Give each item its own key.")
+    return found
 
 
 def item_key(value: object) -> str:
@@ -46,10 +60,7 @@ def item_key(value: object) -> str:
             rule = f"keys must have at most {LONGEST_KEY} characters, and no zero byte"
             raise ValueError(f"{rule}; got {value[:80]!r} of {len(value)}")
         return str(value)
-    kind = getattr(getattr(value, "dtype", None), "kind", "i")  # arrays of NumPy, bool too, have __index__
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and kind in "iu":
-        try:
-            return str(index(value))
-        except (TypeError, ValueError):
-            pass
+    number = whole(value)
+    if number is not None:
+        return str(number)
     raise ValueError(f"keys must be text or whole numbers; got {value!r:.80} of type {type(value).__name__}")

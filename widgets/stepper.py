@@ -10,7 +10,7 @@ from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.session.settings import METHODS
 from widgets.choices import Choices
-from widgets.curves import figure_png, learning_curves
+from widgets.figures import figure_png, learning_curves
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench, run_name
 
@@ -148,7 +148,7 @@ class Stepper:
             )
             return
         try:
-            number = bench.session.round
+            number = bench.session.refresh()
             self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
             self.status.value = self._outcome() or self._open_questions()
         except FAULTS as error:  # another notebook is at the run, or its folder is damaged or gone

@@ -18,11 +18,8 @@ from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.finished_rounds import read_rounds
-from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
-from widgets.earlier_answers import reuse_answers
 from widgets.pictures import Pictures
 
 __all__ = ["Change", "Workbench", "run_name"]
@@ -98,7 +95,7 @@ class Workbench:
         if self.job.running:
             return False
         if settings != self.session.settings:
-            self.session.folder.check_in_place()  # else the runs beside it seem never to have begun
+            self.session.refresh()  # moved away, the runs beside it would seem never to have begun
             self.session = self._open(settings)
             self.tell("run")
         return True
@@ -111,9 +108,8 @@ class Workbench:
         """Rounds of the run in use and of random pairs on the same seed, as figures want them."""
         session, baseline = self.session, self.baseline
         runs = {f"{session.settings.acquisition}/run": session.history}
-        if baseline != session.settings and self.exists(baseline):
-            folder = RunFolder(self.folder / run_name(baseline), read_only=True)
-            runs["random/run"] = read_rounds(folder)[: session.round]
+        if baseline != session.settings:
+            runs["random/run"] = session.history_beside(run_name(baseline))[: session.round]
         return {name: rounds for name, rounds in runs.items() if rounds}
 
     @property
@@ -143,14 +139,14 @@ class Workbench:
         def work(report: Report) -> None:
             nonlocal stage
             session = self.session
-            if session.round and source is not None:
+            if source is not None and session.round:
                 session.answer_all(source, handed_over=True)  # by the person's own switch
             session.train(progress=report, partial=True)
             stage = "choosing pairs"
             if progress is not None:
                 progress(stage, 0, 1)
             session.propose()
-            reuse_answers(session, self.folder, who=self.who)
+            session.reuse_answers(who=self.who)
             self.busy = None
             if baseline and self.items.labels is not None and self.baseline != session.settings:
                 stage = "random pairs, for comparison"
@@ -170,7 +166,7 @@ class Workbench:
         with self._starting:
             if self.job.running:
                 return False
-            self.busy = f"Round {self.session.round} is being trained."
+            self.busy = f"Round {self.session.refresh()} is being trained."
             self.job.start(
                 work,
                 progress=None if progress is None else lambda step, steps: progress(stage, step, steps),

@@ -1,31 +1,25 @@
-"""Answer: what one person said about one item or one pair, its rules, and its form in a CSV file.
+"""Answer: what one person said about one item or one pair, and its rules.
 
 An answer is checked once, where it is given; whoever holds an `Answer` can rely on it.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from pathlib import Path
-from typing import Any, Literal, SupportsIndex, cast
+from typing import Literal, SupportsIndex, cast
 
-from dhaps_core.answers.csv_cells import CsvRow, read_rows, write_rows
 from dhaps_core.data.class_names import NO_CLASS, class_name
+from dhaps_core.json_files import is_text
 from dhaps_core.keys import LONGEST_KEY
 
-__all__ = ["NO_CLASS", "PAIR_WORDS", "Answer", "StoreError", "Value", "read_csv", "write_csv"]
+__all__ = ["NO_CLASS", "Answer", "Kind", "StoreError", "Value"]
 
-PAIR_WORDS = ("same", "different", "unsure")
+Kind = Literal["class", "pair"]
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]
-"""What a person may say: a class, several classes, or one of `PAIR_WORDS`."""
-_COLUMNS = ("kind", "a", "b", "value", "who", "seconds")
-_JSON = ("[", '"')
-_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?", re.ASCII)
-_LONGEST = LONGEST_KEY  # characters of a key or a name
+"""What a person may say: a class, several classes, or one of the three words on a pair."""
+_WORDS = ("same", "different", "unsure")
 _MOST = 1_000  # classes of one item
 _FOR_EVER = 1e15  # seconds
 
@@ -51,7 +45,7 @@ class Answer:
     """
 
     id: int
-    kind: Literal["class", "pair"]
+    kind: Kind
     keys: tuple[str, ...]
     value: str | tuple[str, ...]
     who: str
@@ -63,7 +57,7 @@ class Answer:
     @classmethod
     def given(
         cls,
-        kind: Literal["class", "pair"],
+        kind: Kind,
         shown: Sequence[str],
         value: Value,
         *,
@@ -76,15 +70,15 @@ class Answer:
         """An answer as it was given, checked and in the form in which it is kept.
 
         Args:
-            kind: "class" or "pair".
+            kind: see the class, as for what is not said here.
             shown: the item's key, or the two keys in the order in which they were shown. A key is kept as it
                 is, to the last blank: a file system may hold both Unicode forms of a name, as two files.
-            value: see `Value`.
-            who: the person or the oracle; not empty.
+            value: see `Value`. A question that is skipped has no answer.
+            who: not empty.
             seconds: at least 0.
             id: row number.
             at: seconds since 1970.
-            question: stable id of the question.
+            question: id of the question.
 
         Raises:
             StoreError: what was given is not an answer.
@@ -94,21 +88,19 @@ class Answer:
             ('ant', 'cat')
         """
         shown = tuple(shown)
-        if not all(_text(key, _LONGEST) for key in shown):
-            rule = (
-                f"item keys must be strings with at least one character, at most {_LONGEST}, and no zero byte"
-            )
-            raise StoreError(f"{rule}; got {_cut(shown)}.")
-        if not _text(who, _LONGEST) or not who.strip() or not _encodes(who):
-            raise StoreError(f"who must be a name; got {_cut(who)}. Say who gave the answer.")
-        if question is not None and not _text(question, 4 * _LONGEST):
-            raise StoreError(f"a question's id must be a string of its keys' length; got {_cut(question)}.")
+        if not all(map(_text, shown)):
+            rule = "item keys must be strings with at least one character, and no zero byte"
+            raise StoreError(f"{rule}, at most {LONGEST_KEY} long; got {shown!r:.200}.")
+        if not _text(who) or not who.strip() or not is_text(who):
+            raise StoreError(f"who must be a name; got {who!r:.200}. Say who gave the answer.")
+        if question is not None and not _text(question, 4 * LONGEST_KEY):
+            raise StoreError(f"a question's id must be a string of its keys' length; got {question!r:.200}.")
         took: object = seconds
         if not isinstance(took, Real) or not 0 <= seconds <= _FOR_EVER:
             raise StoreError(f"seconds must be a number of at least 0; got {seconds!r}.")
         if kind == "pair":
             if len(shown) != 2 or shown[0] == shown[1]:
-                raise StoreError(f"a pair must be two different items; got {_cut(shown)}.")
+                raise StoreError(f"a pair must be two different items; got {shown!r:.200}.")
         elif kind != "class" or len(shown) != 1:
             rule = 'an answer must be a "class" of one item or a word on a "pair"'
             raise StoreError(f"{rule}; got {kind!r} with {len(shown)} keys.")
@@ -121,87 +113,14 @@ class Answer:
         """The keys in the order in which they were shown."""
         return self.keys[::-1] if self.flipped else self.keys
 
-
-def write_csv(answers: Iterable[Answer], path: str | Path) -> None:
-    """Write answers as a CSV file that `read_csv` reads back unchanged.
-
-    The columns are kind, a, b (in the order shown), value, who, seconds. A cell that a spreadsheet would take
-    for a formula has an apostrophe before it (`csv_cells` says where). The file is replaced as a whole.
-
-    Args:
-        answers: in order.
-        path: the file, in a folder that exists.
-
-    Raises:
-        OSError: the file cannot be written; the old one is as it was.
-    """
-    write_rows(path, _COLUMNS, map(_to_cells, answers))
-
-
-def read_csv(path: str | Path) -> list[Answer]:
-    """Answers from a CSV file with the columns kind, a, b, value, who, seconds; ids count the rows from 1.
-
-    `csv_cells` says what files are read: commas, semicolons or tabs, UTF-8 or what Excel calls Unicode text.
-    Nothing is guessed. In the column `value`, text that starts with " or [ is JSON, a name or a list of
-    names; any other text is the name of one class, 7 as well. Seconds may have a decimal comma where commas
-    do not separate. Rows without any content are left out, and do not count.
-
-    Args:
-        path: the file; at most 100 MiB.
-
-    Raises:
-        StoreError: the file cannot be read, a column is missing, or a row is not an answer; the message names
-            the line.
-    """
-    try:
-        return [_in_row(row, number) for number, row in enumerate(read_rows(path, _COLUMNS), 1)]
-    except (StoreError, ValueError, OSError) as error:
-        raise StoreError(f"{path}: {error}") from error
-
-
-def _in_row(row: CsvRow, number: int) -> Answer:
-    try:
-        return _from_cells(row, number)
-    except (StoreError, ValueError, RecursionError) as error:
-        raise StoreError(f"line {row.line}: {error}") from error
-
-
-def _to_cells(answer: Answer) -> tuple[object, ...]:
-    a, b = (*answer.shown, "")[:2]
-    value = answer.value if isinstance(answer.value, str) else _to_cell(answer.value)
-    return answer.kind, a, b, value, answer.who, answer.seconds
-
-
-def _from_cells(row: CsvRow, number: int) -> Answer:
-    kind, a, b, value, who, seconds = (row.cells[name] for name in _COLUMNS)
-    kind = kind.strip().casefold()
-    if kind not in ("class", "pair") or (kind == "class") != (not b):
-        raise StoreError(f'kind must be "class" (then b is empty) or "pair"; got {kind!r} with b = {b!r}.')
-    if row.separator != ",":
-        seconds = seconds.replace(",", ".", 1)
-    if not _SECONDS.fullmatch(seconds.strip()):
-        raise StoreError(f"seconds must be a number of at least 0; got {seconds!r}.")
-    stamp: dict[str, Any] = {"who": who, "seconds": float(seconds), "id": number}
-    if kind == "pair":
-        return Answer.given("pair", (a, b), value.strip().casefold(), **stamp)
-    return Answer.given("class", (a,), _from_cell(value), **stamp)
-
-
-def _to_cell(classes: tuple[str, ...]) -> str:
-    """The cell of some classes: bare where that is unambiguous, JSON elsewhere."""
-    if len(classes) > 1:
-        return json.dumps(classes, ensure_ascii=False)
-    (one,) = classes
-    return json.dumps(one, ensure_ascii=False) if one.startswith(_JSON) else one
-
-
-def _from_cell(cell: str) -> Value:
-    value: Value = json.loads(cell) if cell.startswith(_JSON) else cell
-    return value
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it gives; none if it is a word on a pair."""
+        return () if isinstance(self.value, str) else self.value
 
 
 def _word(value: Value) -> str:
-    if not isinstance(value, str) or value not in PAIR_WORDS:
+    if not isinstance(value, str) or value not in _WORDS:
         rule = 'the answer on a pair must be "same", "different" or "unsure"'
         raise StoreError(f"{rule}; got {value!r}. A question that is skipped has no answer: store nothing.")
     return value
@@ -222,14 +141,5 @@ def _classes(value: Value) -> tuple[str, ...]:
     return classes
 
 
-def _text(value: object, most: int) -> bool:
+def _text(value: object, most: int = LONGEST_KEY) -> bool:
     return isinstance(value, str) and 0 < len(value) <= most and "\x00" not in value
-
-
-def _encodes(text: str) -> bool:
-    return text.encode("utf-8", "replace").decode() == text
-
-
-def _cut(value: object) -> str:
-    told = repr(value)
-    return told if len(told) <= 200 else f"{told[:200]} ..."

@@ -47,6 +47,7 @@ class Closure:
     """What the answers so far imply, kept up to date as answers are added.
 
     Attributes:
+        answers: the answers.
         facts: the components, or the overlaps where items may have several classes.
 
     Args:
@@ -72,7 +73,7 @@ class Closure:
 
     def _clear(self) -> None:
         self.facts: Components | Overlaps = Overlaps() if self._multi_label else Components()
-        self._answers: list[Answer] = []
+        self.answers: list[Answer] = []
 
     def update(self, answers: Sequence[Answer]) -> None:
         """Follow a list of answers: only what is new is added, unless an answer was withdrawn from the list.
@@ -80,12 +81,12 @@ class Closure:
         Raises:
             Contradiction: an answer conflicts with those before it, which are kept.
         """
-        known = list(answers[: len(self._answers)])
-        if known == self._answers:
-            self._answers = known  # the same objects as next time, which compare fast
+        known = list(answers[: len(self.answers)])
+        if known == self.answers:
+            self.answers = known  # the same objects as next time, which compare fast
         else:
             self._clear()
-        for answer in answers[len(self._answers) :]:
+        for answer in answers[len(self.answers) :]:
             self.add(answer)
 
     def add(self, answer: Answer) -> None:
@@ -97,7 +98,7 @@ class Closure:
         """
         self.check(answer)
         self.facts.add(answer)
-        self._answers.append(answer)
+        self.answers.append(answer)
 
     def check(self, answer: Answer) -> None:
         """Refuse an answer that conflicts with those so far.
@@ -160,6 +161,15 @@ class Components:
         self._same[u].append((v, answer))
         self._same[v].append((u, answer))
         self._merge(x, y)
+
+    def joined(self, pairs: Sequence[tuple[str, str]]) -> Components:
+        """The components with pairs of items taken for the same, in order; see :meth:`join`."""
+        copy = Components()
+        copy.nodes, copy.hub, copy.enemies = self.nodes, self.hub.copy(), [set(one) for one in self.enemies]
+        copy._parent, copy._weight = self._parent.copy(), self._weight.copy()
+        for a, b in pairs:
+            copy.join(a, b)
+        return copy
 
     def join(self, a: str, b: str) -> None:
         """Take two items for the same without an answer, unless the answers set them apart.

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, cast
 
 from dhaps_core.answers.answer import Answer
 
-__all__ = ["History", "Row", "classes_of"]
+__all__ = ["History", "Row"]
 
 
 class Row(NamedTuple):
@@ -35,19 +35,18 @@ class History:
     Attributes:
         seen: number of rows taken, which is the id of the last one.
         active: the answers that count, by id.
-        asked: ids of the active answers for each (question, who); mostly one, several where somebody revised
-            another person's answer to a question that they had answered themselves.
         classes: number of active answers that give each class.
-        seal: of the last row taken, where the rows come from a file; see `log_rows`.
+        seal: of the last row taken, where the rows come from a file; see `sqlite_rows`.
     """
 
     def __init__(self) -> None:
         self.seen = 0
         self.active: dict[int, Answer] = {}
-        self.asked: dict[tuple[str, str], set[int]] = {}
         self.classes: Counter[str] = Counter()
         self.seal = ""
         self._every: dict[int, Answer] = {}
+        # Active answers by question and person; several where one of them revised somebody else's answer.
+        self._asked: dict[tuple[str, str], set[int]] = {}
         self._revised: dict[int, int] = {}  # what each revision took the place of
         self._withdrawn: dict[int, Row] = {}  # undos and retractions that no redo has lifted
         self._newest: dict[str | None, int] = {}  # newest answer of each person; of anybody under None
@@ -63,14 +62,12 @@ class History:
         leaving, coming = self.change(row)
         if leaving is not None:
             del self.active[leaving.id]
-            if leaving.question is not None:
-                self.asked[leaving.question, leaving.who].remove(leaving.id)
-            self.classes -= Counter(classes_of(leaving))
+            self.classes -= Counter(leaving.classes)
+            self.standing(leaving).discard(leaving.id)
         if coming is not None:
             self.active[coming.id] = self._every[coming.id] = coming
-            if coming.question is not None:
-                self.asked.setdefault((coming.question, coming.who), set()).add(coming.id)
-            self.classes.update(classes_of(coming))
+            self.classes.update(coming.classes)
+            self.standing(coming).add(coming.id)
         if row.kind == "answer":
             self._newest[row.who] = self._newest[None] = row.id
             if row.target is not None:
@@ -81,11 +78,13 @@ class History:
             self._withdrawn[row.id] = row
         self.seen = row.id
 
-    def answers(self, then: Row | None = None) -> list[Answer]:
-        """The active answers in order: now, or as they would be after one more row, which is not taken."""
+    def answers(self, *then: Row) -> list[Answer]:
+        """The active answers in order: now, or as they would be after more rows, which are not taken.
+
+        Several are answers that revise none: what one of them changes, the next does not see.
+        """
         active = dict(self.active)
-        if then is not None:
-            leaving, coming = self.change(then)
+        for leaving, coming in map(self.change, then):
             if leaving is not None:
                 del active[leaving.id]
             if coming is not None:
@@ -98,11 +97,20 @@ class History:
         Raises:
             KeyError: the target of the row is not in the state that its kind asks for.
         """
-        return self._leaving(row), self._coming(row)
+        out, back = row.target, self._below(row)
+        if row.kind == "redo":  # the other way round
+            undone = self._withdrawn[cast("int", row.target)]
+            out, back = self._below(undone), undone.target
+        leaving = None if out is None else self.active[out]
+        if row.kind == "answer":
+            return leaving, row.answer
+        return leaving, None if back is None else self._every[back]
 
     def standing(self, answer: Answer) -> set[int]:
         """Ids of the active answers of the same person to the question of an answer, if it has one."""
-        return set() if answer.question is None else self.asked.get((answer.question, answer.who), set())
+        if answer.question is None:
+            return set()
+        return self._asked.setdefault((answer.question, answer.who), set())
 
     def undoable(self, who: str | None) -> int | None:
         """Id of the newest active answer of a person (None: of anybody)."""
@@ -122,20 +130,3 @@ class History:
     def _below(self, row: Row) -> int | None:
         """Id of the answer that an undo brings back: what the undone answer had revised."""
         return self._revised.get(cast("int", row.target)) if row.kind == "undo" else None
-
-    def _leaving(self, row: Row) -> Answer | None:
-        """The active answer that a row puts out of force."""
-        out = self._below(self._withdrawn[cast("int", row.target)]) if row.kind == "redo" else row.target
-        return None if out is None else self.active[out]
-
-    def _coming(self, row: Row) -> Answer | None:
-        """The answer that a row puts into force."""
-        if row.kind == "answer":
-            return row.answer
-        back = self._withdrawn[cast("int", row.target)].target if row.kind == "redo" else self._below(row)
-        return None if back is None else self._every[back]
-
-
-def classes_of(answer: Answer) -> tuple[str, ...]:
-    """The classes that an answer gives; none if it is a word on a pair."""
-    return () if isinstance(answer.value, str) else answer.value

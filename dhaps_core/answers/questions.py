@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from dhaps_core.answers.answer import NO_CLASS, Value, read_csv
+from dhaps_core.answers.answer import NO_CLASS, Value
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
 

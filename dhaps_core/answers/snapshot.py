@@ -6,35 +6,24 @@ that the answers imply: 500 answers may imply 500 pairs or 70,000.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, Integer, UInt8
 
 from dhaps_core.answers.answer import NO_CLASS, Answer
-from dhaps_core.answers.closure import Closure, Components, Contradiction, Overlaps
+from dhaps_core.answers.closure import Closure, Components, Overlaps
+from dhaps_core.keys import positions
 
-__all__ = ["Closure", "Contradiction", "Counts", "Snapshot"]
+__all__ = ["Counts", "Snapshot"]
 
 _BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What was asked, and what is known from it.
+class Counts(NamedTuple):
+    """Unordered pairs of two different items known to be similar and dissimilar, implied ones included."""
 
-    Attributes:
-        answers: answers given, "unsure" included.
-        unsure: those that were "unsure".
-        items_labelled: items that were given a class.
-        similar: unordered pairs of two different items known to be similar, implied ones included.
-        dissimilar: those known to be dissimilar.
-    """
-
-    answers: int
-    unsure: int
-    items_labelled: int
     similar: int
     dissimilar: int
 
@@ -50,14 +39,14 @@ class Snapshot:
     With one class per item they are joined to it in the order of their positions, but for those that the
     answers set apart: two people may have seen one picture differently. With several classes, where nothing
     is closed, a copy that an answer is about keeps to what it says. A copy costs nobody an answer, so budgets
-    count `labelled` or `answered`; training may use all of `supervised`.
+    count `answered`; training may use all of `supervised`.
 
     Attributes:
-        keys: [n] key of each item; positions below count from 0 in this order.
+        keys: [n] key of each item; positions below count from 0 in this order. Answers about others still
+            connect items that are here.
         answers: the answers.
         multi_label: whether an item may have several classes.
         class_names: [c] classes in the order first answered; with `multi_label`, without `NO_CLASS`.
-        labelled: [l] ascending positions of the items that were given a class.
         supervised: [s] ascending positions of the items that take part in a known relation or have a class.
         answered: [a] those of them that an answer is about, so without what copies inherit.
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
@@ -65,7 +54,6 @@ class Snapshot:
         classed: [n] whether the class or classes of each item are known.
         unsure_pairs: [u 2] positions of the pairs answered "unsure": no supervision, not to be asked again.
         component_sizes: [n] items known to be the same as each item, itself included.
-        absent: keys that were answered but are not among the items. They still connect items that are.
 
     Args:
         keys: distinct keys.
@@ -99,23 +87,16 @@ class Snapshot:
         self.keys = tuple(keys)
         self.answers = tuple(answers)
         self.multi_label = multi_label
-        self._position = {key: i for i, key in enumerate(self.keys)}
-        if len(self._position) != len(self.keys):
-            twice = next(key for i, key in enumerate(self.keys) if self._position[key] != i)
-            raise ValueError(f"keys must be distinct; got {twice!r} twice. Give each item its own key.")
+        self._position = positions(self.keys)
         closure = Closure(multi_label=multi_label)
         closure.update(self.answers)
 
-        asked = dict.fromkeys(key for answer in self.answers for key in answer.keys)
-        self.absent = tuple(key for key in asked if key not in self._position)
-        classed = {a.keys[0] for a in self.answers if a.kind == "class"}
-        self.labelled: Int64[np.ndarray, " l"] = np.array(sorted(self._at(classed)), dtype=np.int64)
         unsure = dict.fromkeys(a.keys for a in self.answers if a.value == "unsure")
         present = [at for pair in unsure if len(at := self._at(pair)) == 2]
         self.unsure_pairs: Int64[np.ndarray, "u 2"] = np.sort(
             np.array(present, dtype=np.int64).reshape(-1, 2)
         )
-        given = (one for a in self.answers if a.kind == "class" for one in a.value)
+        given = (one for a in self.answers for one in a.classes)
         self.class_names = tuple(one for one in dict.fromkeys(given) if not (multi_label and one == NO_CLASS))
 
         told = {key for a in self.answers if a.value != "unsure" for key in a.keys}
@@ -133,8 +114,8 @@ class Snapshot:
         related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
         self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
         self.answered: Int64[np.ndarray, " a"] = np.flatnonzero(related & heard)
-        arrays = (self.labelled, self.classes, self.classed, self.supervised, self.answered)
-        for array in (*arrays, self.unsure_pairs, self.component_sizes):
+        arrays = (self.classes, self.classed, self.supervised, self.answered, self.component_sizes)
+        for array in (*arrays, self.unsure_pairs):
             array.setflags(write=False)
 
     def relations(
@@ -149,12 +130,10 @@ class Snapshot:
         Raises:
             IndexError: a position is not in 0 .. n-1.
         """
-        for positions in (a, b):
-            if positions.size and not 0 <= positions.min() <= positions.max() < len(self.keys):
-                got = f"{positions.min()} .. {positions.max()}"
-                raise IndexError(
-                    f"positions must be in 0 .. {len(self.keys) - 1}; got {got}. Check the items."
-                )
+        for side in (a, b):
+            if side.size and not 0 <= side.min() <= side.max() < len(self.keys):
+                rule = f"positions must be in 0 .. {len(self.keys) - 1}"
+                raise IndexError(f"{rule}; got {side.min()} .. {side.max()}. Check the items.")
         x, y = self._group[a], self._group[b]
         equal: Bool[np.ndarray, "*p"] = x == y
         differ: Bool[np.ndarray, "*p"]
@@ -179,23 +158,14 @@ class Snapshot:
         """What is known of all pairs among some items, as `relations` tells it."""
         return self.relations(positions[:, None], positions[None, :])
 
-    def component(self, position: int) -> Int64[np.ndarray, " s"]:
-        """Ascending positions of the items known to be the same as one item, itself included."""
-        return np.flatnonzero(self._group == self._group[position])
-
     def counts(self) -> Counts:
-        """Answers given, items labelled, and the pairs known from them, counted without listing the pairs."""
+        """The pairs known, counted without listing them."""
         sizes = np.bincount(self._group, minlength=self._groups)
         similar, dissimilar = self._by_classes(sizes)
         low, high = np.divmod(self._links, self._groups)
         weights = sizes[low] * sizes[high]
-        return Counts(
-            answers=len(self.answers),
-            unsure=sum(answer.value == "unsure" for answer in self.answers),
-            items_labelled=len(self.labelled),
-            similar=similar + int(weights[self._link_values > 0].sum()),
-            dissimilar=dissimilar + int(weights[self._link_values < 0].sum()),
-        )
+        linked, apart = (int(weights[self._link_values == value].sum()) for value in (1, -1))
+        return Counts(similar + linked, dissimilar + apart)
 
     def _by_classes(self, sizes: Int64[np.ndarray, " g"]) -> tuple[int, int]:
         """Pairs known to be similar and dissimilar, but for the links."""
@@ -222,7 +192,7 @@ class Snapshot:
         )
         return similar + of_none + unknown, dissimilar - of_none
 
-    def _at(self, keys: set[str] | tuple[str, ...]) -> list[int]:
+    def _at(self, keys: Iterable[str]) -> list[int]:
         return [self._position[key] for key in keys if key in self._position]
 
     def _copies(
@@ -232,15 +202,10 @@ class Snapshot:
         if copies is None:
             return []
         n = len(self.keys)
-        if (
-            len(copies) != n
-            or (n and not 0 <= copies.min() <= copies.max() < n)
-            or (copies[copies] != copies).any()
-        ):
-            raise ValueError(
-                f"copies must give each of the {n} items the position of one that is no copy; got {copies}. "
-                "Take Items.duplicates()."
-            )
+        inside = len(copies) == n and ((copies >= 0) & (copies < n)).all()
+        if not inside or (copies[copies] != copies).any():
+            rule = f"copies must give each of the {n} items the position of one that is no copy"
+            raise ValueError(f"{rule}; got {copies}. Take Items.duplicates().")
         first = np.full(n, n)
         np.minimum.at(first, copies[heard], np.flatnonzero(heard))
         original = first[copies]
@@ -259,16 +224,13 @@ class Snapshot:
         self._group: Int64[np.ndarray, " n"] = groups[:n]
         self._groups = int(groups.max(initial=-1)) + 1
         of_node = groups[n:]
-        class_of = np.full(self._groups, -1, dtype=np.int64)
-        class_of[[of_node[facts.nodes[name,]] for name in self.class_names]] = np.arange(
-            len(self.class_names)
-        )
+        class_of, hubs = np.full(self._groups, -1), [facts.nodes[name,] for name in self.class_names]
+        class_of[of_node[hubs]] = np.arange(len(hubs))
         self.classes: Int64[np.ndarray, " n"] | Bool[np.ndarray, "n c"] = class_of[self._group]
         self.classed: Bool[np.ndarray, " n"] = self.classes >= 0
         apart = [(x, y) for x, enemies in enumerate(facts.enemies) for y in enemies if x < y]
         ends = of_node[np.array(apart, dtype=np.int64).reshape(-1, 2)]
-        told = np.logical_and.reduce(class_of[ends] >= 0, axis=1)
-        self._link(ends[~told], np.full(len(ends) - int(told.sum()), -1, dtype=np.int8))
+        self._link(ends, np.full(len(ends), -1, dtype=np.int8), told=class_of >= 0)
 
     def _from_overlaps(self, facts: Overlaps, copied: Sequence[tuple[int, int]]) -> None:
         """Groups are items with their copies; links are pair answers that the classes do not give anyway."""
@@ -277,23 +239,25 @@ class Snapshot:
         for i, original in copied:
             self._group[i] = original
         multi_hot: Bool[np.ndarray, "n c"] = np.zeros((n, c), dtype=bool)
-        number = {name: i for i, name in enumerate(self.class_names)}
+        number = positions(self.class_names)
         for key, classes in facts.classes.items():
             multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
-        multi_hot = multi_hot[self._group]
-        self.classes = multi_hot
-        self.classed = np.zeros(n, dtype=bool)
-        self.classed[self.labelled] = True
-        self.classed = self.classed[self._group]
+        self.classes = multi_hot = multi_hot[self._group]
+        classed = np.zeros(n, dtype=bool)
+        classed[self._at(facts.classes)] = True
+        self.classed = classed[self._group]
         self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
         said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
         ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)
         values = np.array([1 if same else -1 for _, same in said], dtype=np.int8)
-        told = np.logical_and.reduce(self.classed[ends], axis=1)
-        self._link(ends[~told], values[~told])
+        self._link(ends, values, told=self.classed)
 
-    def _link(self, ends: Int64[np.ndarray, "k 2"], values: Int8[np.ndarray, " k"]) -> None:
-        """Keep what is known of pairs of groups besides equality and classes, sorted for look-up."""
+    def _link(
+        self, ends: Int64[np.ndarray, "k 2"], values: Int8[np.ndarray, " k"], *, told: Bool[np.ndarray, " g"]
+    ) -> None:
+        """Keep what is known of pairs of groups whose classes do not tell it, sorted for look-up."""
+        new = ~told[ends].all(axis=1)
+        ends, values = ends[new], values[new]
         links = ends.min(axis=1) * self._groups + ends.max(axis=1)
         order = np.argsort(links)
         self._links: Int64[np.ndarray, " k"] = links[order]

@@ -2,26 +2,27 @@
 
 Undo, redo, retraction and revision append rows too (`history` says what counts after them), so the answers
 of any earlier moment, named by its *watermark*, can be read again and a round can be replayed. An answer is
-on the disk when the call returns (`log` says how), and any number of notebooks may write to one store.
+on the disk when the call returns (`sqlite` says how), and any number of notebooks may write to one store.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
-from operator import index
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, SupportsIndex, cast
+from typing import Literal
 
-from dhaps_core.answers.answer import PAIR_WORDS, Answer, StoreError, Value, read_csv, write_csv
-from dhaps_core.answers.history import History, Row, classes_of
+from dhaps_core.answers.answer import Answer, Kind, StoreError, Value
+from dhaps_core.answers.csv_file import write_csv
+from dhaps_core.answers.history import History, Row
 from dhaps_core.answers.sqlite import LogFile
+from dhaps_core.checks import whole
 from dhaps_core.data.class_names import KnownNames, class_name
 from dhaps_core.files import at_home
 
-__all__ = ["Answer", "Check", "LabelStore", "StoreError", "read_csv"]
+__all__ = ["Check", "LabelStore"]
 
 Check = Callable[[Sequence[Answer]], object]
 """Gets the active answers as they are about to be, and raises if they must not become so."""
@@ -49,12 +50,13 @@ class LabelStore:
 
     Raises:
         StoreError: the file cannot be opened, lacks rows that it held, is damaged, is something else, or is
-            of a newer version; or nobody can wait so long. The message says how to go on.
+            of a newer version; or nobody can wait so long. The message says how to go on. Every method raises
+            it, too, where the file cannot be read or written.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, LabelStore(Path(folder) / "labels.sqlite") as store:
-        ...     row = store.add_pair("cat.jpg", "ant.jpg", "different", who="anna", seconds=1.5)
+        ...     row = store.add("pair", ("cat.jpg", "ant.jpg"), "different", who="anna", seconds=1.5)
         ...     print(store.answers()[0].keys, store.undo(who="anna"), store.answers())
         ('ant.jpg', 'cat.jpg') 1 []
     """
@@ -80,21 +82,23 @@ class LabelStore:
                 self.close()
                 raise
 
-    def add_class(
+    def add(
         self,
-        key: str,
-        classes: Value,
+        kind: Kind,
+        keys: Sequence[str],
+        value: Value,
         *,
         who: str,
         seconds: float,
         question: str | None = None,
         check: Check | None = None,
     ) -> int:
-        """Row id of an answer that gives an item its class or classes.
+        """Row id of an answer about an item ("class") or on a pair, as `Answer.given` takes it.
 
         Args:
-            key: the item.
-            classes: one class or several, each a string or an integer, which is its decimals.
+            kind: "class" or "pair".
+            keys: the item, or both items in the order in which they were shown.
+            value: a class, several, or the word on the pair.
             who: the person or the oracle.
             seconds: how long the answer took.
             question: stable id of the question. While an answer of the same person to it counts, the id of
@@ -102,42 +106,14 @@ class LabelStore:
             check: see the class.
 
         Raises:
-            StoreError: the answer is not one, or it could not be stored.
+            StoreError: the answer is not one.
         """
-        give = partial(Answer.given, "class", (key,), classes, who=who, seconds=seconds, question=question)
-        return self._answer(give, check)
-
-    def add_pair(
-        self,
-        a: str,
-        b: str,
-        answer: str,
-        *,
-        who: str,
-        seconds: float,
-        question: str | None = None,
-        check: Check | None = None,
-    ) -> int:
-        """Row id of an answer on a pair. The pair is unordered; the order shown is kept as `flipped`.
-
-        Args:
-            a: the item shown first.
-            b: the item shown second.
-            answer: "same", "different" or "unsure". A skipped question has no answer.
-            who: the person or the oracle.
-            seconds: how long the answer took.
-            question: see `add_class`.
-            check: see the class.
-
-        Raises:
-            StoreError: the answer is not one, or it could not be stored.
-        """
-        give = partial(Answer.given, "pair", (a, b), answer, who=who, seconds=seconds, question=question)
-        return self._answer(give, check)
+        (row_id,) = self._add([(kind, keys, value, question)], who, seconds, check)
+        return row_id
 
     def add_all(
         self,
-        given: Sequence[tuple[Literal["class", "pair"], tuple[str, ...], Value, str]],
+        given: Sequence[tuple[Kind, Sequence[str], Value, str]],
         *,
         who: str,
         check: Check | None = None,
@@ -145,33 +121,14 @@ class LabelStore:
         """Answers of a source that knows thousands at once, in one transaction: all are stored, or none.
 
         Args:
-            given: kind, keys, value and question of each; see `add_class` and `add_pair`.
+            given: kind, keys, value and question of each; see `add`.
             who: the source; its answers take no time.
             check: see the class; it is called once, with all of them.
 
         Raises:
-            StoreError: one of them is no answer, or they could not be stored.
+            StoreError: one of them is no answer.
         """
-        with self._log.writing() as log:
-            history = log.follow(self._history)
-            asked = {
-                question for (question, person), known in history.asked.items() if known and person == who
-            }
-            new: list[Answer] = []
-            for kind, keys, value, question in given:
-                if question not in asked:
-                    asked.add(question)
-                    row_id, now = history.seen + len(new) + 1, time.time()
-                    new.append(
-                        Answer.given(
-                            kind, keys, value, who=who, seconds=0.0, question=question, id=row_id, at=now
-                        )
-                    )
-            self._admit(history.classes, new)
-            if check is not None:
-                check([*history.answers(), *new])
-            for answer in new:
-                log.append(Row(answer.id, "answer", who, answer, None))
+        self._add(given, who, 0.0, check)
 
     def revise(
         self, row_id: int, value: Value, *, who: str, seconds: float, check: Check | None = None
@@ -186,28 +143,24 @@ class LabelStore:
             check: see the class.
 
         Raises:
-            StoreError: the row is not an active answer, the value is no answer, or it could not be stored.
+            StoreError: the row is not an active answer, or the value is no answer.
         """
-
-        def decide(history: History) -> Row:
-            old = self._active(history, row_id)
-            give = partial(Answer.given, who=who, seconds=seconds, question=old.question)
-            answer = give(old.kind, old.shown, value, id=history.seen + 1, at=time.time())
-            return Row(answer.id, "answer", who, answer, old.id)
-
-        return cast("int", self._append(decide, check))
+        with self._changing() as history:
+            old, new, now = _active(history, row_id), history.seen + 1, time.time()
+            answer = Answer.given(
+                old.kind, old.shown, value, who=who, seconds=seconds, question=old.question, id=new, at=now
+            )
+            return self._append(history, [Row(answer.id, "answer", who, answer, old.id)], check)
 
     def retract(self, row_id: int, *, who: str) -> int:
         """Row id of the retraction of an active answer; its question may be answered again.
 
         Raises:
-            StoreError: the row is not an active answer, or the retraction could not be stored.
+            StoreError: the row is not an active answer.
         """
-
-        def decide(history: History) -> Row:
-            return Row(history.seen + 1, "retract", who, None, self._active(history, row_id).id)
-
-        return cast("int", self._append(decide, None))
+        with self._changing() as history:
+            target = _active(history, row_id).id
+            return self._append(history, [Row(history.seen + 1, "retract", who, None, target)], None)
 
     def undo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
         """Row id of the answer undone, the newest active one (of `who`, if given); None when none is."""
@@ -224,13 +177,13 @@ class LabelStore:
         """Answers that count, in order: now, or as of an earlier watermark.
 
         Raises:
-            StoreError: `upto` is not a watermark that the store has reached, or the store cannot be read.
+            StoreError: `upto` is not a watermark that the store has reached.
         """
         with self._log.reading() as log:
             if upto is None:
                 return log.follow(self._history).answers()
-            last, row_id = log.last(), _row_id(upto)
-            if row_id is None or row_id > last:
+            last, row_id = log.last(), whole(upto)
+            if row_id is None or not 0 <= row_id <= last:
                 raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto!r:.80}.")
             return log.follow(History(), row_id).answers()
 
@@ -244,11 +197,6 @@ class LabelStore:
         with self._log.reading() as log:
             log.follow(self._history)
             return log.seal_of(upto)
-
-    def counts(self) -> dict[str, int]:
-        """Number of answers that count: "class", "same", "different", "unsure"."""
-        found = Counter(answer.value if answer.kind == "pair" else "class" for answer in self.answers())
-        return {name: found[name] for name in ("class", *PAIR_WORDS)}
 
     def export_csv(self, path: str | Path) -> None:
         """Write the answers that count as a CSV file, for `read_csv`."""
@@ -264,13 +212,38 @@ class LabelStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, give: Callable[..., Answer], check: Check | None) -> int:
-        def decide(history: History) -> Row | int:
-            answer = give(id=history.seen + 1, at=time.time())
-            known = history.standing(answer)
-            return max(known) if known else Row(answer.id, "answer", answer.who, answer, None)
+    @contextmanager
+    def _changing(self) -> Iterator[History]:
+        """The state, which no one else can change meanwhile."""
+        with self._log.writing() as log:
+            yield log.follow(self._history)
 
-        return cast("int", self._append(decide, check))
+    def _add(
+        self,
+        given: Sequence[tuple[Kind, Sequence[str], Value, str | None]],
+        who: str,
+        seconds: float,
+        check: Check | None,
+    ) -> list[int]:
+        """Row ids of some answers of one person, each of them new or known by its question."""
+        with self._changing() as history:
+            new: list[Answer] = []
+            ids: list[int] = []
+            asked: dict[str, int] = {}  # among the new ones
+            for kind, keys, value, question in given:
+                row_id, now = history.seen + len(new) + 1, time.time()
+                answer = Answer.given(
+                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
+                )
+                known = max(history.standing(answer), default=asked.get(question or ""))
+                if known is None:
+                    new.append(answer)
+                    if question is not None:
+                        asked[question] = row_id
+                ids.append(row_id if known is None else known)
+            if new:
+                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
+        return ids
 
     def _step(
         self,
@@ -279,39 +252,29 @@ class LabelStore:
         who: str | None,
         check: Check | None,
     ) -> int | None:
-        found: int | None = None
-
-        def decide(history: History) -> Row | None:
-            nonlocal found
+        with self._changing() as history:
             found = find(history, who)
-            return None if found is None else Row(history.seen + 1, kind, who, None, found)
-
-        self._append(decide, check)
+            if found is not None:
+                self._append(history, [Row(history.seen + 1, kind, who, None, found)], check)
         return found
 
-    def _append(self, decide: Callable[[History], Row | int | None], check: Check | None) -> int | None:
-        """Append the row that `decide` makes of a state that no one else can change meanwhile.
+    def _append(self, history: History, rows: Sequence[Row], check: Check | None) -> int:
+        """Id of the last of some rows, which are appended if the state may become what they make of it.
 
-        Returns:
-            The id of the row, or what `decide` gave in its place.
+        Several of them are new answers, which put none out of force.
         """
-        with self._log.writing() as log:
-            history = log.follow(self._history)
-            row = decide(history)
-            if not isinstance(row, Row):
-                return row
-            leaving, coming = history.change(row)
-            if coming is not None:
-                left = history.classes - Counter(() if leaving is None else classes_of(leaving))
-                self._admit(left, [coming])
-            if check is not None:
-                check(history.answers(row))
-            log.append(row)
-            return row.id
+        leaving, coming = zip(*map(history.change, rows), strict=True)
+        left = history.classes - Counter(name for one in leaving if one for name in one.classes)
+        self._admit(left, [one for one in coming if one])
+        if check is not None:
+            check(history.answers(*rows))
+        for row in rows:
+            self._log.append(row)
+        return rows[-1].id
 
     def _admit(self, given: Counter[str], coming: Sequence[Answer]) -> None:
         """Refuse a class that looks like one that is declared, given or coming, and is none of them."""
-        names = {name: None for answer in coming for name in classes_of(answer)}
+        names = dict.fromkeys(name for answer in coming for name in answer.classes)
         new = [name for name in names if name not in given and name not in self._declared]
         if not new:
             return
@@ -323,21 +286,10 @@ class LabelStore:
         except ValueError as error:
             raise StoreError(str(error)) from error
 
-    def _active(self, history: History, row_id: int) -> Answer:
-        known = _row_id(row_id)
-        if known not in history.active:
-            raise StoreError(
-                f"row {row_id!r:.80} must be an answer that counts; it is not, or no longer. Read answers()."
-            )
-        return history.active[known]
 
-
-def _row_id(value: object) -> int | None:
-    """A whole number of at least 0, of Python or NumPy; None for anything else: True is no row."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        return None
-    try:
-        number = index(value)
-    except TypeError:  # an array of several
-        return None
-    return number if number >= 0 else None
+def _active(history: History, row_id: int) -> Answer:
+    answer = history.active.get(whole(row_id) or 0)
+    if answer is None:
+        rule = f"row {row_id!r:.80} must be an answer that counts"
+        raise StoreError(f"{rule}; it is not, or no longer. Read answers().")
+    return answer

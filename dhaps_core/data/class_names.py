@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from operator import index
 from typing import SupportsIndex
+
+from dhaps_core.checks import whole
 
 __all__ = ["NO_CLASS", "KnownNames", "class_name", "distinct_names"]
 
@@ -42,7 +43,13 @@ def class_name(value: str | SupportsIndex) -> str:
         ('7', '7', 'traffic light')
     """
     if not isinstance(value, str):
-        return str(_whole(value))
+        if (number := whole(value)) is None:
+            rule = "a class must be text or a whole number"
+            way = "Pass the name as a string, or a number as an int."
+            raise ValueError(f"{rule}; got {value!r} of type {type(value).__name__}. {way}")
+        if number.bit_length() > 64:
+            raise ValueError("a class number must fit in 64 bits; got a larger one. Give its name as text.")
+        return str(number)
     if len(value) > _LONGEST:
         raise ValueError(
             f"a class name must have at most {_LONGEST} characters; got {len(value)}, {value[:20]!r} ... "
@@ -132,28 +139,6 @@ case, blanks, zeros or width.
                 f"class {name!r} looks like {other!r}. Write {other!r}, or a name that differs in more than "
                 "case, blanks, zeros or width."
             )
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool) and _is_scalar(value):
-        try:
-            number = index(value)
-        except TypeError:
-            pass
-        else:
-            if number.bit_length() <= 64:
-                return number
-            raise ValueError("a class number must fit in 64 bits; got a larger one. Give its name as text.")
-    raise ValueError(
-        f"a class must be text or a whole number; got {value!r} of type {type(value).__name__}. "
-        "Pass the name as a string, or a number as an int."
-    )
-
-
-def _is_scalar(value: object) -> bool:
-    """NumPy lends `__index__` to all its arrays, bool included; a class is one number that is not a bool."""
-    kind = getattr(getattr(value, "dtype", None), "kind", "i")
-    return kind in "iu" and getattr(value, "ndim", 0) == 0
 
 
 def _unseen(character: str) -> bool:

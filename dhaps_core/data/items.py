@@ -6,22 +6,27 @@ never a position within what remains of some pool.
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Integer
 
-from dhaps_core.data.array_files import read_array_file
+from dhaps_core.array_files import read_arrays
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
-from dhaps_core.keys import item_keys
+from dhaps_core.json_files import DamagedFileError
+from dhaps_core.keys import item_keys, positions
 
 __all__ = ["SPLITS", "Items"]
 
 SPLITS = ("train", "query", "database")
+_BESIDE = 1 << 20  # bytes of a file of splits beside the positions: names, protocol, digests
 
 Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
@@ -82,6 +87,35 @@ class Items:
         """Whether labels are multi-hot, so that an item can have several classes or none."""
         return self.labels is not None and self.labels.ndim == 2
 
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Position of each item by its key."""
+        return positions(self.keys)
+
+    def classes_of(self, position: int) -> tuple[str, ...]:
+        """Names of the classes of an item; none of one without a class, or without labels."""
+        if self.labels is None:
+            return ()
+        row = self.labels[position]
+        return tuple(self.class_names[c] for c in (np.flatnonzero(row) if self.multi_label else [row]))
+
+    def related(
+        self, a: int | Integer[np.ndarray, "*#p"], b: int | Integer[np.ndarray, "*#p"]
+    ) -> Bool[np.ndarray, "*p"]:
+        """Whether the labels say that two items are similar: they are of one class, or share one of several.
+
+        Args:
+            a: positions of the first items.
+            b: positions of the second ones. The shapes broadcast: [r 1] and [1 s] give the block [r s].
+
+        Raises:
+            ValueError: if there are no labels.
+        """
+        if self.labels is None:
+            raise ValueError("items must have labels to be related by them; got none. Let a person tell.")
+        x, y = self.labels[a], self.labels[b]
+        return np.asarray((x & y).any(axis=-1) if self.multi_label else x == y)
+
     def overlap(self) -> tuple[str, ...]:
         """Keys that are both query and database: their nearest neighbour is themselves."""
         both = np.intersect1d(self.splits["query"], self.splits["database"])
@@ -132,21 +166,21 @@ class Items:
         """These items with the splits and the protocol of a file that ``save_splits`` wrote.
 
         Raises:
-            ValueError: if the file is damaged, or keys, labels or content are not those that the splits were
-                saved with.
+            DamagedFileError: if the file is damaged.
+            ValueError: if keys, labels or content are not those that the splits were saved with.
             FileNotFoundError: if there is no such file.
         """
         path = Path(path)
-        stored = read_array_file(path)
+        stored = read_arrays(path, most=_BESIDE + 8 * len(SPLITS) * self.n)
         parts = self._parts()
         kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
         kinds["parts"] = ("U", 1)
         if {name: (array.dtype.kind, array.ndim) for name, array in stored.items()} != kinds or len(
             stored["parts"]
         ) != len(parts):
-            raise ValueError(
-                f"{path.name} must hold the splits, protocol and content that save_splits writes; got "
-                f"{', '.join(stored)}. It is damaged: put back a copy, or start a new run"
+            raise DamagedFileError(
+                f"{path} must hold the splits, protocol and content that save_splits writes; got "
+                f"{', '.join(stored)}."
             )
         changed = [
             name for name, was in zip(parts, stored["parts"].tolist(), strict=True) if parts[name] != was

@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from dhaps_core.data.array_files import read_array_file
+from dhaps_core.array_files import read_arrays
 from dhaps_core.data.cifar import Protocol, cifar10
 from dhaps_core.data.class_labels import read_labels
 from dhaps_core.data.class_names import distinct_names
@@ -129,7 +129,7 @@ def arrays(
     if isinstance(features, str | Path):
         path = at_home(features)
         source = path.name
-        stored = read_array_file(path)
+        stored = read_arrays(path)
         if "train" in stored:
             if labels is not None or keys is not None:
                 raise ValueError(f"labels and keys must come from {source}, which has an official split")

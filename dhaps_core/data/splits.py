@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.checks import whole
+
 __all__ = ["draw_per_class", "draw_uniform", "hold_out", "seeded", "stratified_counts"]
 
 Positions = npt.NDArray[np.int64]
@@ -20,14 +22,11 @@ def seeded(seed: Any) -> np.random.Generator:
     Raises:
         ValueError: if the seed is no whole number of at least 0.
     """
-    if not _whole(seed) or seed < 0:
-        rule = "at least 0" if _whole(seed) else "a whole number"
+    number = whole(seed)
+    if number is None or number < 0:
+        rule = "a whole number" if number is None else "at least 0"
         raise ValueError(f"seed must be {rule}; got {seed!r}. Choose another.")
-    return np.random.default_rng(int(seed))
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return np.random.default_rng(number)
 
 
 def _check_labels(labels: Any, n: int) -> None:
@@ -59,7 +58,7 @@ def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -
         [3, 2, 0]
     """
     room = np.maximum(sizes - leave, 0)
-    if not _whole(total) or not 0 <= total <= room.sum():
+    if whole(total) is None or not 0 <= total <= room.sum():
         raise ValueError(
             f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total!r}"
         )
@@ -107,7 +106,7 @@ def draw_per_class(
 
 def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Generator) -> Positions:
     """Sorted positions of a uniform draw of ``total`` candidates without replacement."""
-    if not _whole(total) or not 0 <= total <= len(candidates):
+    if whole(total) is None or not 0 <= total <= len(candidates):
         rule = f"queries must be a whole number between 0 and {len(candidates)}, the items at hand"
         raise ValueError(f"{rule}; got {total!r}. Set queries to {len(candidates)} or fewer.")
     return np.sort(generator.permutation(candidates)[:total])
@@ -139,7 +138,7 @@ def hold_out(
         >>> len(splits["query"]), protocol
         (2, '2 queries (stratified, seed 0); train = database = the other 2')
     """
-    if not _whole(n) or n < 0:
+    if whole(n) is None or n < 0:
         raise ValueError(f"n must be a whole number of items; got {n!r:.80}")
     if labels is not None:
         _check_labels(labels, n)

@@ -20,8 +20,7 @@ from jaxtyping import Float, Float32, Int64
 from PIL import Image
 from torch import Tensor, nn
 
-from dhaps_core.checked_files import write_array
-from dhaps_core.data.array_files import read_array_file
+from dhaps_core.array_files import read_array, write_array
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
@@ -245,13 +244,7 @@ def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:
 
 
 def _load(path: Path, count: int) -> npt.NDArray[np.float32]:
-    try:
-        rows = read_array_file(path)[""]
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"a cached shard must be a whole array; got {path}: {error}. Delete it") from error
-    if rows.dtype != np.float32 or rows.ndim != 2 or len(rows) != count or not np.isfinite(rows).all():
-        raise ValueError(
-            f"a cached shard must be finite float32 [{count} d]; got {rows.dtype} {rows.shape} in {path}. "
-            "Delete it"
-        )
+    rows = read_array(path, dtype=np.float32, shape=(count, -1), advice="Delete it.")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"{path} must hold finite numbers; got others. Delete it.")
     return rows

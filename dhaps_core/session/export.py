@@ -9,20 +9,21 @@ import numpy.typing as npt
 import torch
 
 from dhaps_core.answers.store import LabelStore
-from dhaps_core.checked_files import check_place, make_folder, write_json
 from dhaps_core.codes import pack
-from dhaps_core.files import remove_leftovers, replacing
+from dhaps_core.files import make_folder, remove_leftovers, replacing
+from dhaps_core.json_files import write_object
 from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.damage import check_place
 
 __all__ = ["export"]
 
 
 def export(
-    folder: str | Path,
+    folder: Path,
     *,
     codes: npt.NDArray[np.int8],
     keys: Sequence[str],
-    database: npt.NDArray[np.int64],
+    index: HammingIndex,
     store: LabelStore,
     about: dict[str, Any],
 ) -> None:
@@ -36,7 +37,7 @@ def export(
         folder: made if it is absent.
         codes: of every item [n b], in {-1, +1}.
         keys: of every item.
-        database: positions of the items that are searched.
+        index: over those that are searched.
         store: of the run.
         about: of the round: its number and its run; kept in ``export.json``.
 
@@ -44,19 +45,16 @@ def export(
         RunDamaged: if something is in the way of one of them; the export before stays.
         ValueError: if something else has the name of the folder.
     """
-    folder = Path(folder)
     make_folder(folder)
     for name in ("export.json", "codes.npz", "answers.csv"):
         check_place(folder / name)
     check_place(folder / "index", folder=True)
     remove_leftovers(folder, below=False)  # of exports that were killed
     (folder / "export.json").unlink(missing_ok=True)
-    bits = codes.shape[1]
-    packed = pack(torch.from_numpy(codes)).numpy()
+    bits, packed = codes.shape[1], pack(torch.from_numpy(codes)).numpy()
     with replacing(folder / "codes.npz") as file:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(keys), round=about["round"])
-    index = HammingIndex(codes[database], [keys[i] for i in database])
     index.save(folder / "index")
     store.export_csv(folder / "answers.csv")
-    counted = {"bits": bits, "items": len(keys), "searched": len(database), "answers": len(store.answers())}
-    write_json(folder / "export.json", {**about, **counted})
+    counted = {"bits": bits, "items": len(keys), "searched": len(index), "answers": len(store.answers())}
+    write_object(folder / "export.json", {**about, **counted})

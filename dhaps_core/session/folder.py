@@ -3,29 +3,24 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 from torch import Tensor
 
-from dhaps_core.checked_files import (
-    RunDamaged,
-    check_place,
-    damaged,
-    make_folder,
-    read_array,
-    read_json,
-    read_weights,
-    write_array,
-    write_json,
-    write_weights,
-)
-from dhaps_core.files import at_home, remove_leftovers
+from dhaps_core.array_files import read_array, write_array
+from dhaps_core.files import at_home, make_folder, remove_leftovers
+from dhaps_core.hashing.weights import read_weights, write_weights
+from dhaps_core.json_files import read_object, write_object
+from dhaps_core.session.damage import RESTORE, RunDamaged, check_place, damaged
 from dhaps_core.session.owner import OWNER_FILES, Owner, RunReadOnly
 
-__all__ = ["RunFolder", "RunRepaired"]
+__all__ = ["CODES", "WEIGHTS", "RunFolder", "RunRepaired"]
+
+WEIGHTS, CODES = "weights.safetensors", "codes.npy"
+"""What a finished round leaves beside its metrics."""
 
 
 class RunRepaired(UserWarning):
@@ -79,26 +74,38 @@ class RunFolder:
         return self._owner.held(doing, patience=patience)
 
     def clean(self) -> None:
-        """Remove what killed processes left half written."""
-        remove_leftovers(self.path)
+        """Remove what killed processes left half written, unless the run is only looked at."""
+        if not self.read_only:
+            remove_leftovers(self.path)
 
     def write_json(self, name: str, content: Mapping[str, Any], round_: int | None = None) -> None:
         """Write a JSON file."""
-        write_json(self.target(name, round_), content)
+        write_object(self.target(name, round_), content)
 
     def read_json(self, name: str, round_: int | None = None) -> dict[str, Any] | None:
         """Content of a JSON file, or None if there is none."""
-        return read_json(self.file(name, round_))
+        with suppress(FileNotFoundError):
+            return read_object(self.file(name, round_), advice=RESTORE, error=RunDamaged, signed=True)
+        return None
 
     def write_array(self, name: str, array: npt.NDArray[Any], round_: int | None = None) -> None:
         """Write one array as .npy."""
         write_array(self.target(name, round_), array)
 
     def read_array(
-        self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
+        self,
+        name: str,
+        round_: int | None = None,
+        *,
+        dtype: npt.DTypeLike,
+        shape: Sequence[int],
+        sha256: str | None = None,
     ) -> npt.NDArray[Any] | None:
-        """An array, or None if there is none; see :func:`dhaps_core.checked_files.read_array`."""
-        return read_array(self.file(name, round_), dtype=dtype, shape=shape)
+        """An array, or None if there is none; see :func:`dhaps_core.array_files.read_array`."""
+        path = self.file(name, round_)
+        with suppress(FileNotFoundError):
+            return read_array(path, dtype=dtype, shape=shape, advice=RESTORE, error=RunDamaged, sha256=sha256)
+        return None
 
     def read_derived(
         self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
@@ -117,11 +124,13 @@ class RunFolder:
 
     def write_weights(self, weights: Mapping[str, Tensor], round_: int) -> None:
         """Write the weights of a network as safetensors."""
-        write_weights(self.target("weights.safetensors", round_), weights)
+        write_weights(self.target(WEIGHTS, round_), weights)
 
-    def read_weights(self, round_: int, like: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """The weights of a round; see :func:`dhaps_core.checked_files.read_weights`."""
-        return read_weights(self.file("weights.safetensors", round_), like)
+    def read_weights(
+        self, round_: int, like: Mapping[str, Tensor] | None = None, *, sha256: str | None = None
+    ) -> dict[str, Tensor]:
+        """The weights of a round; see :func:`dhaps_core.hashing.weights.read_weights`."""
+        return read_weights(self.file(WEIGHTS, round_), like, advice=RESTORE, error=RunDamaged, sha256=sha256)
 
     def target(self, name: str, round_: int | None = None) -> Path:
         """Path of a file that is about to be written, in a folder that is there.
@@ -198,4 +207,4 @@ _FILES = (
     "kernel_means.npy",
 )  # fmt: skip
 _ROUND = "round-[0-9]*"
-_FILES_OF_ROUND = ("*.json", "weights.safetensors", "*.npy")
+_FILES_OF_ROUND = ("*.json", WEIGHTS, "*.npy")

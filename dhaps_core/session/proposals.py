@@ -1,15 +1,16 @@
-"""The picks of a round as they are kept, and the questions that they ask."""
+"""The picks of a round, and the questions that they ask."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dhaps_core.answers.questions import Question, question_name
-from dhaps_core.checked_files import damaged
+from dhaps_core.session.damage import damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Proposal", "asked_questions", "read_picks", "read_proposal"]
+__all__ = ["Proposal"]
 
+PICKS = "picks.json"
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "pairs": list, "scores": dict, "certificate": dict, "watermark": int, "seconds": (int, float),
 }  # fmt: skip
@@ -17,63 +18,67 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """The picks of one round.
+    """The picks of one round; two are equal if they pick the same for the same reasons.
 
     Attributes:
         round: number of the round, from 1.
         pairs: keys of the two items of each pick, in the order of picking.
         scores: per pick: uncertainty, representativeness, diversity, total; empty for random picks.
         certificate: of :class:`dhaps_core.acquisition.select.Certificate`; empty for random picks.
+        watermark: of the answers that they were chosen upon.
+        seal: of those answers; None of a dhaps that kept none.
+        seconds: that the choice took.
     """
 
     round: int
     pairs: tuple[tuple[str, str], ...]
     scores: dict[str, list[float]]
     certificate: dict[str, Any]
+    watermark: int = field(compare=False)
+    seal: str | None = field(compare=False)
+    seconds: float = field(compare=False)
 
+    def write(self, folder: RunFolder) -> None:
+        """Keep it in the folder of its round; only for who owns the run's."""
+        content = {name: value for name, value in vars(self).items() if name != "round"}
+        folder.write_json(PICKS, content, self.round)
 
-def read_proposal(folder: RunFolder, number: int, pool: Collection[str]) -> Proposal | None:
-    """The picks of a round, or None if none are chosen yet; see :func:`read_picks`."""
-    if not folder.file("picks.json", number).exists():
-        return None
-    stored = read_picks(folder, number, pool)
-    pairs = tuple((a, b) for a, b in stored["pairs"])
-    return Proposal(number, pairs, stored["scores"], stored["certificate"])
+    @classmethod
+    def read(cls, folder: RunFolder, number: int, pool: Collection[str]) -> "Proposal | None":
+        """The picks of a round among the items of a pool, or None if none are chosen yet.
 
+        Raises:
+            RunDamaged: if they are something else.
+        """
+        path = folder.file(PICKS, number)
+        if (stored := folder.read_json(PICKS, number)) is None:
+            return None
+        for name, kind in _KINDS.items():
+            if not isinstance(stored.get(name), kind):
+                raise damaged(path, f"have {name!r}", repr(stored.get(name)))
+        for pair in stored["pairs"]:
+            named = isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
+            if not named or pair[0] == pair[1] or not all(key in pool for key in pair):
+                raise damaged(path, "name pairs of items that the run trains on", repr(pair))
+        for name, values in stored["scores"].items():
+            if not isinstance(values, list) or len(values) != len(stored["pairs"]):
+                raise damaged(path, f"have one value of {name!r} for each pair", "another number")
+        return cls(
+            number,
+            tuple((a, b) for a, b in stored["pairs"]),
+            stored["scores"],
+            stored["certificate"],
+            watermark=stored["watermark"],
+            seal=stored.get("seal"),
+            seconds=stored["seconds"],
+        )
 
-def read_picks(folder: RunFolder, number: int, pool: Collection[str]) -> dict[str, Any]:
-    """What picks.json of a round holds: the fields of a proposal, and the watermark they were chosen at.
-
-    Args:
-        folder: of the run.
-        number: of the round.
-        pool: keys of the items that the run trains on.
-
-    Raises:
-        RunDamaged: if it is missing, or something else.
-    """
-    path = folder.file("picks.json", number)
-    if (stored := folder.read_json("picks.json", number)) is None:
-        raise damaged(path, "be there", "no file")
-    for name, kind in _KINDS.items():
-        if not isinstance(stored.get(name), kind):
-            raise damaged(path, f"have {name!r}", repr(stored.get(name)))
-    for pair in stored["pairs"]:
-        named = isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
-        if not named or pair[0] == pair[1] or not all(key in pool for key in pair):
-            raise damaged(path, "name pairs of items that the run trains on", repr(pair))
-    for name, values in stored["scores"].items():
-        if not isinstance(values, list) or len(values) != len(stored["pairs"]):
-            raise damaged(path, f"have one value of {name!r} for each pair", "another number")
-    return stored
-
-
-def asked_questions(proposal: Proposal, question: Literal["classes", "pairs"]) -> list[Question]:
-    """All questions of a round, answered or not, in the order of asking."""
-    number, found = proposal.round, []
-    for pick, pair in enumerate(proposal.pairs):
-        if question == "pairs":
-            found.append(Question(question_name(number, pair), "pair", pair, pick))
-        else:
-            found += [Question(question_name(number, (key,)), "class", (key,), pick) for key in pair]
-    return found
+    def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
+        """All questions of the round, answered or not, in the order of asking."""
+        asked = []
+        for pick, pair in enumerate(self.pairs):
+            if kind == "pairs":
+                asked.append(Question(question_name(self.round, pair), "pair", pair, pick))
+            else:
+                asked += [Question(question_name(self.round, (key,)), "class", (key,), pick) for key in pair]
+        return asked

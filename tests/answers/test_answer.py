@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhaps_core.answers.answer import NO_CLASS, Answer, StoreError, read_csv, write_csv
+from dhaps_core.answers.answer import NO_CLASS, Answer, StoreError
+from dhaps_core.answers.csv_file import read_csv, write_csv
 
 TEXT = st.text(min_size=1, max_size=6)  # hypothesis leaves out lone surrogates; one example below has one
 CELL = st.text(st.sampled_from("a=+-@'\",;\t\r\n [{＝|%"), min_size=1, max_size=8)

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dhaps_core.answers.store import LabelStore, StoreError
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.store import LabelStore
 
 PEOPLE = st.sampled_from(["anna", "bo"])
 QUESTIONS = st.sampled_from(["q0", "q1", "q2", None])
@@ -97,8 +98,8 @@ class Stores(RuleBasedStateMachine):
 
     @rule(window=st.integers(0, 1), who=PEOPLE, question=QUESTIONS)
     def answer(self, window, who, question):
-        got = self.windows[window].add_class(
-            "x", f"c{len(self.states)}", who=who, seconds=1.0, question=question
+        got = self.windows[window].add(
+            "class", ("x",), f"c{len(self.states)}", who=who, seconds=1.0, question=question
         )
         known = self.slow.standing(question, who)
         if not known:
@@ -163,9 +164,9 @@ TestStores.settings = settings(max_examples=15, stateful_step_count=20, deadline
 def test_two_answers_of_one_person_to_one_question_are_both_known(tmp_path):
     """Found by the machine above: the second forgot the first, which was then asked again."""
     with LabelStore(tmp_path / "labels.sqlite") as store:
-        store.add_class("x", "cat", who="bo", seconds=1.0, question="q")
-        assert store.add_class("x", "dog", who="anna", seconds=1.0, question="q") == 2
+        store.add("class", ("x",), "cat", who="bo", seconds=1.0, question="q")
+        assert store.add("class", ("x",), "dog", who="anna", seconds=1.0, question="q") == 2
         assert store.revise(1, "emu", who="anna", seconds=1.0) == 3
         store.retract(3, who="anna")
-        assert store.add_class("x", "cow", who="anna", seconds=1.0, question="q") == 2
+        assert store.add("class", ("x",), "cow", who="anna", seconds=1.0, question="q") == 2
         assert [answer.value for answer in store.answers()] == [("dog",)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dhaps_core.answers.answer import NO_CLASS, Answer
 from dhaps_core.answers.closure import Closure, Contradiction
-from dhaps_core.answers.snapshot import Counts, Snapshot
+from dhaps_core.answers.snapshot import Snapshot
 from tests.answers.test_closure import MANY, SAID, refused, say, slow_closure
 
 
@@ -36,21 +36,19 @@ def test_pair_answers_imply_more():
         [-1, -1, -1, 1, 0],
         [0, 0, 0, 0, 1],
     ]
-    assert snapshot.counts() == Counts(answers=4, unsure=1, items_labelled=0, similar=3, dissimilar=3)
+    assert snapshot.counts() == (3, 3)
     assert snapshot.unsure_pairs.tolist() == [[0, 4]]
     assert snapshot.component_sizes.tolist() == [3, 3, 3, 1, 1]
-    assert snapshot.component(2).tolist() == [0, 1, 2]
 
 
 def test_classes_are_hubs():
     said = [("d", "x"), ("a", 1), ("b", "2"), ("bc", "same"), ("ce", "different"), ("f", "x")]
     snapshot = Snapshot("abcdefg", say(*said))
     assert snapshot.class_names == ("x", "1", "2")
-    assert snapshot.labelled.tolist() == [0, 1, 3, 5]
     assert snapshot.classes.tolist() == [1, 2, 2, 0, -1, 0, -1]
     assert matrix(snapshot)[4].tolist() == [0, -1, -1, 0, 1, 0, 0]
     assert matrix(snapshot)[3].tolist() == [-1, -1, -1, 1, 0, 1, 0]
-    assert snapshot.counts() == Counts(answers=6, unsure=0, items_labelled=4, similar=2, dissimilar=8 + 2)
+    assert snapshot.counts() == (2, 8 + 2)
 
 
 def test_with_several_classes_sharing_one_is_similar_and_nothing_is_closed():
@@ -73,7 +71,7 @@ def test_with_several_classes_sharing_one_is_similar_and_nothing_is_closed():
     ]
     assert snapshot.class_names == ("sky", "sea", "man")
     assert snapshot.classes[:4].tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 1], [0, 0, 0]]
-    assert snapshot.counts() == Counts(answers=6, unsure=0, items_labelled=3, similar=4, dissimilar=1)
+    assert snapshot.counts() == (4, 1)
     assert snapshot.component_sizes.tolist() == [1] * 6
 
 
@@ -83,7 +81,7 @@ def test_an_item_with_none_of_several_classes_is_known_and_similar_to_no_other()
     assert matrix(snapshot).tolist() == [[1, -1, -1, 0], [-1, 1, -1, 0], [-1, -1, 1, 0], [0, 0, 0, 1]]
     assert snapshot.class_names == ("sky",)
     assert snapshot.supervised.tolist() == [0, 1, 2]
-    assert snapshot.counts() == Counts(answers=4, unsure=0, items_labelled=3, similar=0, dissimilar=3)
+    assert snapshot.counts() == (0, 3)
     with pytest.raises(Contradiction):
         Closure(multi_label=True).update(say(("a", [NO_CLASS]), ("b", [NO_CLASS]), ("ab", "same")))
     one_class = Snapshot("ab", say(("a", NO_CLASS), ("b", NO_CLASS)))  # there it is a class like others
@@ -93,29 +91,27 @@ def test_an_item_with_none_of_several_classes_is_known_and_similar_to_no_other()
 def test_classes_of_several_people_are_joined():
     snapshot = Snapshot("ab", say(("a", ["x"]), ("a", ["y"]), ("b", ["y"])), multi_label=True)
     assert snapshot.classes.tolist() == [[True, True], [False, True]]
-    assert snapshot.labelled.tolist() == [0, 1]
+    assert snapshot.classed.tolist() == [True, True]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_no_answers_at_all(multi_label):
     snapshot = Snapshot("abc", [], multi_label=multi_label)
     assert matrix(snapshot).tolist() == np.eye(3, dtype=int).tolist()
-    assert snapshot.counts() == Counts(0, 0, 0, 0, 0)
+    assert snapshot.counts() == (0, 0)
     assert snapshot.unsure_pairs.shape == (0, 2)
     nothing = Snapshot([], say(("ab", "same"), ("c", 1)), multi_label=multi_label)
-    assert nothing.absent == ("a", "b", "c")
     assert matrix(nothing).shape == (0, 0)
-    assert nothing.counts() == Counts(2, 0, 0, 0, 0)
+    assert nothing.counts() == (0, 0)
 
 
 def test_an_absent_item_still_connects():
     said = say(("ax", "same"), ("xb", "same"), ("xc", "different"), ("x", "cat"), ("ay", "unsure"))
     snapshot = Snapshot("abc", said)
     assert matrix(snapshot).tolist() == [[1, 1, -1], [1, 1, -1], [-1, -1, 1]]
-    assert snapshot.absent == ("x", "y")
     assert snapshot.classes.tolist() == [0, 0, -1]
     assert snapshot.component_sizes.tolist() == [2, 2, 1]
-    assert snapshot.counts() == Counts(answers=5, unsure=1, items_labelled=0, similar=1, dissimilar=2)
+    assert snapshot.counts() == (1, 2)
     assert matrix(Snapshot("abc", say(("ax", "same"), ("bx", "same")), multi_label=True))[0].tolist() == [
         1,
         0,
@@ -191,10 +187,9 @@ def test_copies_inherit_the_answer_and_cost_none():
         [-1, -1, 1, -1, -1, -1],
     ]
     assert matrix(snapshot)[4].tolist() == [0, 0, -1, 0, 1, 1]
-    assert snapshot.labelled.tolist() == [1, 2]
     assert snapshot.answered.tolist() == [1, 2, 4]
     assert snapshot.supervised.tolist() == [0, 1, 2, 3, 4, 5]
-    assert snapshot.counts() == Counts(answers=3, unsure=0, items_labelled=2, similar=3 + 1, dissimilar=3 + 2)
+    assert snapshot.counts() == (3 + 1, 3 + 2)
     untouched = Snapshot("abcdef", say(("ab", "unsure")), copies=copies)
     assert (untouched.supervised.tolist(), untouched.counts().similar) == ([], 0)
 

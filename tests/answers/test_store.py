@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dhaps_core.answers.sqlite
+from dhaps_core.answers.answer import Answer, StoreError
 from dhaps_core.answers.closure import Closure, Contradiction
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.history import History, Row
-from dhaps_core.answers.store import Answer, LabelStore, StoreError, read_csv
+from dhaps_core.answers.store import LabelStore
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -27,7 +29,7 @@ def store(tmp_path):
 
 
 def pair(store, a, b, word="same", who="anna", **more):
-    return store.add_pair(a, b, word, who=who, seconds=1.0, **more)
+    return store.add("pair", (a, b), word, who=who, seconds=1.0, **more)
 
 
 def ids(store, **more):
@@ -39,8 +41,8 @@ def ids(store, **more):
 
 def test_answers_come_back_as_given_also_in_a_new_store(store):
     before = time.time()
-    assert store.add_class("x.jpg", [1, "1", " cat"], who="anna", seconds=2.5, question="q1") == 1
-    assert store.add_pair("b\udcff\n", "a", "unsure", who="bo", seconds=0.0) == 2
+    assert store.add("class", ("x.jpg",), [1, "1", " cat"], who="anna", seconds=2.5, question="q1") == 1
+    assert store.add("pair", ("b\udcff\n", "a"), "unsure", who="bo", seconds=0.0) == 2
     with LabelStore(store.path) as again:
         first, second = again.answers()
         assert again.answers() == store.answers()
@@ -48,11 +50,10 @@ def test_answers_come_back_as_given_also_in_a_new_store(store):
     assert first == Answer(1, "class", ("x.jpg",), ("1", "cat"), "anna", 2.5, first.at, "q1")
     assert second == Answer(2, "pair", ("a", "b\udcff\n"), "unsure", "bo", 0.0, second.at, None, flipped=True)
     assert store.watermark() == 2
-    assert store.counts() == {"class": 1, "same": 0, "different": 0, "unsure": 1}
 
 
 def test_csv_holds_the_answers_that_count(store, tmp_path):
-    store.add_class("x", ["=1", 1], who="anna", seconds=1.0)
+    store.add("class", ("x",), ["=1", 1], who="anna", seconds=1.0)
     pair(store, "b", "a")
     store.retract(pair(store, "c", "a"), who="anna")
     store.export_csv(tmp_path / "answers.csv")
@@ -66,7 +67,7 @@ def test_what_is_no_answer_is_not_stored(store):
     for bad in (
         lambda: pair(store, "a", "b", "skip"),
         lambda: pair(store, "a", "a"),
-        lambda: store.add_class("a", [], who="anna", seconds=1.0),
+        lambda: store.add("class", ("a",), [], who="anna", seconds=1.0),
     ):
         with pytest.raises(StoreError):
             bad()
@@ -229,21 +230,21 @@ def test_a_number_and_its_text_are_one_class_from_all_doors(store, tmp_path):
     path = tmp_path / "answers.csv"
     path.write_text('kind,a,b,value,who,seconds\nclass,12,,7,anna,1\nclass,13,," 7",anna,1\n')
     closure = Closure()
-    store.add_class("11", "7", who="anna", seconds=1.0, check=closure.update)
-    store.add_class("10", np.int64(7), who="anna", seconds=1.0, check=closure.update)
+    store.add("class", ("11",), "7", who="anna", seconds=1.0, check=closure.update)
+    store.add("class", ("10",), np.int64(7), who="anna", seconds=1.0, check=closure.update)
     given = [(answer.kind, answer.keys, answer.value, f"q{answer.id}") for answer in read_csv(path)]
     store.add_all(given, who="anna", check=closure.update)
-    store.add_pair("10", "12", "same", who="anna", seconds=1.0, check=closure.update)
+    store.add("pair", ("10", "12"), "same", who="anna", seconds=1.0, check=closure.update)
     assert {answer.value for answer in store.answers() if answer.kind == "class"} == {("7",)}
 
 
 @pytest.mark.parametrize("name", ["Cat", "cat\ufe0f", "ｃａｔ", "DOG", "7.0", "07"])
 def test_a_class_that_looks_like_a_known_one_is_refused_with_its_name(tmp_path, name):
     with LabelStore(tmp_path / "labels.sqlite", classes=["dog", "7"]) as store:
-        store.add_class("a", "cat", who="anna", seconds=1.0)
-        emu = store.add_class("c", "emu", who="anna", seconds=1.0)
+        store.add("class", ("a",), "cat", who="anna", seconds=1.0)
+        emu = store.add("class", ("c",), "emu", who="anna", seconds=1.0)
         for give in (
-            lambda: store.add_class("b", name, who="anna", seconds=1.0),
+            lambda: store.add("class", ("b",), name, who="anna", seconds=1.0),
             lambda: store.add_all([("class", ("b",), ["dog", name], "q")], who="anna"),
             lambda: store.revise(emu, name, who="anna", seconds=1.0),
         ):
@@ -260,24 +261,24 @@ def test_look_alikes_within_one_batch_are_refused_and_nothing_is_stored(store):
 
 def test_declared_classes_may_look_alike_and_only_they(tmp_path):
     with LabelStore(tmp_path / "labels.sqlite", classes=["a", "A"]) as store:
-        store.add_class("x", "a", who="anna", seconds=1.0)
-        store.add_class("y", "A", who="anna", seconds=1.0)
+        store.add("class", ("x",), "a", who="anna", seconds=1.0)
+        store.add("class", ("y",), "A", who="anna", seconds=1.0)
         with pytest.raises(StoreError, match="looks like 'a'"):
-            store.add_class("z", "ａ", who="anna", seconds=1.0)
+            store.add("class", ("z",), "ａ", who="anna", seconds=1.0)
         assert [answer.value for answer in store.answers()] == [("a",), ("A",)]
 
 
 def test_the_case_of_a_class_can_be_revised_and_a_withdrawn_one_is_no_longer_known(store):
-    store.add_class("x", "Cat", who="anna", seconds=1.0)
+    store.add("class", ("x",), "Cat", who="anna", seconds=1.0)
     assert store.revise(1, "cat", who="anna", seconds=1.0) == 2
-    store.add_class("y", "cat", who="bo", seconds=1.0)
+    store.add("class", ("y",), "cat", who="bo", seconds=1.0)
     with pytest.raises(StoreError, match="'Cat' looks like 'cat'"):
         store.undo(who="anna")  # would bring the other one back
     store.retract(3, who="bo")
     assert store.undo(who="anna") == 2
     assert store.answers()[0].value == ("Cat",)
     store.undo(who="anna")
-    assert store.add_class("z", "CAT", who="bo", seconds=1.0) == 7
+    assert store.add("class", ("z",), "CAT", who="bo", seconds=1.0) == 7
 
 
 # Processes
@@ -517,7 +518,7 @@ def test_a_wait_is_a_number_of_seconds_that_somebody_could_wait(unchecked, tmp_p
 
 def test_many_answers_are_stored_together_or_not_at_all(store):
     closure = Closure(multi_label=False)
-    first = store.add_class("a", "cat", who="oracle", seconds=0.0, question="1", check=closure.update)
+    first = store.add("class", ("a",), "cat", who="oracle", seconds=0.0, question="1", check=closure.update)
     many = [("class", ("a",), "cat", "1"), ("class", ("b",), "dog", "2"), ("pair", ("d", "c"), "same", "3")]
     store.add_all(many, who="oracle", check=closure.update)
     store.add_all(many, who="oracle", check=closure.update)  # asked before: nothing new
@@ -530,4 +531,4 @@ def test_many_answers_are_stored_together_or_not_at_all(store):
     with pytest.raises(Contradiction):
         store.add_all(wrong, who="oracle", check=closure.update)
     assert store.watermark() == 3
-    assert store.add_class("e", "cow", who="anna", seconds=1.0, check=closure.update) == 4
+    assert store.add("class", ("e",), "cow", who="anna", seconds=1.0, check=closure.update) == 4

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import dhaps_core.answers.sqlite_schema
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.sqlite_rows import UNSEALED, seal
 from dhaps_core.answers.sqlite_schema import APPLICATION_ID, MIGRATIONS
-from dhaps_core.answers.store import LabelStore, StoreError
+from dhaps_core.answers.store import LabelStore
 
 INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 PAIR = (1, "pair", '["a", "b"]', '"same"', 0, "anna", 1.0, 0.0, "null", None)
@@ -33,7 +34,7 @@ def path(tmp_path):
 
 
 def pair(store, a, b, word="same", who="anna", **more):
-    return store.add_pair(a, b, word, who=who, seconds=1.0, **more)
+    return store.add("pair", (a, b), word, who=who, seconds=1.0, **more)
 
 
 def witness(path):
@@ -192,7 +193,7 @@ def test_a_store_that_is_only_read_is_not_written(path, tmp_path):
     before = path.read_bytes()
     with LabelStore(path, read_only=True) as store:
         assert len(store.answers()) == 16
-        assert store.watermark() == store.counts()["same"] == 16
+        assert store.watermark() == 16
         for write in (lambda: pair(store, "x", "y"), store.undo, lambda: store.add_all([], who="anna")):
             with pytest.raises(StoreError, match="Open it without read_only to answer"):
                 write()
@@ -512,13 +513,14 @@ def test_a_store_that_somebody_holds_is_named_as_locked_for_readers_too(path):
 def test_a_disk_that_fills_up_and_is_freed_loses_and_doubles_nothing(tmp_path):
     code = """
         import resource, sys
-        from dhaps_core.answers.store import LabelStore, StoreError
+        from dhaps_core.answers.answer import StoreError
+        from dhaps_core.answers.store import LabelStore
         store = LabelStore(sys.argv[1])
         stored = refused = 0
         for size in range(8192, 40_000, 512):  # the disk grows by a sector at a time
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
             try:
-                store.add_class(f"{size}", "c" * 400, who="anna", seconds=1.0, question=f"{size}")
+                store.add("class", (f"{size}",), "c" * 400, who="anna", seconds=1.0, question=f"{size}")
                 stored += 1
             except StoreError as error:
                 assert "disk" in str(error), error
@@ -526,7 +528,7 @@ def test_a_disk_that_fills_up_and_is_freed_loses_and_doubles_nothing(tmp_path):
             assert len(store.answers()) == stored
         assert stored and refused, (stored, refused)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        store.add_class("last", "cat", who="anna", seconds=1.0)
+        store.add("class", ("last",), "cat", who="anna", seconds=1.0)
         assert len(LabelStore(sys.argv[1]).answers()) == stored + 1
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "labels.sqlite")]

@@ -47,7 +47,7 @@ plain = arrays(items.features, keys=[f"recording {i:04}.wav" for i in range(item
 bench = Workbench("../runs/embeddings", plain, Settings(question="classes"), who="anna")
 bench.session.train()
 for key, name in zip(plain.keys[:40], "0123456789" * 4):
-    bench.session.store.add_class(key, f"speaker {name}", who="anna", seconds=1.0)
+    bench.session.store.add("class", (key,), f"speaker {name}", who="anna", seconds=1.0)
 Labeller(bench)
 """
 
@@ -93,7 +93,7 @@ def pairs(lab, page, out):
         used = {key for answer in store.answers() for key in answer.keys} | {a, b}
         between = [str(i) for i in range(100) if str(i) not in used][:2]
         for pair in zip([a, *between], [*between, b], strict=True):
-            store.add_pair(*pair, "same", who="anna", seconds=1.0)
+            store.add("pair", pair, "same", who="anna", seconds=1.0)
     notebook.card.focus()
     notebook.press("d")
     shoot(page, "labeller", out / "labeller-contradiction.png")

@@ -67,7 +67,7 @@ def shared():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"keys": ("a", "b", "a", "d")}, "unique; got 'a' twice"),
+        ({"keys": ("a", "b", "a", "d")}, "distinct; got 'a' twice"),
         ({"keys": ("a", "b", "c\udcff", "d")}, "valid text"),
         ({"features": None}, "features or images"),
         ({"features": np.eye(3, dtype=np.float32)}, "one row for each of the 4 keys; got 3"),
@@ -233,8 +233,8 @@ def test_keys_that_differ_in_case_or_unicode_form_are_keys_of_their_own():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (["a", "b", "a"], "unique; got 'a' twice"),
-        ([7, "7", "b"], "unique; got '7' twice"),
+        (["a", "b", "a"], "distinct; got 'a' twice"),
+        ([7, "7", "b"], "distinct; got '7' twice"),
         (["a", "b", ""], "at least one character"),
         (["a", "b"], "one row for each of the 2 keys; got 3"),
         (["a", "b", None], "text or whole numbers; got None"),

@@ -232,11 +232,11 @@ def test_damaged_shards_are_named(tmp_path, monkeypatch):
     flipped = whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:]  # one bit of a number
     for content in (b"", b"no", whole[:-1], whole + b"x", flipped):
         shard.write_bytes(content)
-        with pytest.raises(ValueError, match=r"a cached shard must be a whole array.*Delete it"):
+        with pytest.raises(ValueError, match=rf"{shard.name} must hold float32 \[2 n\]; .*Delete it"):
             embed(items, pixels(2), size=4, cache=tmp_path)
     for array in (np.full((2, 12), np.nan, np.float32), np.zeros((2, 12)), np.zeros(24, np.float32)):
         np.save(shard, array)
-        with pytest.raises(ValueError, match=r"must be finite float32.*Delete it"):
+        with pytest.raises(ValueError, match=rf"{shard.name} must hold f.*Delete it"):
             embed(items, pixels(2), size=4, cache=tmp_path)
     np.save(shard, np.zeros((2, 11), np.float32))
     with pytest.raises(ValueError, match=r"of one width; got \[11, 12\]"):

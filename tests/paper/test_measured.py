@@ -13,7 +13,6 @@ from dhaps_core.paper.report import check_claims, markdown, order, report, secon
 from dhaps_core.paper.table import BITS, DATASETS, ROWS, STAR_SHARES, claims
 from dhaps_core.results.compare import Interval
 from dhaps_core.session.settings import METHODS, Settings
-from widgets.figure1 import figure1
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -90,8 +89,6 @@ def test_runs_become_cells(tmp_path):
     assert "| DPSH | 50.0 ± 10.0 (3) | 74.4 |" in table
     assert "| SSH | not measured | 38.1 |" in table
     assert [claim.holds for claim in check_claims(cells, 32)] == [None] * 5
-    figure = figure1(runs, ["DPSH", "SSH"])
-    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
 def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_path):
@@ -155,18 +152,6 @@ def test_rows_from_pixels_stand_beside_the_papers_and_not_among_rows_on_embeddin
     )
 
 
-def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2(tmp_path):
-    write_run(tmp_path / "a", "DPSH", 12, 0, 0.4)
-    write_run(tmp_path / "b", "DPSH", 1, 0, 0.3)
-    path = tmp_path / "b" / "metrics.json"
-    content = json.loads(path.read_text())
-    del content["rounds"][-1]["P@r2"]
-    path.write_text(json.dumps(content))
-    left, right = figure1(read_table_runs(tmp_path), ["DPSH"], bits=1).axes
-    assert left.lines[0].get_xdata().tolist() == [12]
-    assert len(right.lines) == 1
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -216,23 +201,6 @@ def test_a_gap_within_the_spread_is_no_verdict():
         "-1.0 ± 2.2: within the spread",
         "**-10.0 (1 seed): does not hold**",
     ]
-
-
-def test_figure_1_refuses_rows_and_lengths_that_are_not_there(tmp_path):
-    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
-    runs = read_table_runs(tmp_path)
-    with pytest.raises(ValueError, match=r"rows must be among DH, .*; got 'DHAPS 1%'. Write"):
-        figure1(runs, ["DPSH", "DHAPS 1%"])
-    with pytest.raises(ValueError, match=r"got none at 16 bits\. There are: DPSH at 32 bits"):
-        figure1(runs, ["DPSH"], bits=16)
-
-
-def test_figure_1_tells_all_rows_apart(tmp_path):
-    for i, row in enumerate(ROWS):
-        write_run(tmp_path / str(i), row.name, 32, 0, 0.4)
-    left, right = figure1(read_table_runs(tmp_path), [row.name for row in ROWS]).axes
-    for axes in (left, right):
-        assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(ROWS)
 
 
 @pytest.mark.parametrize(

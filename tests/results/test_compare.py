@@ -16,8 +16,6 @@ from dhaps_core.results.compare import (
 )
 from dhaps_core.results.runs import Run, find_rounds, read_runs
 from dhaps_core.results.tables import Table, curve_table, difference_table, length_table
-from widgets.comparison import band_curves, difference_curves, length_bands
-from widgets.curves import figure_png
 
 
 def run(seed, values, **facts):
@@ -171,20 +169,6 @@ def test_sessions_and_finished_runs_of_sweeps_are_read(tmp_path):
     assert (session.name, session.seed, session.facts) == ("quick/seed-3", 3, {"source": "digits", "bits": 8})
     with pytest.raises(FileNotFoundError, match="must hold at least one finished run"):
         read_runs(tmp_path / "other")
-
-
-def test_figures_show_bands_and_bars():
-    curves = {name: curve(group, "mAP@all") for name, group in named_groups(RUNS).items()}
-    figure = band_curves(curves, metric="mAP@all", against="items_labelled")
-    axes = figure.axes[0]
-    assert [line.get_label() for line in axes.lines] == ["dhaps (3 seeds)", "random (3 seeds)"]
-    assert len(axes.collections) == 2
-    assert figure_png(figure).startswith(b"\x89PNG")
-    bars = difference_curves(paired(RUNS, "mAP@all"), metric="mAP@all", against="items_labelled")
-    assert "minus random" in bars.axes[0].get_ylabel()
-    lengths = length_bands([*RUNS, *(run(seed, [0.4, 0.6], bits=12) for seed in range(2))])
-    assert list(lengths.axes[0].lines[0].get_xdata()) == [12, 32]
-    assert lengths.axes[0].lines[0].get_ydata()[1] == pytest.approx(0.51 / 2)
 
 
 def write_session(folder, seed=0, *, rounds=None, **settings):

@@ -206,7 +206,7 @@ def test_contradictions_are_refused_with_their_chain(tmp_path, items):
     question = session.questions()[0]
     a, b = question.keys
     for key in (a, b):
-        session.store.add_class(key, 3, who="anna", seconds=1.0, check=session.closure.update)
+        session.store.add("class", (key,), 3, who="anna", seconds=1.0, check=session.closure.update)
     with pytest.raises(Contradiction) as caught:
         session.answer(question, "different", who="anna", seconds=1.0)
     assert {answer.keys[0] for answer in caught.value.chain} == {a, b}

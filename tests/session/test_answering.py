@@ -140,9 +140,9 @@ def test_answers_of_an_older_dhaps_count_for_what_they_were_about(tmp_path, item
         old = f"1.{place}" if settings.question == "pairs" else f"1.0.{question.keys[0]}"
         value = oracle(question)
         if settings.question == "pairs":
-            session.store.add_pair(*question.keys, value, who="me", seconds=1.0, question=old)
+            session.store.add("pair", question.keys, value, who="me", seconds=1.0, question=old)
         else:
-            session.store.add_class(question.keys[0], value, who="me", seconds=1.0, question=old)
+            session.store.add("class", (question.keys[0],), value, who="me", seconds=1.0, question=old)
     assert session.questions() == before[2:]
     with pytest.raises(PersonAsked):
         session.answer_all(oracle)
@@ -244,7 +244,7 @@ def test_an_export_is_of_one_round_and_says_what_it_holds(tmp_path, items):
 def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, monkeypatch):
     session = played(tmp_path / "run", items, 2)
     out = session.export(tmp_path / "result")
-    monkeypatch.setattr("dhaps_core.session.export.HammingIndex.save", lambda *_: 1 // 0)
+    monkeypatch.setattr("dhaps_core.retrieval.index.HammingIndex.save", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         session.export(out)
     assert not (out / "export.json").exists()

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dhaps_core.answers.answer import StoreError, read_csv
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.results.runs import find_rounds
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
-from dhaps_core.session.proposals import asked_questions
 from tests.given import TINY, played, tiny_items
 
 PARTS = [
@@ -193,7 +193,7 @@ def test_lost_answers_are_counted_and_not_asked_again(run, items, tmp_path):
 def test_a_start_that_was_killed_leaves_a_folder_that_a_new_start_can_use(tmp_path, items, monkeypatch):
     steps = {
         "splits": "dhaps_core.session.opening.LabelStore",
-        "settings": "dhaps_core.session.folder.write_json",
+        "settings": "dhaps_core.session.folder.write_object",
     }
     for name, where in steps.items():
         with monkeypatch.context() as patch:
@@ -217,13 +217,14 @@ def test_a_folder_that_is_only_looked_at_is_not_touched(run, items):
     assert session.counts()["answers"] == 12
     assert session.proposal(2).round == 2
     assert session.proposal(3) is None
-    assert session.snapshot().counts().answers == 12
-    question = asked_questions(session.proposal(2), "classes")[0]
+    assert len(session.snapshot().answers) == 12
+    question = session.proposal(2).questions("classes")[0]
     for change in (
         session.propose, lambda: session.answer(question, "x", who="me", seconds=1.0),
         lambda: session.answer_items(["0"], label_oracle(items)), session.train,
         lambda: session.run_round(label_oracle(items)),
-        lambda: session.note("table", {}),
+        lambda: session.note("table", {}), lambda: session.skip([]), session.undo, session.redo,
+        lambda: session.revise(1, "x", who="me"), lambda: session.keep_array("map", np.zeros(1)),
     ):  # fmt: skip
         with pytest.raises(RunReadOnly, match="must be open for writing; it was opened to look at"):
             change()
@@ -313,7 +314,7 @@ def test_files_of_a_stranger_are_refused_in_one_sentence(run, items, part, conte
 def test_splits_that_unpack_to_more_than_a_run_can_have_are_not_unpacked(run, items):
     with zipfile.ZipFile(run / "splits.npz", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("more.npy", npy(np.zeros(1 << 22, np.uint8), ""))
-    with pytest.raises(RunDamaged, match="must unpack to at most"):
+    with pytest.raises(RunDamaged, match="bytes that unpack to 4197191, of 1049536 at most"):
         ActiveSession(run, items)
 
 
@@ -386,14 +387,20 @@ def test_a_run_that_is_moved_away_while_it_is_open_is_not_begun_anew(run, items,
         played(run, items, 1)
         before = sorted(run.rglob("*"))
     for use in (
-        lambda: session.round, lambda: session.history, session.propose, session.codes,
+        session.refresh, session.propose, session.codes,
         lambda: session.train(partial=True), lambda: session.note("table", {}),
         lambda: session.export(run.parent / "out"), lambda: session.show_questions("anna"),
     ):  # fmt: skip
         with pytest.raises(RunDamaged, match="run must stay in place while the run is open; it was moved"):
             use()
-    with pytest.raises(StoreError, match="must stay in place"):
-        session.answer(question, "0", who="anna", seconds=1.0)
+    for use in (
+        lambda: session.answer(question, "0", who="anna", seconds=1.0),
+        session.answers,
+        session.undo,
+    ):
+        with pytest.raises(StoreError, match="must stay in place"):
+            use()
+    assert session.round == len(session.history) == 3  # what is known in memory
     assert not (run.parent / "out").exists()
     assert sorted(run.rglob("*")) == before if replaced else not run.exists()
     shutil.rmtree(run, ignore_errors=True)
@@ -533,6 +540,22 @@ def test_a_run_whose_folder_has_a_name_that_is_no_text_is_exported(tmp_path, ite
 def test_a_file_of_another_round_is_not_taken_for_ones_own(run, items, name):
     shutil.copy(run / "round-001" / name, run / "round-002" / name)
     session = ActiveSession(run, items, TINY)
-    with pytest.raises(RunDamaged, match=f"{name} must be what its round has made"):
+    with pytest.raises(
+        RunDamaged, match=rf"{name} must hold .+; got a file that another round or run has made"
+    ):
         session.outputs(2) if name.startswith("weights") else session.codes(2)
     assert session.codes(1).shape == (items.n, TINY.bits)
+
+
+def test_what_is_costly_to_compute_from_a_round_is_kept_beside_it(run, items):
+    session, places = ActiveSession(run, items), np.arange(6, dtype=np.float32).reshape(3, 2)
+    wanted = {"dtype": np.float32, "shape": (-1, 2)}
+    assert session.kept_array("map_xy", **wanted) is None
+    session.keep_array("map_xy", places)
+    assert (np.load(run / "round-002" / "map_xy.npy") == places).all()
+    assert (ActiveSession(run, items, read_only=True).kept_array("map_xy", 2, **wanted) == places).all()
+    assert session.kept_array("map_xy", 1, **wanted) is None
+    with pytest.warns(RunRepaired, match=r"map_xy.npy must hold float32 \[4 2\]; it is made again"):
+        assert session.kept_array("map_xy", dtype=np.float32, shape=(4, 2)) is None
+    with pytest.raises(ValueError, match="an array must have a name of its own; got 'codes'"):
+        session.keep_array("codes", places)

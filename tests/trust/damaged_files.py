@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.answers.store import StoreError, read_csv
 from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.sources import Items
 from dhaps_core.hashing.backbones import pixels

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas
 
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.answers.store import StoreError
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.manifest import write_manifest, write_table

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.answers.store import read_csv
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
 

@@ -82,8 +82,8 @@ def _write(path, writer: int, plan: list[str]) -> None:
             elif step == "redo":
                 assert store.redo(who=who) is not None
             else:
-                row = store.add_class(step, "a", who=who, seconds=0.1, question=step)
-                assert store.add_class(step, "a", who=who, seconds=0.1, question=step) == row, (
+                row = store.add("class", (step,), "a", who=who, seconds=0.1, question=step)
+                assert store.add("class", (step,), "a", who=who, seconds=0.1, question=step) == row, (
                     "a double click"
                 )
 

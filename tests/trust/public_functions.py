@@ -36,8 +36,7 @@ APART = {
 }  # fmt: skip
 # What people hand things to: also a value of a wrong type is refused in words there.
 DOORS = {
-    "Settings", "TrainingSettings", "Weights", "Answer.given", "LabelStore.add_class",
-    "LabelStore.add_pair", "Items",
+    "Settings", "TrainingSettings", "Weights", "Answer.given", "LabelStore.add", "Items",
     "arrays", "digits", "image_folder", "list_files", "open_items", "HammingIndex", "HammingIndex.search",
     "HammingIndex.within", "hold_out", "read_csv", "to_rgb8", "cifar10", "read_grid",
 }  # fmt: skip

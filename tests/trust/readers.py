@@ -19,7 +19,8 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from dhaps_core.answers.store import StoreError, read_csv
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.cifar import read_cifar10
 from dhaps_core.data.images import to_rgb8
 from dhaps_core.data.sources import arrays, image_folder, list_files

@@ -9,7 +9,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from dhaps_core.answers.store import LabelStore, StoreError
+from dhaps_core.answers.answer import StoreError
+from dhaps_core.answers.store import LabelStore
 
 from .case import Attack, Case, Hang
 
@@ -31,10 +32,10 @@ def sound() -> dict[str, Path]:
     closed.mkdir()
     with LabelStore(closed / NAME) as store:
         for i in range(30):
-            store.add_class(
-                f"picture {i}.jpg", ["cat", "dog", 7][i % 3], who="anna", seconds=1.5, question=f"1.{i}"
-            )
-            store.add_pair(f"a{i}", f"b{i}", ["same", "different", "unsure"][i % 3], who="bert", seconds=2.0)
+            key, name = f"picture {i}.jpg", ["cat", "dog", 7][i % 3]
+            store.add("class", (key,), name, who="anna", seconds=1.5, question=f"1.{i}")
+            word = ["same", "different", "unsure"][i % 3]
+            store.add("pair", (f"a{i}", f"b{i}"), word, who="bert", seconds=2.0)
         store.undo(who="anna")
         store.redo(who="anna")
         store.undo(who="bert")
@@ -123,7 +124,9 @@ def _special(case: Case, how: str) -> None:
         store = LabelStore(path)
         os.replace(shutil.copy(path, folder / "other"), path)
         _refused(
-            case, lambda: store.add_class("x", "a", who="anna", seconds=0), "an answer into a replaced file"
+            case,
+            lambda: store.add("class", ("x",), "a", who="anna", seconds=0),
+            "an answer into a replaced file",
         )
         return
     statements = {
@@ -153,7 +156,7 @@ def _special(case: Case, how: str) -> None:
     def use() -> None:
         with LabelStore(path, busy_seconds=0.2) as store:
             store.answers()
-            store.add_class("a new one", "cat", who="carla", seconds=1.0)
+            store.add("class", ("a new one",), "cat", who="carla", seconds=1.0)
             store.undo(who="carla")
 
     _refused(case, use, f"a store with {how}")
@@ -169,7 +172,7 @@ def _locked(case: Case, path: Path, how: str) -> None:
 
     def use() -> None:
         with LabelStore(path, busy_seconds=0.3) as store:
-            store.add_class("a new one", "cat", who="carla", seconds=1.0)
+            store.add("class", ("a new one",), "cat", who="carla", seconds=1.0)
 
     _refused(case, use, "a locked store")
     case.require(time.monotonic() - started < 10, "it waits longer than its busy time")

@@ -41,7 +41,7 @@ assert again.history == session.history
 """
 FIGURE = """
 import sys
-from widgets.curves import figure_png, learning_curves
+from widgets.figures import figure_png, learning_curves
 from dhaps_core.results.runs import find_rounds
 assert figure_png(learning_curves(find_rounds(sys.argv[1])))[:4] == b"\\x89PNG"
 """
@@ -80,7 +80,7 @@ def _clock_answers(case: Case) -> None:
     time.time = lambda: draws.choice((-1e9, 0.0, 1e9, 1e12, 5.0)) + draws.random()
     path = case.folder / "labels.sqlite"
     with LabelStore(path) as store:
-        rows = [store.add_class(f"k{i}", "a", who="anna", seconds=1.0) for i in range(50)]
+        rows = [store.add("class", (f"k{i}",), "a", who="anna", seconds=1.0) for i in range(50)]
         case.require(rows == sorted(rows), "answers are out of order")
         case.require(store.undo(who="anna") == rows[-1], "the newest answer is not the one undone")
     with LabelStore(path) as store:
@@ -186,12 +186,12 @@ def _read_only_store(case: Case) -> None:
     folder.mkdir()
     path = folder / "labels.sqlite"
     with LabelStore(path) as store:
-        store.add_class("k", "a", who="anna", seconds=1.0)
+        store.add("class", ("k",), "a", who="anna", seconds=1.0)
 
     def work() -> None:
         def answer() -> None:
             with LabelStore(path) as store:
-                store.add_class("l", "a", who="anna", seconds=1.0)
+                store.add("class", ("l",), "a", who="anna", seconds=1.0)
 
         _refused(case, answer, "labels.sqlite")
 

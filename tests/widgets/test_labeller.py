@@ -161,8 +161,8 @@ def test_a_contradiction_shows_its_chain_and_stores_nothing(tmp_path, items):
     a, b = state.question.keys
     other = next(key for key in items.keys if key not in (a, b))
     rows = [
-        session.store.add_pair(a, other, "same", who="anna", seconds=1.0),
-        session.store.add_pair(other, b, "same", who="anna", seconds=1.0),
+        session.store.add("pair", (a, other), "same", who="anna", seconds=1.0),
+        session.store.add("pair", (other, b), "same", who="anna", seconds=1.0),
     ]
     turn = state.turn
     assert state.answer(turn, "different")
@@ -187,7 +187,7 @@ def test_a_contradicting_answer_can_be_taken_back(tmp_path, items):
     state = LabellingState(session, who="me")
     question = state.question
     for key in question.keys:
-        session.store.add_class(key, 3, who="anna", seconds=1.0)
+        session.store.add("class", (key,), 3, who="anna", seconds=1.0)
     state.answer(state.turn, "different")
     assert state.conflict is not None
     stale = state.turn
@@ -201,7 +201,8 @@ def test_a_contradicting_answer_can_be_taken_back(tmp_path, items):
 def test_a_revision_that_contradicts_changes_nothing(tmp_path, items):
     session = started(tmp_path, items)
     a, b, c = items.keys[:3]
-    rows = [session.store.add_pair(*pair, "same", who="me", seconds=1.0) for pair in ((a, b), (b, c), (a, c))]
+    pairs = (a, b), (b, c), (a, c)
+    rows = [session.store.add("pair", pair, "same", who="me", seconds=1.0) for pair in pairs]
     state = LabellingState(session, who="me")
     assert not state.revise(rows[2], "different")
     assert "contradicts" in state.note
@@ -260,8 +261,8 @@ def test_counts_against_the_budget_and_pairs_implied(tmp_path, items):
     session = started(tmp_path, items, settings)
     state = LabellingState(session, who="me")
     a, b, c = items.keys[:3]
-    session.store.add_pair(a, b, "same", who="me", seconds=1.0)
-    session.store.add_pair(b, c, "same", who="me", seconds=1.0)
+    session.store.add("pair", (a, b), "same", who="me", seconds=1.0)
+    session.store.add("pair", (b, c), "same", who="me", seconds=1.0)
     assert state.counts() == {
         "items": 3, "answers": 2, "implied": 1, "budget_items": None, "budget_answers": 20,
     }  # fmt: skip

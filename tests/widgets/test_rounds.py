@@ -11,12 +11,11 @@ from dhaps_core.acquisition.problem import Weights
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training import TrainingSettings
-from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
 from dhaps_core.session.owner import Owner
 from dhaps_core.session.settings import Settings
 from widgets.background import Job
 from widgets.choices import Choices
-from widgets.earlier_answers import EarlierRunLeftOut, reuse_answers
 from widgets.explore.gallery import Gallery, gallery_html
 from widgets.explore.layout import PairLayout, sample_rows, tsne
 from widgets.explore.neighbours import NeighbourBrowser, nearest
@@ -116,7 +115,7 @@ def test_without_widgets_there_is_a_summary_in_plain_html(tmp_path):
     bench = Workbench(tmp_path, items, replace(QUICK, question="classes"))
     bench.session.train()
     card = Labeller(bench)
-    bench.session.store.add_class(ODD[0], "<b>", who="me", seconds=0.0)
+    bench.session.store.add("class", (ODD[0],), "<b>", who="me", seconds=0.0)
     data = card._repr_mimebundle_()
     data = data[0] if isinstance(data, tuple) else data
     assert "application/vnd.jupyter.widget-view+json" in data
@@ -398,7 +397,7 @@ def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, item
     session = ActiveSession(bench.folder / "new", items, replace(QUICK, picks=6))
     session.train()
     with pytest.warns(EarlierRunLeftOut) as told:
-        found = reuse_answers(session, bench.folder, who="me")
+        found = session.reuse_answers(who="me")
     assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
     assert found == len(session.store.answers()) > 0
     assert session.answer_all(label_oracle(items)) == len(session.propose().pairs) - found
@@ -442,6 +441,30 @@ def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch)
     assert {pair["known"] for pair in chart.pairs} <= {"same", "different"}
 
 
+def test_answers_leave_a_map_of_another_run_alone(bench, monkeypatch, caplog):
+    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, *, seed: points[:, :2].copy())
+    chart = PairMap(bench)
+    chart.job.join(60)
+    before = chart.pairs
+    bench.use(replace(QUICK, bits=24))
+    assert "needs codes" in chart.note
+    bench.tell("answers")
+    assert chart.pairs == before
+    assert not caplog.text
+
+
+def test_a_round_draws_each_card_once(bench, monkeypatch):
+    drawn = []
+    cards = Gallery(bench), NeighbourBrowser(bench)
+    for name in ("gallery.gallery_html", "neighbours.neighbours_html"):
+        monkeypatch.setattr(f"widgets.explore.{name}", lambda _, *about: drawn.append(about) or "<p></p>")
+    bench.tell("round")
+    query = cards[1].keys[0]
+    assert drawn == [(1,), (query, [0, 0])]
+    cards[1].following.click()
+    assert drawn[2:] == [(cards[1].keys[1], [0, 0])]
+
+
 def test_the_gallery_shows_pairs_by_round_as_text_and_pictures(bench, items):
     bench.session.answer_all(label_oracle(items))
     html = gallery_html(bench, 1)
@@ -465,6 +488,14 @@ def test_neighbours_are_judged_by_labels(bench, items):
     browser = NeighbourBrowser(bench)
     browser.previous.click()
     assert browser.number.value == len(items.splits["query"])
+
+
+def test_another_query_builds_no_index_anew(bench, monkeypatch):
+    browser = NeighbourBrowser(bench)
+    before = browser.html.value
+    monkeypatch.setattr("dhaps_core.session.run.HammingIndex", lambda *_, **__: pytest.fail("built anew"))
+    browser.following.click()
+    assert "Nearest after round 0" in browser.html.value != before
 
 
 def test_names_are_text_in_every_html(tmp_path):

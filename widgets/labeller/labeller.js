@@ -179,11 +179,13 @@ function render({ model, el }) {
 
   const skip = (event) => send({ do: "skip" }, event);
   const undo = (event) => send({ do: "undo" }, event);
+  const redo = (event) => send({ do: "redo" }, event);
+  const steps = () => [button("Skip", "e", "skip", skip), button("Undo", "z", "undo", undo), button("Redo", "y", "redo", redo)];
 
   function pairButtons() {
     const answers = PAIR_ANSWERS.map(([value, label, letter]) =>
       button(label, letter, value, (event) => send({ do: "answer", value }, event)));
-    return make("div", { class: "dhaps-buttons" }, ...answers, button("Skip", "e", "skip", skip), button("Undo", "z", "undo", undo));
+    return make("div", { class: "dhaps-buttons" }, ...answers, ...steps());
   }
 
   function classButtons(now) {
@@ -219,8 +221,7 @@ function render({ model, el }) {
       ? [button("Save", "space", "save", (event) => save(event)), button("None of them", "n", "none", (event) => send({ do: "answer", value: "(none)" }, event))]
       : [];
     return make("div", {}, list,
-      make("div", { class: "dhaps-buttons" }, make("label", { class: "dhaps-find" }, search, key("f")), ...last,
-        button("Skip", "e", "skip", skip), button("Undo", "z", "undo", undo)));
+      make("div", { class: "dhaps-buttons" }, make("label", { class: "dhaps-find" }, search, key("f")), ...last, ...steps()));
   }
 
   function choose(name, event) {
@@ -337,6 +338,7 @@ function render({ model, el }) {
       return true;
     }
     if (pressed === "z") return send({ do: now.conflict ? "drop" : "undo" }, null), true;
+    if (pressed === "y" && !now.conflict) return redo(null), true;
     if (now.conflict || now.closed) return false;
     if (pressed === "e") return skip(null), true;
     if (now.kind === "pair") {

@@ -58,6 +58,8 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                         state.skip(turn)
                     case {"do": "undo", "turn": turn}:
                         state.undo(turn)
+                    case {"do": "redo", "turn": turn}:
+                        state.redo(turn)
                     case {"do": "drop", "turn": turn}:
                         state.drop(turn)
                     case {"do": "revise", "row": row, "value": value}:

@@ -7,7 +7,7 @@ press; a press that was meant for another turn (a double click, a slow browser) 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
@@ -15,7 +15,9 @@ from dhaps_core.answers.questions import Question, round_of
 from dhaps_core.session.owner import RunInUse, RunReadOnly
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
-from widgets.session import Session
+
+if TYPE_CHECKING:  # it loads torch, and a state must not
+    from dhaps_core.session.active import ActiveSession
 
 __all__ = ["Conflict", "LabellingState"]
 
@@ -59,7 +61,7 @@ class LabellingState:
 
     def __init__(
         self,
-        session: Session,
+        session: "ActiveSession",
         *,
         who: str,
         explain: Callable[[Question], dict[str, Any]] | None = None,
@@ -70,7 +72,9 @@ class LabellingState:
         self.paused: str | None = None
         self.attach(session, explain)
 
-    def attach(self, session: Session, explain: Callable[[Question], dict[str, Any]] | None = None) -> None:
+    def attach(
+        self, session: "ActiveSession", explain: Callable[[Question], dict[str, Any]] | None = None
+    ) -> None:
         """Go on with another run."""
         self.session = session
         self._explain = explain
@@ -81,7 +85,7 @@ class LabellingState:
         self._open: list[Question] = []
         self._asked = 0
         self._since = self._clock()
-        self._skipped: list[str] = (session.folder.read_json("skipped.json") or {}).get("questions", [])
+        self._skipped = session.skipped
         self._undo_skips = 0
         self.refresh()
 
@@ -99,11 +103,9 @@ class LabellingState:
         """Whether the question shown was put behind all others of its round; nothing is stored about it."""
         if turn != self.turn or self.question is None or self.conflict is not None:
             return False
-        self._skipped = [name for name in self._skipped if name != self.question.id] + [self.question.id]
-        self._undo_skips += 1
-        self._remember_skips()
-        self.note = ""
-        self.refresh()
+        self._undo_skips, self.note = self._undo_skips + 1, ""
+        asked = self.question.id
+        self._skip([name for name in self._skipped if name != asked] + [asked])
         return True
 
     def undo(self, turn: int) -> bool:
@@ -115,27 +117,37 @@ class LabellingState:
             self._undo_skips -= 1
             self._ask_again(self._skipped[-1])
             return True
-        mine = [answer for answer in self.session.store.answers() if answer.who == self.who]
+        mine = [answer for answer in self.session.answers() if answer.who == self.who]
         if not mine:
             self.note = "There is no answer of yours to undo."
             return False
-        if _round_of(mine[-1]) != self.session.round:
+        if round_of(mine[-1].question) != self.session.round:
             self.note = "That answer belongs to a finished round. Click it below to revise it."
             return False
-        self.session.store.undo(who=self.who, check=self.session.closure.update)
+        self.session.undo(who=self.who)
         self._ask_again(mine[-1].question)
         return True
+
+    def redo(self, turn: int) -> bool:
+        """Whether the answer of this person that was taken back last counts again."""
+        if turn != self.turn or self.conflict is not None:
+            return False
+        try:
+            found = self.session.redo(who=self.who) is not None
+        except Contradiction as error:
+            self.note = f"That answer contradicts {_rows(error)} by now; it stays taken back."
+            return False
+        self.note = "" if found else "There is no answer of yours to bring back."
+        self.refresh()
+        return found
 
     def revise(self, row: int, value: Value) -> bool:
         """Whether an earlier answer was replaced; an answer that waited for that is then stored."""
         waiting, self.note = self.conflict, ""
         try:
-            self.session.store.revise(
-                row, value, who=self.who, seconds=0.0, check=self.session.closure.update
-            )
+            self.session.revise(row, value, who=self.who)
         except Contradiction as error:
-            told = ", ".join(f"answer {answer.id}" for answer in error.chain)
-            self.note = f"That change contradicts {told}; nothing was changed."
+            self.note = f"That change contradicts {_rows(error)}; nothing was changed."
             return False
         self.conflict = None
         if waiting is None:
@@ -156,10 +168,10 @@ class LabellingState:
     # --- what is shown -------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Look at the store again: it may have been answered from another window."""
+        """Look at the run again: another window may have answered, another process finished the round."""
         shown = self.question
         self._waiting: str | None = None
-        if self.paused is not None or self.session.round == 0 or (found := self._questions()) is None:
+        if self.paused is not None or self.session.refresh() == 0 or (found := self._questions()) is None:
             self._open, self._asked = [], 0
         else:
             place = {name: i for i, name in enumerate(self._skipped)}
@@ -189,8 +201,7 @@ class LabellingState:
     def counts(self) -> dict[str, Any]:
         """Both budgets, the pairs that are known, and how many of them nobody was asked about."""
         counts = self.session.counts()
-        answers = self.session.store.answers()
-        told = sum(answer.kind == "pair" and answer.value != "unsure" for answer in answers)
+        told = sum(answer.kind == "pair" and answer.value != "unsure" for answer in self.session.answers())
         known = counts["pairs_similar"] + counts["pairs_dissimilar"]
         settings = self.session.settings
         return {
@@ -203,7 +214,7 @@ class LabellingState:
 
     def view(self) -> dict[str, Any]:
         """Everything the card shows, as plain values; pictures are named by their keys."""
-        answers = self.session.store.answers()
+        answers = self.session.answers()
         said = _said(answers)
         question = self.question
         shown = () if question is None else self._pair_of(question)
@@ -232,7 +243,7 @@ class LabellingState:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _store(self, question: Question, value: Value, seconds: float) -> None:
-        before = self.session.store.watermark()
+        before = {answer.id for answer in self.session.answers()}
         try:
             row = self.session.answer(question, value, who=self.who, seconds=seconds)
         except Contradiction as error:
@@ -241,7 +252,7 @@ class LabellingState:
             self.turn += 1
             return
         already = "This question was answered in another window; that answer stays."
-        self.note = "" if row > before else already
+        self.note = already if row in before else ""
         self._undo_skips = 0
         self.refresh()
 
@@ -254,17 +265,16 @@ class LabellingState:
             return None
 
     def _ask_again(self, question: str | None) -> None:
-        self._skipped = [name for name in self._skipped if name != question]
-        self._remember_skips()
-        self.refresh()
+        self._skip([name for name in self._skipped if name != question])
 
-    def _remember_skips(self) -> None:
-        self.session.folder.write_json("skipped.json", {"questions": self._skipped})
+    def _skip(self, names: list[str]) -> None:
+        self._skipped = names
+        self.session.skip(names)
+        self.refresh()
 
     def _pair_of(self, question: Question) -> tuple[str, ...]:
         """Both items of the pick, also where the question is about one of them."""
-        pair: tuple[str, ...] = self.session.propose().pairs[question.pick]
-        return pair
+        return self.session.propose().pairs[question.pick]
 
     def _class_names(self, answers: Sequence[Answer]) -> list[str]:
         """Known classes first, then those that people added, in the order in which they came up."""
@@ -315,6 +325,6 @@ def _said(answers: Sequence[Answer]) -> dict[str, str]:
     return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
 
 
-def _round_of(answer: Answer) -> int | None:
-    """Round whose question an answer belongs to; None for one that came without a question."""
-    return round_of(answer.question)
+def _rows(error: Contradiction) -> str:
+    """The answers of a chain, by their rows."""
+    return ", ".join(f"answer {answer.id}" for answer in error.chain)

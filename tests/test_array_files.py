@@ -8,8 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from dhaps_core.checked_files import write_array
-from dhaps_core.data.array_files import read_array_file
+from dhaps_core.array_files import read_arrays, write_array
 from dhaps_core.data.sources import arrays
 
 
@@ -48,9 +47,9 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path, array):
     np.savez(tmp_path / "a.npz", a=array)
     np.savez_compressed(tmp_path / "b.npz", a=array)
     for read in (
-        read_array_file(tmp_path / "a.npy")[""],
-        read_array_file(tmp_path / "a.npz")["a"],
-        read_array_file(tmp_path / "b.npz")["a"],
+        read_arrays(tmp_path / "a.npy")[""],
+        read_arrays(tmp_path / "a.npz")["a"],
+        read_arrays(tmp_path / "b.npz")["a"],
     ):
         assert read.dtype == array.dtype
         np.testing.assert_array_equal(read, array)
@@ -61,14 +60,14 @@ def test_a_digest_behind_the_numbers_is_checked_and_may_be_absent(tmp_path):
     path = tmp_path / "a.npy"
     write_array(path, rows)
     whole = path.read_bytes()
-    np.testing.assert_array_equal(read_array_file(path)[""], rows)
+    np.testing.assert_array_equal(read_arrays(path)[""], rows)
     np.testing.assert_array_equal(np.load(path), rows)
     for place in (-70, -40, -33, -32, -1):  # in the header, the numbers and the digest
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place:][1:])
         with pytest.raises(ValueError, match=r"a\.npy must be an \.npy or \.npz file"):
-            read_array_file(path)
+            read_arrays(path)
     path.write_bytes(whole[:-32])
-    np.testing.assert_array_equal(read_array_file(path)[""], rows)
+    np.testing.assert_array_equal(read_arrays(path)[""], rows)
 
 
 BAD = {
@@ -114,9 +113,9 @@ def test_bad_archives_are_refused_with_the_name_of_their_file(tmp_path):
     (tmp_path / "folder.npz").mkdir()
     for name in ("cut", "flipped", "locked", "twice", "lzma", "many", "folder"):
         with pytest.raises(ValueError, match=f"{name}.npz must be"):
-            read_array_file(tmp_path / f"{name}.npz")
+            read_arrays(tmp_path / f"{name}.npz")
     with pytest.raises(FileNotFoundError, match=r"none.npy does not exist"):
-        read_array_file(tmp_path / "none.npy")
+        read_arrays(tmp_path / "none.npy")
 
 
 def test_a_bomb_is_refused_before_it_unpacks(tmp_path):
@@ -125,10 +124,10 @@ def test_a_bomb_is_refused_before_it_unpacks(tmp_path):
     npz(tmp_path / "bomb.npz", [("X.npy", zeros)])
     code = (
         "import resource, sys\n"
-        "from dhaps_core.data.array_files import read_array_file\n"
+        "from dhaps_core.array_files import read_arrays\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)\n"
-        "try:\n    read_array_file(sys.argv[1])\n"
+        "try:\n    read_arrays(sys.argv[1])\n"
         "except ValueError as error:\n    print(error)\n"
     )
     told = subprocess.run(

@@ -1,0 +1,168 @@
+"""What people and sources answer: stored at once unless it contradicts, and never in a person's place."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.closure import Contradiction
+from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
+from dhaps_core.session.asking import AskingRun
+from dhaps_core.session.neighbours import earlier_answers
+
+__all__ = ["AnsweredRun"]
+
+
+class AnsweredRun(AskingRun):
+    """A run whose questions are answered. What changes an answer raises RunReadOnly where it is looked at."""
+
+    def answer(self, question: Question, value: Value, *, who: str, seconds: float) -> int:
+        """Row of the stored answer; on disk when this returns. A contradiction is refused and stores nothing.
+
+        Args:
+            question: from :meth:`questions`; one of an earlier moment is stored under its own pair.
+            value: classes, or ``same`` / ``different`` / ``unsure``.
+            who: the person or the oracle.
+            seconds: how long the answer took.
+
+        Raises:
+            Contradiction: if the answer contradicts earlier ones; it carries their chain.
+            ValueError: if the question is none that this run can have asked by now: about other items than
+                those that it trains on, or of a later round.
+        """
+        self.folder.check_writable()
+        if len(question.keys) != {"class": 1, "pair": 2}.get(question.kind):
+            rule = "a question must be about the class of one item, or about a pair of two"
+            got = f"{question.kind!r} of {len(question.keys)}"
+            raise ValueError(f"{rule}; got {got}. Take it from questions().")
+        if strange := [key for key in question.keys if key not in self.picker.place]:
+            rule = "a question must be about items that the run trains on, never about queries"
+            raise ValueError(f"{rule}; got {strange[0]!r:.80}. Take it from questions() of this run.")
+
+        def check(answers: Sequence[Answer]) -> None:
+            if (asked := round_of(question.id) or 0) > (now := self.refresh()):
+                rule = f"a question must be of round {now} or before"
+                raise ValueError(f"{rule}; got one of round {asked}. Take it from questions() of this run.")
+            self._agree(answers)
+
+        return self.store.add(
+            question.kind, question.keys, value, who=who, seconds=seconds, question=question.id, check=check
+        )
+
+    def revise(self, row: int, value: Value, *, who: str, seconds: float = 0.0) -> int:
+        """Row of a new answer in the place of one that counts; :meth:`undo` brings the old one back.
+
+        Raises:
+            Contradiction: as :meth:`answer`.
+            StoreError: if the row is no answer that counts, or the value no answer.
+        """
+        self.folder.check_writable()
+        return self.store.revise(row, value, who=who, seconds=seconds, check=self._agree)
+
+    def undo(self, *, who: str | None = None) -> int | None:
+        """Row of the answer taken back, the newest that counts (of a person, if given); None where none does.
+
+        Raises:
+            Contradiction: if an answer that it had revised would count again, against later ones.
+        """
+        self.folder.check_writable()
+        return self.store.undo(who=who, check=self._agree)
+
+    def redo(self, *, who: str | None = None) -> int | None:
+        """Row of the last undo (of a person, if given), which is lifted; None where none is to be lifted.
+
+        Raises:
+            Contradiction: if the answer contradicts later ones; it stays taken back.
+        """
+        self.folder.check_writable()
+        return self.store.redo(who=who, check=self._agree)
+
+    def answer_all(
+        self, source: Source | Answering, *, who: str | None = None, handed_over: bool = False
+    ) -> int:
+        """Number of open questions answered by a source (an oracle or a CSV file): all of them, or none.
+
+        Args:
+            source: a `questions.Source`, stored under its own name, or any function.
+            who: name of a function; ``oracle`` by default. A source has its own, and never a person's.
+            handed_over: whether the person who was shown the questions leaves them to the source. Where the
+                person has answered one of them, they stay the person's.
+
+        Raises:
+            PersonAsked: if a person was asked, or answers just now.
+            Contradiction: if the answers contradict each other or earlier ones.
+            NoAnswer: if the source cannot answer one of the questions.
+            ValueError: if ``who`` is another name than the source's own.
+        """
+        return self._answer_each(self.questions(), source, who, shown=not handed_over)
+
+    def answer_items(self, keys: Sequence[str], source: Source | Answering, *, who: str | None = None) -> int:
+        """Number of items given their class by a source, chosen or not, where they have none.
+
+        For labels that are there already, before or between the rounds.
+
+        Args:
+            keys: of items that the run trains on: queries teach nothing, and must not.
+            source: as :meth:`answer_all`.
+            who: as :meth:`answer_all`.
+
+        Raises:
+            KeyError: if a key is not one of a training item.
+            PersonAsked, Contradiction, NoAnswer, ValueError: as :meth:`answer_all`.
+        """
+        if strange := [key for key in keys if key not in self.picker.place]:
+            rule = "keys must be those of training items, never of queries"
+            raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
+        classed = {answer.keys[0] for answer in self.answers() if answer.kind == "class"}
+        wanted = [key for key in dict.fromkeys(keys) if key not in classed]
+        questions = [Question(question_name(None, (key,)), "class", (key,), -1) for key in wanted]
+        return self._answer_each(questions, source, who)
+
+    def reuse_answers(self, *, who: str) -> int:
+        """Number of open questions that a person had answered in a run beside this one.
+
+        What contradicts the run's own answers is left for the person to judge.
+
+        Warns:
+            EarlierRunLeftOut: naming a run that cannot be read, or whose items are others.
+        """
+        questions, stored = self.questions(), 0
+        known = earlier_answers(self.folder.path, self.items, who) if questions else {}
+        for question in questions:
+            if (value := known.get(question.about)) is not None:
+                given = replace(question, id=question_name(None, question.keys))  # nobody was asked just now
+                with suppress(Contradiction):
+                    self.answer(given, value, who=who, seconds=0.0)
+                    stored += 1
+        return stored
+
+    def _answer_each(
+        self,
+        questions: Sequence[Question],
+        source: Source | Answering,
+        who: str | None,
+        *,
+        shown: bool = True,
+    ) -> int:
+        self.folder.check_writable()
+        name = source.name if isinstance(source, Source) else who or "oracle"
+        if who not in (None, name):
+            raise ValueError(
+                f"a source must answer under its own name, {name!r}; got who={who!r}. Leave who out."
+            )
+
+        def check(answers: Sequence[Answer]) -> None:
+            if said := self._left_to(questions, answers, but=name, shown=shown):
+                raise PersonAsked(said)
+            self._agree(answers)
+
+        if said := self._left_to(questions, self.answers(), but=name, shown=shown):
+            raise PersonAsked(said)  # before the source is asked; and again when nobody else can write
+        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
+        self.store.add_all(given, who=name, check=check)
+        return len(questions)
+
+    def _agree(self, answers: Sequence[Answer]) -> None:
+        """Refuse answers that contradict each other."""
+        with self._facts:
+            self.closure.update(answers)

@@ -1,0 +1,255 @@
+"""A run, opened: its parts, where it stands, what is answered, and what its finished rounds left."""
+
+import copy
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dhaps_core.acquisition.calibration import fit_calibration
+from dhaps_core.acquisition.select import Calibration
+from dhaps_core.answers.answer import Answer
+from dhaps_core.answers.closure import Closure
+from dhaps_core.answers.snapshot import Snapshot
+from dhaps_core.answers.store import LabelStore
+from dhaps_core.answers.tally import Tally
+from dhaps_core.codes import unpack
+from dhaps_core.data.items import Items
+from dhaps_core.hashing.network import find_device, relax
+from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.seeds import derive_generator
+from dhaps_core.session.damage import damaged
+from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
+from dhaps_core.session.model import Model
+from dhaps_core.session.neighbours import history_beside
+from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
+from dhaps_core.session.picking import Picker
+from dhaps_core.session.proposals import PICKS, Proposal
+from dhaps_core.session.rounds import Rounds
+from dhaps_core.session.settings import Settings
+
+__all__ = ["OpenRun"]
+
+
+class OpenRun:
+    """A run as an :class:`dhaps_core.session.active.ActiveSession` opens it; the rest is told there.
+
+    Attributes:
+        read_only: whether nothing of the run can be changed here.
+        items: the collection, with the splits of the run.
+        settings: of the run.
+        store: its label store; what is written through it by hand is checked by nobody.
+        closure: what the answers imply, as they were when it was asked last.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        items: Items,
+        settings: Settings | None = None,
+        *,
+        device: str = "cpu",
+        read_only: bool = False,
+    ) -> None:
+        self.device = find_device(device)
+        given: tuple[object, object] = (items, settings)
+        if not isinstance(given[0], Items) or not isinstance(given[1], Settings | None):
+            rule = "items must be an Items, and settings a Settings or None"
+            got = f"{type(items).__name__} and {type(settings).__name__}"
+            raise ValueError(f"{rule}; got {got}. Make them with dhaps_core.data.sources and Settings(...).")  # noqa: TRY004
+        self.folder = RunFolder(folder, read_only=read_only)
+        self.read_only = self.folder.read_only
+        model = begin(self.folder, items, settings or Settings(), self.device)
+        self.folder.check_parts()
+        self.folder.clean()
+        self._rounds = Rounds(self.folder)
+        self.settings, fingerprint = read_settings(self.folder, settings)
+        self.items = with_stored_splits(self.folder, items, fingerprint)
+        self.model = model or Model(self.items, self.settings, self.device)
+        path = self.folder.file("labels.sqlite")
+        self.store = LabelStore(path, classes=self.items.class_names, create=False, read_only=self.read_only)
+        check_answers(self.folder, self._rounds, self.store)
+        references = self.model.references
+        self.picker = Picker(
+            self.items, self.settings, references=references, folder=self.folder, device=self.device
+        )
+        self.train_rows = self.picker.rows
+        self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
+        self._tally = Tally(self.items.position, copies=self.picker.copies)
+        self._proposals: dict[int, Proposal] = {}
+        self._outputs: tuple[int, Tensor] | None = None
+        self._packed: dict[int, Tensor] = {}
+        self._indexes: dict[int, HammingIndex] = {}
+
+    # --- where it stands -----------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Name of the folder, as text."""
+        return self.folder.path.name.encode("utf-8", "replace").decode()
+
+    @property
+    def round(self) -> int:
+        """Number of the round in progress, as it is known in memory; 0 is the unsupervised start."""
+        return len(self._rounds.rows)
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Rows of the finished rounds, as they are known in memory."""
+        return copy.deepcopy(self._rounds.rows)
+
+    def refresh(self) -> int:
+        """Number of the round in progress, after a look at what others have finished in the folder.
+
+        Raises:
+            RunDamaged: if the folder is no longer in place, or the metrics of a round are something else.
+        """
+        return self._rounds.look()
+
+    def history_beside(self, name: str) -> list[dict[str, Any]]:
+        """Rows of the finished rounds of the run in the folder of that name beside this one; or none.
+
+        Raises:
+            RunDamaged: if a round of it is damaged.
+        """
+        return history_beside(self.folder.path, name)
+
+    def proposal(self, number: int) -> Proposal | None:
+        """The picks of any round, or None where none are chosen.
+
+        Raises:
+            RunDamaged: if they were chosen, and are missing or something else.
+        """
+        if (found := self._proposals.get(number)) is None:
+            found = Proposal.read(self.folder, number, self.picker.place)
+            if found is not None:
+                self._proposals[number] = found
+            elif 0 < number < self.round and "select" in self._rounds.rows[number]["seconds"]:
+                raise damaged(self.folder.file(PICKS, number), "be there", "no file")
+        return found
+
+    def proposals(self) -> list[Proposal]:
+        """The picks of every round so far, those of the round in progress included where they are chosen."""
+        found = map(self.proposal, range(1, self.round + 1))
+        return [proposal for proposal in found if proposal is not None]
+
+    # --- what is answered ----------------------------------------------------------------------------------
+
+    def answers(self) -> list[Answer]:
+        """Answers that count now, in order."""
+        return self.store.answers()
+
+    def snapshot(self, upto: int | None = None) -> Snapshot:
+        """Frozen view of the answers, now or up to a watermark."""
+        answers, copies = self.store.answers(upto), self.picker.copies
+        return Snapshot(self.items.keys, answers, multi_label=self.items.multi_label, copies=copies)
+
+    def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:
+        """Both budgets (items labelled, answers given) and the pairs known, now or in a snapshot."""
+        if snapshot is None:
+            answers = self.answers()
+            with self._facts:
+                self.closure.update(answers)
+                return self._tally.count(self.closure)
+        known = snapshot.counts()
+        return {
+            "items_labelled": len(snapshot.answered),
+            "answers": len(snapshot.answers),
+            "pairs_similar": known.similar,
+            "pairs_dissimilar": known.dissimilar,
+        }
+
+    # --- what a finished round left ------------------------------------------------------------------------
+
+    def outputs(self, number: int | None = None) -> Tensor:
+        """Real-valued network outputs z of every item [n b] after a finished round (the last by default)."""
+        number = self._finished(number)
+        if self._outputs is None or self._outputs[0] != number:
+            network = self.model.build(number)
+            like, told = network.state_dict(), self._digest_of(WEIGHTS, number)
+            network.load_state_dict(self.folder.read_weights(number, like, sha256=told))
+            self._outputs = (number, self.model.encode(network))
+        return self._outputs[1]
+
+    def codes(self, number: int | None = None) -> npt.NDArray[np.int8]:
+        """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""
+        return unpack(self._packed_codes(self._finished(number)), self.settings.bits).numpy()
+
+    def index(self, number: int | None = None) -> HammingIndex:
+        """Search index over the database items' codes after a finished round (the last by default)."""
+        number, bits = self._finished(number), self.settings.bits
+        if (index := self._indexes.get(number)) is None:
+            rows = self.items.splits["database"]
+            index = HammingIndex(
+                self._packed_codes(number)[rows], [self.items.keys[i] for i in rows], bits=bits
+            )
+            self._indexes = {**dict(list(self._indexes.items())[-1:]), number: index}  # two to compare
+        return index
+
+    def theta(self, pairs: Tensor) -> Tensor:
+        """<u_a, u_b> / 2 of pairs of positions [p 2], by the last finished round."""
+        u = relax(self.outputs())
+        return (u[pairs[:, 0]] * u[pairs[:, 1]]).sum(1) / 2
+
+    def calibration(self, snapshot: Snapshot) -> Calibration:
+        """Log-odds of "same" fitted on what is known among at most 512 supervised items."""
+        supervised = torch.tensor(snapshot.supervised)
+        generator = derive_generator(self.settings.seed, "calibrate", self.round)
+        chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
+        upper = torch.triu_indices(len(chosen), len(chosen), 1)
+        relation = torch.from_numpy(snapshot.similarity_matrix(chosen.numpy()))[upper[0], upper[1]]
+        pairs = torch.randint(len(self.train_rows), (2000, 2), generator=generator)
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        return fit_calibration(
+            self.theta(chosen[upper.T]), relation, random_theta=self.theta(self.train_rows[pairs])
+        )
+
+    def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
+        """Keep what is costly to compute from a finished round (the last by default) beside it, by name.
+
+        Raises:
+            ValueError: if the name is that of the round's codes.
+            RunReadOnly: if the run is only looked at.
+        """
+        if f"{name}.npy" == CODES:
+            raise ValueError(f"an array must have a name of its own; got {name!r}. Choose another.")
+        self.folder.write_array(f"{name}.npy", array, self._finished(number))
+
+    def kept_array(
+        self, name: str, number: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
+    ) -> npt.NDArray[Any] | None:
+        """What :meth:`keep_array` kept; None if there is none, or none of this type and shape (-1: any size).
+
+        Warns:
+            RunRepaired: if it is damaged, and so has to be computed again.
+        """
+        return self.folder.read_derived(f"{name}.npy", self._finished(number), dtype=dtype, shape=shape)
+
+    def _packed_codes(self, number: int) -> Tensor:
+        if number not in self._packed:
+            shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
+            packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
+            if packed is None:
+                raise damaged(self.folder.file(CODES, number), "be there", "no file")
+            self._packed[number] = torch.from_numpy(packed)
+        return self._packed[number]
+
+    def _digest_of(self, name: str, number: int) -> str | None:
+        """Digest of a file as its round tells it, so that no other round's is taken for it."""
+        told: str | None = self._rounds.rows[number].get("files", {}).get(name)
+        return told
+
+    def _finished(self, number: int | None) -> int:
+        """Number of a finished round; the last for None."""
+        rounds = self.round
+        number = rounds - 1 if number is None else number
+        if not 0 <= number < rounds:
+            raise ValueError(
+                f"codes exist of finished rounds 0 to {rounds - 1}; got {number}. Call train() first."
+            )
+        return number
