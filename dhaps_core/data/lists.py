@@ -51,13 +51,12 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
     splits = {}
-    width = None
+    width: int | None = None
     for split in ("train", "database", "query"):
         name = _FILES[split]
         positions: dict[int, str] = {}
         for where, line in _lines(folder / name):
-            width = _label_width(line, where) if width is None else width
-            path, labels = _parse(line, width, where)
+            path, labels, width = _parse(line, width, where)
             if path not in rows:
                 file = _file(folder, path, where)
                 if names.setdefault(file, path) != path:
@@ -76,8 +75,7 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
         splits[split] = np.array(sorted(positions), dtype=np.int64)
     keys = tuple(rows)
     images = FileImages(keys, [folder / key for key in keys])
-    failures = images.check()
-    if failures:
+    if failures := images.check():
         raise UnreadableImage(failures)
     hot = np.array([[label == "1" for label in labels] for _, labels, _ in rows.values()], dtype=np.bool_)
     single = bool((hot.sum(axis=1) == 1).all())
@@ -146,51 +144,36 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def _label_width(line: str, where: str) -> int:
-    width = _run_of_numbers(line)
-    if width == 0:
-        raise ValueError(
-            f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}"
-        )
-    if width == 1:
+def _parse(line: str, width: int | None, where: str) -> tuple[str, str, int]:
+    """Path, labels as text and number of labels of a line; the first line of train.txt tells the number."""
+    run = _run_of_numbers(line)
+    if run == 0:
+        rule = "a line must be a path and one 0 or 1 a class"
+        raise ValueError(f"{where}: {rule}; got no labels in {line!r:.200}")
+    if width is None and run == 1:
         raise ValueError(
             f"{where}: a line must have one 0 or 1 for each of two classes or more; got one number in "
             f"{line!r:.300}. If it is a class id, write a 1 in that class's column"
         )
-    return width
-
-
-def _parse(line: str, width: int, where: str) -> tuple[str, str]:
-    run = _run_of_numbers(line)
-    parts = line.rsplit(maxsplit=width)
-    if run == 0:
-        raise ValueError(
-            f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}"
-        )
+    width = width or run
     # A longer run is a path that ends in a number, or too many labels: a suffix before it tells which.
     if run < width or (run > width and Path(line.rsplit(maxsplit=run)[0]).suffix):
         raise ValueError(
             f"{where}: a line must have {width} labels, as the first line of train.txt; got {run}"
         )
-    wrong = next((label for label in parts[1:] if label not in {"0", "1"}), None)
+    path, *labels = line.rsplit(maxsplit=width)
+    wrong = next((label for label in labels if label not in {"0", "1"}), None)
     if wrong is not None:
         raise ValueError(f"{where}: labels must be 0 or 1, one a class; got {wrong!r:.100}")
-    return str(PurePosixPath(parts[0])), "".join(parts[1:])
+    return str(PurePosixPath(path)), "".join(labels), width
 
 
 def _run_of_numbers(line: str) -> int:
     """How many words at the end of a line are numbers; the first word belongs to the path."""
-    count = 0
-    for word in reversed(line.split()[1:]):
-        if not _is_number(word):
-            break
-        count += 1
-    return count
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    words = line.split()[1:]
+    for count, word in enumerate(reversed(words)):
+        try:
+            float(word)
+        except ValueError:
+            return count
+    return len(words)

@@ -17,7 +17,7 @@ from dhaps_core.data.folders import folder_files
 from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.data.items import SPLITS, Items
 from dhaps_core.data.lists import list_files
-from dhaps_core.data.splits import draw_per_class, draw_uniform, hold_out, seeded, stratified_counts
+from dhaps_core.data.splits import draw_queries, hold_out, seeded
 from dhaps_core.files import at_home
 from dhaps_core.keys import item_keys
 
@@ -217,32 +217,22 @@ def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries
         )
     rows = read_features(_stacked(stored, "train", "test", source))
     of = read_labels(_stacked(stored, "train_y", "test_y", source) if "train_y" in stored else None)
-    ids, names = of.labels, of.names
     m, n = len(stored["train"]), len(rows)
-    if ids is not None and (len(ids) != n or len(stored["train_y"]) != m):
+    if of.labels is not None and (len(of.labels) != n or len(stored["train_y"]) != m):
         raise ValueError(
             f"labels must have one row for each of the {m} train and {n - m} test rows; got "
             f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
         )
-    everything = np.arange(n, dtype=np.int64)
-    generator = seeded(seed)
-    if ids is not None and ids.ndim == 1:
-        of_test = np.bincount(ids[m:], minlength=len(names))
-        counts = stratified_counts(of_test, queries, leave=0)
-        single = ids.astype(np.int64)
-        query = draw_per_class(single, counts, candidates=everything[m:], generator=generator)
-        how = "stratified"
-    else:
-        query = draw_uniform(everything[m:], queries, generator=generator)
-        how = "uniform"
-    protocol = f"{queries} test rows as queries ({how}, seed {seed}); train = database = {m} train rows"
+    train, test = np.split(np.arange(n, dtype=np.int64), [m])
+    query, how = draw_queries(of.labels, test, queries, leave=0, seed=seed)
+    protocol = f"{queries} test rows as queries ({how}); train = database = {m} train rows"
     return Items(
         keys=(*(f"train/{i}" for i in range(m)), *(f"test/{i}" for i in range(n - m))),
         features=rows,
         images=None,
-        labels=ids,
-        class_names=names,
-        splits={"train": everything[:m], "query": query, "database": everything[:m]},
+        labels=of.labels,
+        class_names=of.names,
+        splits={"train": train, "query": query, "database": train},
         protocol=_said(protocol, of.said),
         source=source,
     )
