@@ -70,10 +70,9 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
     one_of("protocol", protocol, _PROTOCOLS)
     pixels, labels, train_rows, names = read_cifar10(path)
     if (train_rows, len(labels)) != (_TRAIN, _TRAIN + _TEST):
-        raise ValueError(
-            f"CIFAR-10 must have {_TRAIN} train and {_TEST} test images; got {train_rows} and "
-            f"{len(labels) - train_rows} in {Path(path).name}. The archive is incomplete: fetch it again"
-        )
+        got = f"{train_rows} and {len(labels) - train_rows} in {Path(path).name}"
+        rule = f"CIFAR-10 must have {_TRAIN} train and {_TEST} test images"
+        raise ValueError(f"{rule}; got {got}. The archive is incomplete: fetch it again")
     keys = [f"train/{i:05}" for i in range(train_rows)] + [f"test/{i:05}" for i in range(_TEST)]
     splits = cifar10_splits(labels, train_rows, protocol=protocol, seed=seed)
     stated = _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
@@ -141,10 +140,8 @@ def _folder(path: Path) -> tuple[str, Read]:
         for suffix in ("", ".bin"):
             if os.path.isfile(folder / f"test_batch{suffix}"):
                 return suffix, partial(_content, folder)
-    raise FileNotFoundError(
-        f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}. "
-        "Give the folder that the official archive unpacks to"
-    )
+    rule = f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}"
+    raise FileNotFoundError(f"{rule}. Give the folder that the official archive unpacks to")
 
 
 def _content(folder: Path, name: str) -> bytes:
@@ -168,9 +165,8 @@ def _archive(path: Path) -> tuple[str, Read]:
             for count, member in enumerate(archive):
                 stream.here = 0
                 if count >= _MOST_MEMBERS:
-                    raise ValueError(
-                        f"{path.name} must have few files; got {count} and more. It is not CIFAR-10"
-                    )
+                    rule = f"{path.name} must have few files"
+                    raise ValueError(f"{rule}; got {count} and more. It is not CIFAR-10")
                 name = Path(member.name).name
                 if name not in wanted or not member.isreg() or member.issparse():
                     continue
@@ -182,9 +178,8 @@ def _archive(path: Path) -> tuple[str, Read]:
 
     def read(name: str) -> bytes:
         if name not in contents:
-            raise FileNotFoundError(
-                f"CIFAR-10 must have {name}; the archive has {', '.join(sorted(contents)) or 'no file of it'}"
-            )
+            got = ", ".join(sorted(contents)) or "no file of it"
+            raise FileNotFoundError(f"CIFAR-10 must have {name}; the archive has {got}")
         return contents[name]
 
     return ".bin" if "test_batch.bin" in contents else "", read
@@ -200,10 +195,8 @@ class _Bounded:
         data = self.file.read(size)
         self.all, self.here = self.all + len(data), self.here + len(data)
         if self.all > _LARGEST_ARCHIVE or self.here > _LARGEST_FILE + (1 << 20):
-            raise ValueError(
-                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file; "
-                "got more. It is not CIFAR-10"
-            )
+            rule = f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file"
+            raise ValueError(f"{rule}; got more. It is not CIFAR-10")
         return data
 
 
@@ -258,7 +251,5 @@ def _unpickle(data: bytes, name: str) -> Any:
     try:
         return read_pickle(data)
     except ValueError as error:
-        raise ValueError(
-            f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}. "
-            "Fetch the official archive again"
-        ) from error
+        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
+        raise ValueError(f"{rule}. Fetch the official archive again") from error

@@ -157,10 +157,8 @@ def _ids(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...
 
 
 def _unknown(got: str) -> ValueError:
-    return ValueError(
-        f"class labels must be known, 0 or more; got {got}. If it means 'unknown', leave labels out and put "
-        "the known ones in the label store"
-    )
+    way = "If it means 'unknown', leave labels out and put the known ones in the label store"
+    return ValueError(f"class labels must be known, 0 or more; got {got}. {way}")
 
 
 def _refused(array: npt.NDArray[Any], instead: str) -> ValueError:

@@ -53,26 +53,25 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     splits = {}
     width: int | None = None
     for split in ("train", "database", "query"):
-        name = _FILES[split]
-        positions: dict[int, str] = {}
-        for where, line in _lines(folder / name):
-            path, labels, width = _parse(line, width, where)
-            if path not in rows:
-                file = _file(folder, path, where)
-                if names.setdefault(file, path) != path:
-                    raise ValueError(
-                        f"{where}: an image must have one name; {path!r} is {names[file]!r}. Use that one"
-                    )
-                rows[path] = (len(rows), labels, where)
-            position, known, first = rows[path]
-            if labels != known:
-                raise ValueError(f"{where}: {path!r} must have the same labels as in {first}; got others")
-            if position in positions:
-                raise ValueError(
-                    f"{where}: an image must be listed once; {path!r} is in {positions[position]}"
-                )
-            positions[position] = where
-        splits[split] = np.array(sorted(positions), dtype=np.int64)
+        listed: dict[int, str] = {}
+        for where, line in _lines(folder / _FILES[split]):
+            try:
+                path, labels = _parse(line, width)
+                width = len(labels)
+                if path not in rows:
+                    file = _file(folder, path)
+                    if names.setdefault(file, path) != path:
+                        raise ValueError(  # noqa: TRY301 - one way to name the line
+                            f"an image must have one name; {path!r} is {names[file]!r}. Use that one"
+                        )
+                position, known, first = rows.setdefault(path, (len(rows), labels, where))
+                if labels != known:
+                    raise ValueError(f"{path!r} must have the same labels as in {first}; got others")  # noqa: TRY301
+                if listed.setdefault(position, where) != where:
+                    raise ValueError(f"an image must be listed once; {path!r} is in {listed[position]}")  # noqa: TRY301
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from error
+        splits[split] = np.array(sorted(listed), dtype=np.int64)
     keys = tuple(rows)
     images = FileImages(keys, [folder / key for key in keys])
     if failures := images.check():
@@ -94,12 +93,11 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     )
 
 
-def _file(folder: Path, path: str, where: str) -> Path:
+def _file(folder: Path, path: str) -> Path:
     """The file of a path in a list, links followed."""
     if _OUTSIDE.match(path):
-        raise ValueError(
-            f"{where}: an image must be named below its folder, with / and without ..; got {path!r:.300}"
-        )
+        rule = "an image must be named below its folder, with / and without .."
+        raise ValueError(f"{rule}; got {path!r:.300}")
     try:
         file = (folder / path).resolve(strict=True)
         inside = file.is_relative_to(folder.resolve())
@@ -108,11 +106,9 @@ def _file(folder: Path, path: str, where: str) -> Path:
         inside, there = True, False
     if not there:
         hint = ". Write / for the backslash" if "\\" in path else ""
-        raise ValueError(f"{where}: the image must exist in {folder}; got {path!r:.300}{hint}")
+        raise ValueError(f"the image must exist in {folder}; got {path!r:.300}{hint}")
     if not inside:
-        raise ValueError(
-            f"{where}: the image must lie in {folder}; got {path!r}, a link that leads out of it"
-        )
+        raise ValueError(f"the image must lie in {folder}; got {path!r}, a link that leads out of it")
     return file
 
 
@@ -127,9 +123,8 @@ def _copies(digests: tuple[str, ...], splits: dict[str, npt.NDArray[np.int64]]) 
 def _lines(path: Path) -> list[tuple[str, str]]:
     """("file:line", text) of each line that is not blank."""
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"a folder of lists must have {', '.join(_FILES.values())}; got no {path.name}"
-        )
+        rule = f"a folder of lists must have {', '.join(_FILES.values())}"
+        raise FileNotFoundError(f"{rule}; got no {path.name}")
     if path.stat().st_size > _LARGEST_LIST:
         raise ValueError(f"{path.name} must have at most {_LARGEST_LIST} bytes; got {path.stat().st_size}")
     content = path.read_bytes()
@@ -144,28 +139,23 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def _parse(line: str, width: int | None, where: str) -> tuple[str, str, int]:
-    """Path, labels as text and number of labels of a line; the first line of train.txt tells the number."""
+def _parse(line: str, width: int | None) -> tuple[str, str]:
+    """Path of a line and its labels, as text; the first line of train.txt tells how many there are."""
     run = _run_of_numbers(line)
     if run == 0:
-        rule = "a line must be a path and one 0 or 1 a class"
-        raise ValueError(f"{where}: {rule}; got no labels in {line!r:.200}")
+        raise ValueError(f"a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}")
     if width is None and run == 1:
-        raise ValueError(
-            f"{where}: a line must have one 0 or 1 for each of two classes or more; got one number in "
-            f"{line!r:.300}. If it is a class id, write a 1 in that class's column"
-        )
+        rule = f"a line must have one 0 or 1 for each of two classes or more; got one number in {line!r:.300}"
+        raise ValueError(f"{rule}. If it is a class id, write a 1 in that class's column")
     width = width or run
     # A longer run is a path that ends in a number, or too many labels: a suffix before it tells which.
     if run < width or (run > width and Path(line.rsplit(maxsplit=run)[0]).suffix):
-        raise ValueError(
-            f"{where}: a line must have {width} labels, as the first line of train.txt; got {run}"
-        )
+        raise ValueError(f"a line must have {width} labels, as the first line of train.txt; got {run}")
     path, *labels = line.rsplit(maxsplit=width)
     wrong = next((label for label in labels if label not in {"0", "1"}), None)
     if wrong is not None:
-        raise ValueError(f"{where}: labels must be 0 or 1, one a class; got {wrong!r:.100}")
-    return str(PurePosixPath(path)), "".join(labels), width
+        raise ValueError(f"labels must be 0 or 1, one a class; got {wrong!r:.100}")
+    return str(PurePosixPath(path)), "".join(labels)
 
 
 def _run_of_numbers(line: str) -> int:

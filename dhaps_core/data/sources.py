@@ -78,11 +78,13 @@ def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, se
     if not os.path.exists(path):
         raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
     if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
-        raise ValueError(
-            f"dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'; got the file {name!r}. "
-            "For images give their folder"
-        )
-    inside = _names(path) if os.path.isdir(path) else set()
+        rule = "dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'"
+        raise ValueError(f"{rule}; got the file {name!r}. For images give their folder")
+    try:
+        inside = set(os.listdir(path)) if os.path.isdir(path) else set()
+    except OSError as error:
+        rule = "dataset must be a folder that can be opened"
+        raise ValueError(f"{rule}; got {path}: {error.strerror}") from error
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
     if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
@@ -194,34 +196,30 @@ def _contents(
     for name, value in stored.items():
         role = {"": "features", "X": "features", "y": "labels"}.get(name, name)
         if role not in {"features", "labels", "keys"}:
-            raise ValueError(
-                f"arrays in {source} must be named features (or X), labels (or y) and keys, or train, "
-                f"train_y, test, test_y; got {', '.join(stored)}. Load it with numpy and pass the arrays"
-            )
+            names = "features (or X), labels (or y) and keys, or train, train_y, test, test_y"
+            got = f"{', '.join(stored)}. Load it with numpy and pass the arrays"
+            raise ValueError(f"arrays in {source} must be named {names}; got {got}")
         if found.get(role) is not None:
             raise ValueError(f"{role} must be given once; got them twice, at least once in {source}")
         found[role] = value.tolist() if role == "keys" else value
     if "features" not in found:
-        raise ValueError(
-            f"{source} must have an array named features or X; got {', '.join(stored) or 'none'}"
-        )
+        got = ", ".join(stored) or "none"
+        raise ValueError(f"{source} must have an array named features or X; got {got}")
     return found["features"], found["labels"], found["keys"]
 
 
 def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries: int, seed: int) -> Items:
     expected = {"train", "test"} | ({"train_y", "test_y"} if "train_y" in stored else set())
     if set(stored) != expected:
-        raise ValueError(
-            f"an official split must have train, test and train_y, test_y or neither of the last two; "
-            f"got {', '.join(stored)} in {source}"
-        )
+        rule = "an official split must have train, test and train_y, test_y or neither of the last two"
+        raise ValueError(f"{rule}; got {', '.join(stored)} in {source}")
     rows = read_features(_stacked(stored, "train", "test", source))
     of = read_labels(_stacked(stored, "train_y", "test_y", source) if "train_y" in stored else None)
     m, n = len(stored["train"]), len(rows)
     if of.labels is not None and (len(of.labels) != n or len(stored["train_y"]) != m):
+        got = f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
         raise ValueError(
-            f"labels must have one row for each of the {m} train and {n - m} test rows; got "
-            f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
+            f"labels must have one row for each of the {m} train and {n - m} test rows; got {got}"
         )
     train, test = np.split(np.arange(n, dtype=np.int64), [m])
     query, how = draw_queries(of.labels, test, queries, leave=0, seed=seed)
@@ -242,21 +240,10 @@ def _stacked(stored: dict[str, npt.NDArray[Any]], first: str, second: str, sourc
     one, other = stored[first], stored[second]
     texts = {array.dtype.kind == "U" for array in (one, other)}
     if one.ndim == 0 or one.shape[1:] != other.shape[1:] or len(texts) > 1:
-        raise ValueError(
-            f"{first} and {second} must be rows of one kind; got {one.dtype} {one.shape} and {other.dtype} "
-            f"{other.shape} in {source}"
-        )
+        got = f"{one.dtype} {one.shape} and {other.dtype} {other.shape} in {source}"
+        raise ValueError(f"{first} and {second} must be rows of one kind; got {got}")
     return np.concatenate([one, other])
 
 
 def _said(protocol: str, labels: str) -> str:
     return f"{protocol}; {labels}" if labels else protocol
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError as error:
-        raise ValueError(
-            f"dataset must be a folder that can be opened; got {folder}: {error.strerror}"
-        ) from error

@@ -50,9 +50,8 @@ def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -
     """
     room = np.maximum(sizes - leave, 0)
     if whole(total) is None or not 0 <= total <= room.sum():
-        raise ValueError(
-            f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total!r}"
-        )
+        rule = f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain"
+        raise ValueError(f"{rule}; got {total!r}")
     # In whole numbers of Python: a rounded share could draw one too many.
     of_all = max(int(sizes.sum()), 1)
     shares = [divmod(int(total) * size, of_all) for size in sizes.tolist()]
