@@ -54,8 +54,8 @@ class Items:
     Example:
         >>> rows = {name: np.arange(2) + 2 * (name == "query") for name in SPLITS}
         >>> items = Items(tuple("abcd"), np.eye(4, dtype=np.float32), None, None, (), rows, "by hand", "doc")
-        >>> items.n, items.multi_label, items.overlap()
-        (4, False, ())
+        >>> items.n, items.multi_label, items.position["c"]
+        (4, False, 2)
     """
 
     keys: tuple[str, ...]
@@ -113,11 +113,6 @@ class Items:
             raise ValueError("items must have labels to be related by them; got none. Let a person tell.")
         x, y = self.labels[a], self.labels[b]
         return np.asarray((x & y).any(axis=-1) if self.multi_label else x == y)
-
-    def overlap(self) -> tuple[str, ...]:
-        """Keys that are both query and database: their nearest neighbour is themselves."""
-        both = np.intersect1d(self.splits["query"], self.splits["database"])
-        return tuple(self.keys[i] for i in both)
 
     def fingerprint(self) -> str:
         """Hex sha256 of keys, labels, features, images and splits: equal only if all of them are."""

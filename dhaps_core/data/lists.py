@@ -50,27 +50,30 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     folder = at_home(folder)
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
+
+    def position(line: str, where: str) -> int:
+        """Position of the image of a line, which is new or known."""
+        width = next((len(labels) for _, labels, _ in rows.values()), None)
+        path, labels = _parse(line, width)
+        if path not in rows and (name := names.setdefault(_file(folder, path), path)) != path:
+            raise ValueError(f"an image must have one name; {path!r} is {name!r}. Use that one")
+        at, known, first = rows.setdefault(path, (len(rows), labels, where))
+        if labels != known:
+            raise ValueError(f"{path!r} must have the same labels as in {first}; got others")
+        return at
+
     splits = {}
-    width: int | None = None
     for split in ("train", "database", "query"):
         listed: dict[int, str] = {}
         for where, line in _lines(folder / _FILES[split]):
             try:
-                path, labels = _parse(line, width)
-                width = len(labels)
-                if path not in rows:
-                    file = _file(folder, path)
-                    if names.setdefault(file, path) != path:
-                        raise ValueError(  # noqa: TRY301 - one way to name the line
-                            f"an image must have one name; {path!r} is {names[file]!r}. Use that one"
-                        )
-                position, known, first = rows.setdefault(path, (len(rows), labels, where))
-                if labels != known:
-                    raise ValueError(f"{path!r} must have the same labels as in {first}; got others")  # noqa: TRY301
-                if listed.setdefault(position, where) != where:
-                    raise ValueError(f"an image must be listed once; {path!r} is in {listed[position]}")  # noqa: TRY301
+                at = position(line, where)
             except ValueError as error:
                 raise ValueError(f"{where}: {error}") from error
+            if (first := listed.setdefault(at, where)) != where:
+                raise ValueError(
+                    f"{where}: an image must be listed once; it is in {first}, too: {line!r:.300}"
+                )
         splits[split] = np.array(sorted(listed), dtype=np.int64)
     keys = tuple(rows)
     images = FileImages(keys, [folder / key for key in keys])
