@@ -35,15 +35,7 @@ _LONGEST_WAIT = 1_000_000  # seconds; SQLite counts milliseconds in 32 bits
 class LogFile:
     """The rows in one file. Threads take turns; a forked process opens the file anew.
 
-    Args:
-        path: the file.
-        busy_seconds: how long to wait for another writer before giving up, at most 1,000,000.
-        create: whether to make the file if it is absent or empty, in a folder that exists.
-        read_only: whether nothing may be written, the witness included.
-
-    Raises:
-        StoreError: the file cannot be opened, lacks rows, is damaged, is something else, or is newer; or
-            nobody can wait so long.
+    Its arguments, and what it refuses, are those of `LabelStore`.
     """
 
     def __init__(self, path: Path, busy_seconds: float, *, create: bool, read_only: bool) -> None:
