@@ -8,17 +8,7 @@ from math import inf, isfinite
 from numbers import Real
 from operator import index
 from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    SupportsIndex,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = ["Range", "check_fields", "hint", "one_of", "read_fields", "shown", "whole"]
 
@@ -66,7 +56,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def whole(value: object) -> int | None:
+def whole(value: Any) -> int | None:
     """A whole number of Python or NumPy as an int; None of anything else, of True and of arrays too.
 
     Example:
@@ -74,11 +64,9 @@ def whole(value: object) -> int | None:
         (7, None, None)
     """
     kind = getattr(getattr(value, "dtype", None), "kind", "i")  # NumPy lends __index__ to its bool as well
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or kind not in "iu":
-        return None
     try:
-        return index(value)
-    except (TypeError, ValueError):  # an array of several, a tensor of floats
+        return None if isinstance(value, bool) or kind not in "iu" else index(value)
+    except (TypeError, ValueError):  # no number, an array of several, a tensor of floats
         return None
 
 

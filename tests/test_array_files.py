@@ -8,8 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from dhaps_core.array_files import read_arrays, write_array
+from dhaps_core.array_files import read_array, read_arrays, write_array
 from dhaps_core.data.sources import arrays
+from dhaps_core.json_files import DamagedFileError
 
 
 def npy(array, **options):
@@ -68,6 +69,36 @@ def test_a_digest_behind_the_numbers_is_checked_and_may_be_absent(tmp_path):
             read_arrays(path)
     path.write_bytes(whole[:-32])
     np.testing.assert_array_equal(read_arrays(path)[""], rows)
+
+
+def test_an_array_is_of_the_type_and_the_shape_that_are_asked_for(tmp_path):
+    path, rows = tmp_path / "a.npy", np.arange(6, dtype=np.float32).reshape(2, 3)
+    write_array(path, rows)
+    for shape in ((2, 3), (2, -1), (-1, -1)):
+        read = read_array(path, dtype=np.float32, shape=shape, advice="")
+        np.testing.assert_array_equal(read, rows)
+        read[0, 0] = 1  # of its own
+    for dtype, shape, told in (
+        (np.float64, (2, 3), r"float64 \[2 3\]; got float32 \[2 3\]"),
+        (np.float32, (3, 2), r"float32 \[3 2\]; got float32 \[2 3\]"),
+        (np.float32, (6,), r"float32 \[6\]; got float32 \[2 3\]"),
+        (np.float32, (-1, 2), r"float32 \[n 2\]; got float32 \[2 3\]"),
+    ):
+        with pytest.raises(DamagedFileError, match=rf"a\.npy must hold {told}\. Delete it\.$"):
+            read_array(path, dtype=dtype, shape=shape, advice="Delete it.")
+    path.write_bytes(path.read_bytes() + bytes(1 << 21))
+    with pytest.raises(DamagedFileError, match="2097336 bytes, of 1048600 at most"):
+        read_array(path, dtype=np.float32, shape=(2, 3), advice="")
+    with pytest.raises(FileNotFoundError):
+        read_array(tmp_path / "none.npy", dtype=np.float32, shape=(2, 3), advice="")
+
+
+def test_a_bound_holds_for_the_file_and_for_what_it_unpacks_to(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", a=np.zeros(10_000))
+    assert read_arrays(tmp_path / "a.npz", most=81_000)["a"].shape == (10_000,)
+    for most, told in ((79_000, "that unpack to 80128, of 79000 at most"), (100, "bytes, of 100 at most")):
+        with pytest.raises(DamagedFileError, match=told):
+            read_arrays(tmp_path / "a.npz", most=most)
 
 
 BAD = {

@@ -35,15 +35,7 @@ _LONGEST_WAIT = 1_000_000  # seconds; SQLite counts milliseconds in 32 bits
 class LogFile:
     """The rows in one file. Threads take turns; a forked process opens the file anew.
 
-    Args:
-        path: the file.
-        busy_seconds: how long to wait for another writer before giving up, at most 1,000,000.
-        create: whether to make the file if it is absent or empty, in a folder that exists.
-        read_only: whether nothing may be written, the witness included.
-
-    Raises:
-        StoreError: the file cannot be opened, lacks rows, is damaged, is something else, or is newer; or
-            nobody can wait so long.
+    Its arguments, and what it refuses, are those of `LabelStore`.
     """
 
     def __init__(self, path: Path, busy_seconds: float, *, create: bool, read_only: bool) -> None:
@@ -70,15 +62,12 @@ class LogFile:
         with self._lock:
             if os.getpid() != self._pid:  # SQLite connections do not survive a fork
                 self._open()
+            store = f"Label store {self.path}"
             if not self.close.alive:
-                raise StoreError(
-                    f"Label store {self.path} must be open; it was closed. Make a new LabelStore."
-                )
+                raise StoreError(f"{store} must be open; it was closed. Make a new LabelStore.")
             if not self.path.exists() or _identity(self.path) != self._file:
-                raise StoreError(
-                    f"Label store {self.path} must stay in place while open; it was moved, deleted or "
-                    "replaced. Put it back, or make a new LabelStore."
-                )
+                rule = f"{store} must stay in place while open; it was moved, deleted or replaced"
+                raise StoreError(f"{rule}. Put it back, or make a new LabelStore.")
             with in_words(self.path):
                 yield self
 
@@ -86,9 +75,8 @@ class LogFile:
     def writing(self) -> Iterator[LogFile]:
         """As `reading`, and keep every other writer out; what was appended is dropped if the block raises."""
         if self._read_only:
-            raise StoreError(
-                f"Label store {self.path} was opened to be read only. Open it without read_only to answer."
-            )
+            rule = f"Label store {self.path} was opened to be read only"
+            raise StoreError(f"{rule}. Open it without read_only to answer.")
         with self.reading():
             self._insist("BEGIN IMMEDIATE")
             self._appended.clear()
