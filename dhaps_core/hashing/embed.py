@@ -16,19 +16,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from PIL import Image
 from torch import Tensor, nn
 
 from dhaps_core.checked_files import write_array
 from dhaps_core.data.array_files import read_array_file
-from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
 
-__all__ = ["Precision", "Progress", "embed", "standardise_pca"]
+__all__ = ["Precision", "Progress", "embed"]
 
 Precision = Literal["float32", "bf16"]
 Progress = Callable[[int, int, float], None]
@@ -42,8 +41,8 @@ def embed(
     items: Items,
     backbone: Backbone,
     *,
-    size: int,
     cache: str | Path,
+    size: int | None = None,
     batch: int = 64,
     precision: Precision = "float32",
     progress: Progress | None = None,
@@ -58,8 +57,8 @@ def embed(
     Args:
         items: items with images.
         backbone: the network; it is not changed.
-        size: side of the network's input, pixels.
         cache: folder for the shards; a sub-folder is named by the hash of images, weights and settings.
+        size: side of the network's input, pixels; the backbone's own by default.
         batch: images in one forward pass; the last one of a shard may be smaller.
         precision: "bf16" runs a bfloat16 copy of the network: faster on CPUs that have it, with two to three
             significant digits.
@@ -74,6 +73,7 @@ def embed(
     """
     if items.images is None:
         raise ValueError("items must have images to embed; got features only. Use them as they are")
+    size = backbone.size if size is None else size
     if not all(type(number) is int and number >= 1 for number in (size, batch)):
         raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
     if precision not in _DTYPES:
@@ -95,56 +95,6 @@ def embed(
     if len(widths) > 1:
         raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete them")
     return np.concatenate(loaded)
-
-
-def standardise_pca(
-    features: Float32[np.ndarray, "n d"], train_positions: Int64[np.ndarray, " l"], dims: int
-) -> Float32[np.ndarray, "n k"]:
-    """Features standardised, projected to their first principal components, and scaled to mean square norm 1.
-
-    All three steps are fitted on the train rows alone, in float64, and applied to every row. A feature that
-    is constant on the train rows is centred and otherwise left as it is. Equal rows stay equal, to the bit.
-
-    Args:
-        features: embeddings.
-        train_positions: rows to fit on.
-        dims: components to keep, at most the features and the train rows.
-
-    Returns:
-        The components, of decreasing variance; the squared norm of the train rows is 1 on average.
-
-    Raises:
-        ValueError: if dims is out of range or the train rows are all equal.
-
-    Example:
-        >>> rows = np.array([[0.0, 0.0], [2.0, 2.0]], dtype=np.float32)
-        >>> np.abs(standardise_pca(rows, np.array([0, 1]), 1)).tolist()
-        [[1.0], [1.0]]
-    """
-    from sklearn.decomposition import PCA
-
-    limit = min(features.shape[1], len(train_positions))
-    if not 1 <= dims <= limit:
-        raise ValueError(f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}")
-    # From a train row as the origin, so that what is constant is exactly 0, however far from zero.
-    scaled = features.astype(np.float64) - features[train_positions[0]]
-    scaled -= scaled[train_positions].mean(axis=0)
-    spread = np.sqrt(np.square(scaled[train_positions]).mean(axis=0))
-    if not spread.any():
-        raise ValueError("train rows must differ from each other; got equal rows only")
-    scaled /= np.where(spread > 0, spread, 1)
-    pca = PCA(dims, svd_solver="covariance_eigh").fit(scaled[train_positions])
-    components = pca.transform(scaled)
-    norm = float(np.sqrt(np.square(components[train_positions]).sum(axis=1).mean()))
-    with np.errstate(over="ignore"):
-        rows = np.asarray(components / norm, dtype=np.float32)
-    if not np.isfinite(rows).all():
-        raise ValueError(
-            "rows must be near the train rows; got features nearly constant there and far larger elsewhere. "
-            "Leave those features out"
-        )
-    # A product of matrices rounds equal rows differently, by where they stand in their block.
-    return np.asarray(rows[first_equal(features)])
 
 
 def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: Precision) -> Path:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from math import ceil
 
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.table import DATASETS, STAR_SHARES, normal_budget, row_name
-from dhaps_core.session.settings import METHODS
 
 __all__ = ["Plan", "plan"]
 

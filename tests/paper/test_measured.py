@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedRunWarning
 from dhaps_core.paper.measured import Cell, gather, read_runs
 from dhaps_core.paper.report import check_claims, markdown, order, report, seconds, selection, verdict
 from dhaps_core.paper.table import BITS, DATASETS, ROWS, STAR_SHARES, claims
-from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.session.settings import Settings
 from widgets.figure1 import figure1
 
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, WithHead
+from dhaps_core.hashing.methods.base import Batch, Objective
 from dhaps_core.hashing.methods.dsh import squared_distances
 from dhaps_core.hashing.network import relax
 
@@ -31,14 +31,9 @@ def contrastive(
     distances: Float[Tensor, "n n"], near: Bool[Tensor, "n n"], far: Bool[Tensor, "n n"], margin: float,
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:  # fmt: skip
-    """1/2 mean over anchors of d(a, p)^2 + max(0, margin - d(a, n))^2 with drawn p and n; 0 without anchors.
+    """1/2 mean over anchors of d(a, p)^2 + max(0, margin - d(a, n))^2, from squared distances.
 
-    Args:
-        distances: squared distances of all rows.
-        near: which rows may be p of each anchor.
-        far: which rows may be n.
-        margin: distance that n is pushed to.
-        generator: of the draws.
+    For each anchor (row) one p is drawn from the near rows and one n from the far ones; 0 without anchors.
     """
     rows = torch.arange(len(distances), device=distances.device)
     positive = distances[rows, draw(near, generator)]
@@ -51,7 +46,7 @@ def contrastive(
 
 @final
 @dataclass(frozen=True)
-class SSDH(Objective, WithHead):
+class SSDH(Objective):
     """L_cls + L_triplet + weight (L_graph + L_pseudo) on h = (1 + u) / 2 in [0, 1]^b.
 
     - L_cls: sigmoid cross-entropy of a classifier beside the hash layer, labelled rows; it suits several
@@ -73,9 +68,7 @@ class SSDH(Objective, WithHead):
         Zhang, Peng: SSDH: Semi-supervised Deep Hashing for Large Scale Image Retrieval, IEEE TCSVT 2017.
     """
 
-    name: ClassVar[str] = "ssdh"
-    labels: ClassVar[Labels] = "classes"
-    prior: ClassVar[bool] = False
+    name, labels, prior = "ssdh", "classes", False
     weight: float = 0.1
     neighbours: int = 8
 
