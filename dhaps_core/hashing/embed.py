@@ -86,8 +86,7 @@ def embed(
         (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
         for start in range(0, items.n, _SHARD)
     ]
-    missing = [(rows, path) for rows, path in shards if not path.exists()]
-    if missing:
+    if missing := [(rows, path) for rows, path in shards if not path.exists()]:
         network = _Network(backbone, precision)
         _fill(missing, items.images, network, size=size, batch=batch, progress=progress)
     loaded = [_load(path, len(rows)) for rows, path in shards]
@@ -127,7 +126,7 @@ def _fill(
     progress: Progress | None,
 ) -> None:
     positions = [i for rows, _ in missing for i in rows]
-    total, done, started = len(images), len(images) - len(positions), time.monotonic()
+    before, done, started = len(images) - len(positions), 0, time.monotonic()
     with closing(_squares(images, positions, size, ahead=2 * batch)) as squares:
         for rows, path in missing:
             blocks = []
@@ -135,8 +134,8 @@ def _fill(
                 blocks.append(network(np.stack(list(islice(squares, min(batch, len(rows) - start))))))
                 done += len(blocks[-1])
                 if progress is not None:
-                    here = done - (total - len(positions))
-                    progress(done, total, (time.monotonic() - started) / here * (total - done))
+                    left = (time.monotonic() - started) / done * (len(positions) - done)
+                    progress(before + done, len(images), left)
             write_array(path, np.concatenate(blocks))
 
 
@@ -145,21 +144,19 @@ class _Network:
 
     def __init__(self, backbone: Backbone, precision: Precision) -> None:
         module = copy.deepcopy(backbone.module).eval().requires_grad_(False)
-        weights = next(module.parameters(), torch.empty(0))
-        self.dtype = _DTYPES[precision]
-        self.device = weights.device
+        self.dtype, self.device = _DTYPES[precision], next(module.parameters(), torch.empty(0)).device
         self.module: nn.Module = module.to(dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        std = torch.tensor(backbone.std, device=self.device)
-        self.scale = (1 / (255 * std)).view(3, 1, 1)
-        self.shift = (-torch.tensor(backbone.mean, device=self.device) / std).view(3, 1, 1)
+        mean, std = (
+            torch.tensor(colours, device=self.device).view(3, 1, 1)
+            for colours in (backbone.mean, backbone.std)
+        )
+        self.scale, self.shift = 1 / (255 * std), -mean / std
 
     @torch.inference_mode()
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         # [n h w 3] in memory seen as [n 3 h w] is channels_last, the layout that suits convolutions best.
-        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
-        rows: Float[Tensor, "n d"] = self.module(
-            torch.addcmul(self.shift, x.float(), self.scale).to(self.dtype)
-        )
+        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+        rows: Float[Tensor, "n d"] = self.module(torch.addcmul(self.shift, x, self.scale).to(self.dtype))
         if rows.ndim != 2 or len(rows) != len(pixels) or not bool(rows.isfinite().all()):
             raise ValueError(
                 f"a backbone must return finite rows [n d] for {len(pixels)} images; got {tuple(rows.shape)}"

@@ -52,10 +52,7 @@ class ImageRows:
 def _augmented(
     rows: Float[Tensor, "n 3 side side"], generator: torch.Generator
 ) -> Float[Tensor, "n 3 side side"]:
-    """Random mirror and shift, as used for CIFAR-10: each image flips with probability 1/2 and moves.
-
-    It moves by at most an eighth of its side; the border is reflected.
-    """
+    """Random mirror and shift, as used for CIFAR-10: by at most an eighth of the side, borders reflected."""
     n, side = len(rows), rows.shape[-1]
     border = round(side / 8)
     flip = torch.rand(n, generator=generator) < 0.5
@@ -70,10 +67,6 @@ def _augmented(
 
 def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
     """All images as 8-bit RGB squares in memory (3 side^2 bytes an item): scaled to fit, grey borders.
-
-    Args:
-        items: with images.
-        side: pixels.
 
     Raises:
         ValueError: if the items have no images.
@@ -95,10 +88,7 @@ def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
     """The items' embeddings, centred on the train items and scaled to mean squared norm 1 there.
 
     Without centring, cosines of non-negative features (pixels, activations) are all large and say little.
-
-    Args:
-        items: with features.
-        train: positions that mean and scale are taken from; the features themselves if there are none.
+    Without train items these are the features themselves.
 
     Raises:
         ValueError: if the items have no features.
@@ -119,10 +109,7 @@ def pixel_references(
 ) -> Float[Tensor, "n d"]:
     """Features that need no label and no network: a grid of mean colours, centred, on its main directions.
 
-    Args:
-        pixels: 8-bit RGB images.
-        train: positions that mean and directions are taken from; all if there are none.
-        dims: most directions kept.
+    Mean and directions, ``dims`` at most, are those of the train items, or of all if there are none.
     """
     parts = [adaptive_avg_pool2d(part.float() / 255, _GRID).flatten(1) for part in pixels.split(1024)]
     train = train if len(train) else torch.arange(len(pixels))

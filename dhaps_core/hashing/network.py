@@ -46,7 +46,7 @@ class HashNetwork(nn.Module):
             raise ValueError(f"features and bits must be at least 1; got {features} and {bits}.")
         self.bits = bits
         self.backbone = nn.Identity() if backbone is None else backbone
-        if isinstance(hidden, nn.Sequential):
+        if not isinstance(hidden, int):
             self.hidden = hidden
         elif hidden:
             self.hidden = nn.Sequential(
@@ -84,11 +84,7 @@ class HashNetwork(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose masks come from an explicit generator, so that a run does not touch global state.
-
-    Args:
-        share: probability of dropping an entry, in [0, 1).
-    """
+    """Dropout of a share in [0, 1) whose masks come from a generator: a run does not touch global state."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -126,14 +122,7 @@ def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
 def encode(
     network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
 ) -> Float[Tensor, "n b"]:
-    """Real-valued outputs of the items, in evaluation mode, on the CPU.
-
-    Args:
-        network: module with outputs [n b].
-        inputs: rows by position.
-        positions: which rows; all by default.
-        batch: rows at a time.
-    """
+    """Real-valued outputs of the items at some positions or of all, in evaluation mode, on the CPU."""
     device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     rows = torch.arange(len(inputs)) if positions is None else positions
     was_training = network.training

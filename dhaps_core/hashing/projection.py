@@ -24,7 +24,7 @@ def embedded(items: Items, backbone: Backbone, *, dims: int = 256, **more: Any) 
         more: as :func:`dhaps_core.hashing.embed.embed` takes it: cache, size, progress, ...
 
     Returns:
-        The items with features, and what was fitted: rows of other images go through it.
+        The items with features, and what was fitted, for rows of other images.
     """
     rows, train = embed(items, backbone, **more), items.splits["train"]
     projection = Projection.fit(rows, train, min(dims, rows.shape[1], len(train)))
@@ -61,12 +61,7 @@ class Projection:
 
     @classmethod
     def fit(cls, rows: Float32[np.ndarray, "n d"], train: Int64[np.ndarray, " l"], dims: int) -> "Projection":
-        """The projection that some of the rows tell.
-
-        Args:
-            rows: embeddings.
-            train: positions of the rows to fit on.
-            dims: components to keep, at most the features and the train rows.
+        """The projection of rows to ``dims`` components, fitted on the rows at the train positions.
 
         Raises:
             ValueError: if dims is out of range or the train rows are all equal.
@@ -78,7 +73,7 @@ class Projection:
             raise ValueError(
                 f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}"
             )
-        origin = rows[train[0]]
+        origin = rows[train[0]].copy()
         moved = rows[train].astype(np.float64) - origin
         mean = moved.mean(axis=0)
         moved -= mean

@@ -91,9 +91,7 @@ def train(
     if method.labels == "none":
         supervised = supervised[:0]
     plain = inputs if plain is None else plain
-    known = TrainingSet(
-        network, plain, supervision.relations, pool=pool, supervised=supervised, generator=generator
-    )
+    known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator)
     if isinstance(method, ClosedForm):
         return _solve(method, known)
     assert isinstance(method, Objective)

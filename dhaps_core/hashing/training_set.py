@@ -1,6 +1,7 @@
 """The training set as a method may look at it before the first step and after the last; without queries."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,10 +21,11 @@ Relations = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """What is known of pairs, +1, -1 or 0, for positions that broadcast."""
 
 
+@dataclass(frozen=True, eq=False)
 class TrainingSet:
     """Training items, the network as it is now, and what the answers tell.
 
-    Args:
+    Attributes:
         network: reads the items.
         inputs: rows by position, without augmentation.
         relations: see :data:`Relations`.
@@ -32,18 +34,12 @@ class TrainingSet:
         generator: CPU generator.
     """
 
-    def __init__(
-        self,
-        network: HashNetwork,
-        inputs: Inputs,
-        relations: Relations,
-        *,
-        pool: Int[Tensor, " m"],
-        supervised: Int[Tensor, " l"],
-        generator: torch.Generator,
-    ) -> None:
-        self.network, self.inputs, self.relations = network, inputs, relations
-        self.pool, self.supervised, self.generator = pool, supervised, generator
+    network: HashNetwork
+    inputs: Inputs
+    relations: Relations
+    pool: Int[Tensor, " m"]
+    supervised: Int[Tensor, " l"]
+    generator: torch.Generator
 
     @torch.no_grad()
     def sample(self) -> Float[Tensor, "s d"]:

@@ -46,8 +46,8 @@ class Settings:
             ImageNet weights (:class:`dhaps_core.hashing.image_networks.FineTuned`).
         hidden: width of the network's hidden layer.
         dropout: share dropped after it.
-        training: what is :data:`usual <dhaps_core.hashing.training_settings.USUAL>` of what is trained, if
-            none is given: embeddings, or with a side the network.
+        training: if none is given, what is :data:`usual <dhaps_core.hashing.training_settings.USUAL>` of what
+            is trained: embeddings, or with a side the network. Its numbers stay in a ``replace``.
 
     Raises:
         ValueError: on a value outside its range, or a name that is not known.

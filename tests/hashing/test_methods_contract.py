@@ -248,7 +248,7 @@ def test_any_number_of_bits(name, bits):
 def test_more_bits_than_features():
     for name in OBJECTIVES:
         assert fit(name, bits=33, settings=replace(FAST, least=2, most=2))[0].bits == 33
-    with pytest.raises(ValueError, match=r"bits of ssh must be at most the 12 features.*got 33"):
+    with pytest.raises(ValueError, match=r"bits of ssh must be at most the 12 directions.*got 33"):
         fit("ssh", bits=33)
 
 

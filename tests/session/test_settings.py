@@ -196,7 +196,10 @@ def test_damaged_settings_of_a_folder_are_refused_in_one_sentence(stored, messag
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Settings(method="ssh", bits=16), "bits of ssh must be at most the 12 features"),
+        (
+            Settings(method="ssh", bits=16),
+            "at most the 6 directions in which the training items differ; got 16",
+        ),
         (
             Settings(method="ssh", bits=8),
             "at most the 6 directions in which the training items differ; got 8",

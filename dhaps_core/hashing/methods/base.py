@@ -104,14 +104,10 @@ class Method(ABC):
         return None
 
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:  # noqa: B027 - most learn from any
-        """Refuse items that it cannot learn from, before anybody answers a question.
-
-        Args:
-            features: rows of all training items.
-            bits: b.
+        """Refuse training items that it cannot learn from, before anybody answers a question.
 
         Raises:
-            ValueError: saying what the features lack.
+            ValueError: saying what their features lack.
         """
 
 
@@ -148,10 +144,7 @@ class Objective(Method):
     def head(self, features: int, bits: int, classes: int) -> nn.Module | None:
         """A module that is trained beside the hash layer, weights still to be drawn; no code depends on it.
 
-        Args:
-            features: width of the activations that it reads.
-            bits: b.
-            classes: c, at least 1.
+        It reads the activations below that layer, of so many features; classes are at least 1.
         """
         return None
 
@@ -173,6 +166,10 @@ class Objective(Method):
 class ClosedForm(Method):
     """A linear hash function found by linear algebra."""
 
+    def layers(self, features: int, bits: int) -> nn.Sequential:
+        """Nothing below the hash layer."""
+        return nn.Sequential()
+
     @abstractmethod
     def solve(
         self,
@@ -187,7 +184,7 @@ class ClosedForm(Method):
         Args:
             features: rows of all training items.
             supervised: rows of those that answers tell something about.
-            similarity: what is known of some of them (rows) with all of them (columns).
+            similarity: what is known of some of the latter (rows) with all of them (columns).
             bits: b.
         """
 

@@ -35,13 +35,17 @@ def contrastive(
 
     For each anchor (row) one p is drawn from the near rows and one n from the far ones; 0 without anchors.
     """
-    rows = torch.arange(len(distances), device=distances.device)
-    positive = distances[rows, draw(near, generator)]
+    positive, negative = _drawn(distances, near, far, generator)
     # The root's gradient is infinite at 0, where two rows are equal: they stay where they are.
-    negative = distances[rows, draw(far, generator)].clamp_min(1e-12).sqrt()
-    terms = positive + (margin - negative).clamp_min(0).square()
-    anchors = near.any(1) & far.any(1)
-    return terms[anchors].mean() / 2 if anchors.any() else distances.sum() * 0
+    terms = positive + (margin - negative.clamp_min(1e-12).sqrt()).clamp_min(0).square()
+    return terms.mean() / 2 if len(terms) else distances.sum() * 0
+
+
+def _drawn(distances: Tensor, near: Tensor, far: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """From each anchor, a row with near and far ones, the distances of one of either kind."""
+    rows, anchors = torch.arange(len(distances), device=distances.device), near.any(1) & far.any(1)
+    positive, negative = (distances[rows, draw(kind, generator)][anchors] for kind in (near, far))
+    return positive, negative
 
 
 @final
@@ -110,11 +114,9 @@ class SSDH(Objective):
 
     @staticmethod
     def _triplets(distances: Tensor, batch: Batch) -> Tensor:
-        positive = (batch.similarity > 0).fill_diagonal_(False)
-        negative = batch.similarity < 0
-        rows = torch.arange(len(distances), device=distances.device)
-        near, far = (distances[rows, draw(mask, batch.generator)] for mask in (positive, negative))
-        terms = (1 + near - far).clamp_min(0)[positive.any(1) & negative.any(1)]
+        similar = (batch.similarity > 0).fill_diagonal_(False)
+        positive, negative = _drawn(distances, similar, batch.similarity < 0, batch.generator)
+        terms = (1 + positive - negative).clamp_min(0)
         return terms.mean() / 2 if len(terms) else distances.sum() * 0
 
     def _graph(self, distances: Tensor, first: int) -> tuple[Tensor, Tensor]:

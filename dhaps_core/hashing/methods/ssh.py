@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 from jaxtyping import Float, Int8
-from torch import Tensor, nn
+from torch import Tensor
 
 from dhaps_core.hashing.methods.base import ClosedForm
 
@@ -83,15 +83,6 @@ class SSH(ClosedForm):
     name, labels = "ssh", "pairs"
     eta: float = 0.1
     alpha: float = 1.0
-
-    def layers(self, features: int, bits: int) -> nn.Sequential:
-        """None: the hash function is linear."""
-        if bits > features:
-            raise ValueError(
-                f"bits of ssh must be at most the {features} features, one direction each; got {bits}. "
-                "Use fewer bits, or another method."
-            )
-        return nn.Sequential()
 
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
         """Refuse more bits than directions in which the training items differ."""
