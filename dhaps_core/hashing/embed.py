@@ -16,18 +16,17 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32
 from PIL import Image
 from torch import Tensor, nn
 
 from dhaps_core.array_files import read_array, write_array
-from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
 
-__all__ = ["Precision", "Progress", "embed", "standardise_pca"]
+__all__ = ["Precision", "Progress", "embed"]
 
 Precision = Literal["float32", "bf16"]
 Progress = Callable[[int, int, float], None]
@@ -41,8 +40,8 @@ def embed(
     items: Items,
     backbone: Backbone,
     *,
-    size: int,
     cache: str | Path,
+    size: int | None = None,
     batch: int = 64,
     precision: Precision = "float32",
     progress: Progress | None = None,
@@ -57,8 +56,8 @@ def embed(
     Args:
         items: items with images.
         backbone: the network; it is not changed.
-        size: side of the network's input, pixels.
         cache: folder for the shards; a sub-folder is named by the hash of images, weights and settings.
+        size: side of the network's input, pixels; the backbone's own by default.
         batch: images in one forward pass; the last one of a shard may be smaller.
         precision: "bf16" runs a bfloat16 copy of the network: faster on CPUs that have it, with two to three
             significant digits.
@@ -73,6 +72,7 @@ def embed(
     """
     if items.images is None:
         raise ValueError("items must have images to embed; got features only. Use them as they are")
+    size = backbone.size if size is None else size
     if not all(type(number) is int and number >= 1 for number in (size, batch)):
         raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
     if precision not in _DTYPES:
@@ -85,8 +85,7 @@ def embed(
         (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
         for start in range(0, items.n, _SHARD)
     ]
-    missing = [(rows, path) for rows, path in shards if not path.exists()]
-    if missing:
+    if missing := [(rows, path) for rows, path in shards if not path.exists()]:
         network = _Network(backbone, precision)
         _fill(missing, items.images, network, size=size, batch=batch, progress=progress)
     loaded = [_load(path, len(rows)) for rows, path in shards]
@@ -94,56 +93,6 @@ def embed(
     if len(widths) > 1:
         raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete them")
     return np.concatenate(loaded)
-
-
-def standardise_pca(
-    features: Float32[np.ndarray, "n d"], train_positions: Int64[np.ndarray, " l"], dims: int
-) -> Float32[np.ndarray, "n k"]:
-    """Features standardised, projected to their first principal components, and scaled to mean square norm 1.
-
-    All three steps are fitted on the train rows alone, in float64, and applied to every row. A feature that
-    is constant on the train rows is centred and otherwise left as it is. Equal rows stay equal, to the bit.
-
-    Args:
-        features: embeddings.
-        train_positions: rows to fit on.
-        dims: components to keep, at most the features and the train rows.
-
-    Returns:
-        The components, of decreasing variance; the squared norm of the train rows is 1 on average.
-
-    Raises:
-        ValueError: if dims is out of range or the train rows are all equal.
-
-    Example:
-        >>> rows = np.array([[0.0, 0.0], [2.0, 2.0]], dtype=np.float32)
-        >>> np.abs(standardise_pca(rows, np.array([0, 1]), 1)).tolist()
-        [[1.0], [1.0]]
-    """
-    from sklearn.decomposition import PCA
-
-    limit = min(features.shape[1], len(train_positions))
-    if not 1 <= dims <= limit:
-        raise ValueError(f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}")
-    # From a train row as the origin, so that what is constant is exactly 0, however far from zero.
-    scaled = features.astype(np.float64) - features[train_positions[0]]
-    scaled -= scaled[train_positions].mean(axis=0)
-    spread = np.sqrt(np.square(scaled[train_positions]).mean(axis=0))
-    if not spread.any():
-        raise ValueError("train rows must differ from each other; got equal rows only")
-    scaled /= np.where(spread > 0, spread, 1)
-    pca = PCA(dims, svd_solver="covariance_eigh").fit(scaled[train_positions])
-    components = pca.transform(scaled)
-    norm = float(np.sqrt(np.square(components[train_positions]).sum(axis=1).mean()))
-    with np.errstate(over="ignore"):
-        rows = np.asarray(components / norm, dtype=np.float32)
-    if not np.isfinite(rows).all():
-        raise ValueError(
-            "rows must be near the train rows; got features nearly constant there and far larger elsewhere. "
-            "Leave those features out"
-        )
-    # A product of matrices rounds equal rows differently, by where they stand in their block.
-    return np.asarray(rows[first_equal(features)])
 
 
 def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: Precision) -> Path:
@@ -176,7 +125,7 @@ def _fill(
     progress: Progress | None,
 ) -> None:
     positions = [i for rows, _ in missing for i in rows]
-    total, done, started = len(images), len(images) - len(positions), time.monotonic()
+    before, done, started = len(images) - len(positions), 0, time.monotonic()
     with closing(_squares(images, positions, size, ahead=2 * batch)) as squares:
         for rows, path in missing:
             blocks = []
@@ -184,8 +133,8 @@ def _fill(
                 blocks.append(network(np.stack(list(islice(squares, min(batch, len(rows) - start))))))
                 done += len(blocks[-1])
                 if progress is not None:
-                    here = done - (total - len(positions))
-                    progress(done, total, (time.monotonic() - started) / here * (total - done))
+                    left = (time.monotonic() - started) / done * (len(positions) - done)
+                    progress(before + done, len(images), left)
             write_array(path, np.concatenate(blocks))
 
 
@@ -194,21 +143,19 @@ class _Network:
 
     def __init__(self, backbone: Backbone, precision: Precision) -> None:
         module = copy.deepcopy(backbone.module).eval().requires_grad_(False)
-        weights = next(module.parameters(), torch.empty(0))
-        self.dtype = _DTYPES[precision]
-        self.device = weights.device
+        self.dtype, self.device = _DTYPES[precision], next(module.parameters(), torch.empty(0)).device
         self.module: nn.Module = module.to(dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        std = torch.tensor(backbone.std, device=self.device)
-        self.scale = (1 / (255 * std)).view(3, 1, 1)
-        self.shift = (-torch.tensor(backbone.mean, device=self.device) / std).view(3, 1, 1)
+        mean, std = (
+            torch.tensor(colours, device=self.device).view(3, 1, 1)
+            for colours in (backbone.mean, backbone.std)
+        )
+        self.scale, self.shift = 1 / (255 * std), -mean / std
 
     @torch.inference_mode()
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         # [n h w 3] in memory seen as [n 3 h w] is channels_last, the layout that suits convolutions best.
-        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
-        rows: Float[Tensor, "n d"] = self.module(
-            torch.addcmul(self.shift, x.float(), self.scale).to(self.dtype)
-        )
+        x = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).float()
+        rows: Float[Tensor, "n d"] = self.module(torch.addcmul(self.shift, x, self.scale).to(self.dtype))
         if rows.ndim != 2 or len(rows) != len(pixels) or not bool(rows.isfinite().all()):
             raise ValueError(
                 f"a backbone must return finite rows [n d] for {len(pixels)} images; got {tuple(rows.shape)}"

@@ -3,62 +3,13 @@
 The network's output z is real-valued. The relaxed code is u = tanh(z) in [-1, 1], the code h = sign(z).
 """
 
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = [
-    "PIXEL_MEAN",
-    "PIXEL_STD",
-    "Dropout",
-    "HashNetwork",
-    "Inputs",
-    "ResidualCNN",
-    "encode",
-    "find_device",
-    "relax",
-    "seed_parameters",
-]
+from dhaps_core.hashing.inputs import Inputs
 
-PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
-"""Networks read images as (pixel - mean) / std: about -2 to 2."""
-
-
-@runtime_checkable
-class Inputs(Protocol):
-    """Rows that a network reads: indexing by positions gives one float batch."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, positions: Tensor) -> Tensor: ...
-
-
-class Dropout(nn.Module):
-    """Dropout whose masks come from an explicit generator, so that a run does not touch global state.
-
-    Args:
-        share: probability of dropping an entry, in [0, 1).
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-        self.generator: torch.Generator | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The input with a share of entries set to 0 and the rest scaled up, in training mode only."""
-        if not self.training or self.share == 0:
-            return x
-        if self.generator is None:
-            raise ValueError(
-                "dropout needs a generator in training mode; got none. Train with training.train."
-            )
-        # Drawn on the CPU and moved: CPU and CUDA streams differ for equal seeds.
-        kept = torch.rand(x.shape, generator=self.generator) >= self.share
-        return x * kept.to(x.device) / (1 - self.share)
+__all__ = ["HashNetwork", "Dropout", "seed_parameters", "relax", "encode", "find_device"]
 
 
 class HashNetwork(nn.Module):
@@ -95,7 +46,7 @@ class HashNetwork(nn.Module):
             raise ValueError(f"features and bits must be at least 1; got {features} and {bits}.")
         self.bits = bits
         self.backbone = nn.Identity() if backbone is None else backbone
-        if isinstance(hidden, nn.Sequential):
+        if not isinstance(hidden, int):
             self.hidden = hidden
         elif hidden:
             self.hidden = nn.Sequential(
@@ -116,6 +67,11 @@ class HashNetwork(nn.Module):
         """Real-valued outputs z; sign(z) is the code."""
         return self.binarised(self.hash(self.embed(x)))
 
+    def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
+        """Activations below the hash layer, for heads that sit beside it."""
+        activations: Tensor = self.hidden(self.backbone(x))
+        return activations
+
     def binarised(self, outputs: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
         """Outputs of the hash layer, rotated and shifted."""
         rotated: Tensor = outputs @ self.rotation + self.shift
@@ -126,63 +82,26 @@ class HashNetwork(nn.Module):
         self.rotation.copy_(torch.eye(self.bits))
         self.shift.zero_()
 
-    def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
-        """Activations below the hash layer, for heads that sit beside it."""
-        activations: Tensor = self.hidden(self.backbone(x))
-        return activations
 
+class Dropout(nn.Module):
+    """Dropout of a share in [0, 1) whose masks come from a generator: a run does not touch global state."""
 
-class ResidualCNN(nn.Module):
-    """Small residual network for images of 32 to 64 pixels: three stages, then centred, pooled features.
-
-    With group normalisation 22 of 32 bits were the same for every image. In evaluation batch normalisation
-    uses the statistics of training, so encode(one) = encode(batch). The last one has no ReLU after it:
-    features that are all positive lie close together, and what follows makes the same bits of most images.
-
-    Args:
-        width: channels of the first stage; the output has 4 * width features. At 16, one core trains on 700
-            CIFAR-10 images a second, at 32 on 200.
-        generator: CPU generator of the initial weights.
-    """
-
-    def __init__(self, width: int = 16, *, generator: torch.Generator) -> None:
+    def __init__(self, share: float) -> None:
         super().__init__()
-        self.features = 4 * width
-        self.layers = nn.Sequential(
-            _convolution(3, width),
-            _Residual(width),
-            _convolution(width, 2 * width, stride=2),
-            _Residual(2 * width),
-            _convolution(2 * width, 4 * width, stride=2),
-            _Residual(4 * width),
-            nn.BatchNorm2d(4 * width),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-        )
-        seed_parameters(self, generator=generator)
-
-    def forward(self, x: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n d"]:
-        """Pooled features of a batch of images."""
-        pooled: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
-        return pooled
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(_convolution(width, width), _convolution(width, width))
+        self.share = share
+        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        changed: Tensor = self.layers(x)
-        return x + changed
-
-
-def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+        """The input with a share of entries set to 0 and the rest scaled up, in training mode only."""
+        if not self.training or self.share == 0:
+            return x
+        if self.generator is None:
+            raise ValueError(
+                "dropout needs a generator in training mode; got none. Train with training.train."
+            )
+        # Drawn on the CPU and moved: CPU and CUDA streams differ for equal seeds.
+        kept = torch.rand(x.shape, generator=self.generator) >= self.share
+        return x * kept.to(x.device) / (1 - self.share)
 
 
 def seed_parameters(module: nn.Module, *, generator: torch.Generator) -> None:
@@ -197,6 +116,20 @@ def seed_parameters(module: nn.Module, *, generator: torch.Generator) -> None:
 def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
     """Relaxed codes u = tanh(z), in [-1, 1]."""
     return outputs.tanh()
+
+
+@torch.no_grad()
+def encode(
+    network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
+) -> Float[Tensor, "n b"]:
+    """Real-valued outputs of the items at some positions or of all, in evaluation mode, on the CPU."""
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
+    rows = torch.arange(len(inputs)) if positions is None else positions
+    was_training = network.training
+    network.eval()
+    out = torch.cat([network(inputs[part].to(device)).cpu() for part in rows.split(batch)])
+    network.train(was_training)
+    return out
 
 
 def find_device(name: str) -> torch.device:
@@ -214,25 +147,3 @@ def find_device(name: str) -> torch.device:
             f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
         ) from error
     return device
-
-
-@torch.no_grad()
-def encode(
-    network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
-) -> Float[Tensor, "n b"]:
-    """Real-valued outputs of the items, in evaluation mode, on the CPU.
-
-    Args:
-        network: module with outputs [n b].
-        inputs: rows by position.
-        positions: which rows; all by default.
-        batch: rows at a time.
-    """
-    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
-    rows = torch.arange(len(inputs)) if positions is None else positions
-    was_training = network.training
-    network.eval()
-    parts: Iterable[Tensor] = (network(inputs[part].to(device)).cpu() for part in rows.split(batch))
-    out = torch.cat(list(parts))
-    network.train(was_training)
-    return out

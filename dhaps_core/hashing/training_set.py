@@ -1,65 +1,73 @@
-"""After training: what a method that finds its binarisation on the training set may look at."""
+"""The training set as a method may look at it before the first step and after the last; without queries."""
 
-from functools import cache
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dhaps_core.codes import sign
-from dhaps_core.hashing.methods.base import TrainingSet
-from dhaps_core.hashing.network import HashNetwork, Inputs, encode
+from dhaps_core.hashing.inputs import Inputs
+from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.metrics import mean_average_precision
 from dhaps_core.retrieval.relevance import Relevance
 
-__all__ = ["training_set"]
+__all__ = ["TrainingSet", "Relations"]
+
+Relations = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""What is known of pairs, +1, -1 or 0, for positions that broadcast."""
 
 
-@runtime_checkable
-class KnownPairs(Protocol):
-    """The part of a snapshot that is read here."""
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Training items, the network as it is now, and what the answers tell.
 
-    def similarity_matrix(self, positions: np.ndarray) -> np.ndarray: ...
-
-
-def training_set(
-    network: HashNetwork,
-    inputs: Inputs,
-    supervision: KnownPairs,
-    *,
-    pool: Tensor,
-    supervised: Tensor,
-    generator: torch.Generator,
-) -> TrainingSet:
-    """The training set as a method sees it.
-
-    Args:
-        network: trained.
-        inputs: rows by position.
-        supervision: what is known of pairs.
-        pool: positions of the training items.
-        supervised: positions of the labelled ones.
+    Attributes:
+        network: reads the items.
+        inputs: rows by position, without augmentation.
+        relations: see :data:`Relations`.
+        pool: positions of all training items, m of them.
+        supervised: positions of those that answers tell something about.
         generator: CPU generator.
     """
 
-    @cache
-    def relevance(keys: tuple[int, ...]) -> Relevance:
-        # A pair that nobody told about counts as not relevant.
-        return Relevance.matrix(torch.from_numpy(supervision.similarity_matrix(np.array(keys))) > 0)
+    network: HashNetwork
+    inputs: Inputs
+    relations: Relations
+    pool: Int[Tensor, " m"]
+    supervised: Int[Tensor, " l"]
+    generator: torch.Generator
 
-    def score(outputs: Tensor, positions: Tensor) -> float:
-        codes, keys = sign(outputs), tuple(positions.tolist())
-        histograms = distance_histograms(
-            codes, codes, relevance(keys), query_keys=keys, database_keys=keys, exclude_self=True
-        )
-        return mean_average_precision(histograms)
+    @torch.no_grad()
+    def sample(self) -> Float[Tensor, "s d"]:
+        """Backbone features of at most 2,048 drawn items, on the network's device.
 
-    return TrainingSet(
-        pool=pool,
-        supervised=supervised,
-        encode=lambda positions: encode(network, inputs, positions, batch=1024),
-        score=score,
-        generator=generator,
-    )
+        In training mode: a fresh batch normalisation has no statistics of its own yet.
+        """
+        chosen = self.pool[torch.randperm(len(self.pool), generator=self.generator)[:2048]]
+        device = self.network.hash.weight.device
+        return torch.cat([self.network.backbone(self.inputs[part].to(device)) for part in chosen.split(256)])
+
+    def encode(self, positions: Int[Tensor, " s"]) -> Float[Tensor, "s b"]:
+        """Outputs z of some items, on the CPU."""
+        return encode(self.network, self.inputs, positions, batch=1024)
+
+    def scorer(self, positions: Int[Tensor, " s"]) -> Callable[[Tensor], float]:
+        """Mean average precision of outputs [s b] of some items among themselves, from what the answers tell.
+
+        A pair that nobody told about counts as not relevant.
+        """
+        at, keys = positions.numpy(), positions.tolist()
+        relevance = Relevance.matrix(torch.from_numpy(self.relations(at[:, None], at) > 0))
+
+        def score(outputs: Tensor) -> float:
+            codes = sign(outputs)
+            histograms = distance_histograms(
+                codes, codes, relevance, query_keys=keys, database_keys=keys, exclude_self=True
+            )
+            return mean_average_precision(histograms)
+
+        return score

@@ -1,12 +1,13 @@
-"""How long and how fast to train: settings that are no part of any method."""
+"""How long and how fast to train: settings that are no part of any method, and what is usual of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
 
 from dhaps_core.checks import Range, check_fields
 
-__all__ = ["TrainingSettings"]
+__all__ = ["TrainingSettings", "USUAL"]
 
 MOST_STEPS = 10**9
 MOST_ROWS = 16_384  # of a step: losses keep a few matrices of rows x rows
@@ -16,7 +17,7 @@ MOST_ITEMS = 10**6
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Settings that are no part of any method.
+    """Settings that are no part of any method; the defaults are those of a network on embeddings.
 
     Attributes:
         epochs: passes over the supervised items; the number of steps follows, within ``least`` and ``most``.
@@ -66,31 +67,6 @@ class TrainingSettings:
             rule = "highest_rate times decay, what a weight loses in a step, must be below 1"
             raise ValueError(f"{rule}; got {self.highest_rate * self.decay:g}. Lower one of them.")
 
-    @classmethod
-    def pixels(cls) -> "TrainingSettings":
-        """Settings for a network that learns from images: fewer and dearer steps than on embeddings.
-
-        Colours tell classes badly, so beside labels their cosines weigh a tenth: at full weight they hold the
-        codes back. Where there are no labels they weigh more: without them little ties the codes to what the
-        images show (8,000 CIFAR-10 images, 300 steps: mAP of DH .157, with them .180; GraphBit .147 and .181;
-        digits .14 and .60, .14 and .38).
-        """
-        return cls(
-            least=150, most=1500, batch=128, unlabelled_batch=64,
-            learning_rate=3e-3, highest_rate=3e-3, similarity=0.1, anchor=10.0,
-        )  # fmt: skip
-
-    @classmethod
-    def fine_tuning(cls) -> "TrainingSettings":
-        """Settings for a pretrained network that learns on from images: few, dear and small steps.
-
-        A step has a sixteenth of the usual pairs, so the similarity term weighs as a quarter of the items.
-        """
-        return cls(
-            least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10,
-            learning_rate=5e-4, highest_rate=5e-4, anchor=10.0,
-        )  # fmt: skip
-
     def steps(self, supervised: int) -> int:
         """Number of steps for that many supervised items."""
         return min(self.most, self._wanted(supervised))
@@ -102,3 +78,24 @@ class TrainingSettings:
 
     def _wanted(self, supervised: int) -> int:
         return max(self.least, ceil(self.epochs * supervised / self.batch))
+
+
+USUAL: Mapping[str, TrainingSettings] = {
+    "embeddings": TrainingSettings(),
+    "residual_cnn": TrainingSettings(
+        least=150, most=1500, batch=128, unlabelled_batch=64,
+        learning_rate=3e-3, highest_rate=3e-3, similarity=0.1, anchor=10.0,
+    ),
+    "efficientnet_lite0": TrainingSettings(
+        least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10,
+        learning_rate=5e-4, highest_rate=5e-4, anchor=10.0,
+    ),
+}  # fmt: skip
+"""By what is trained: a network on embeddings, or one of those that learn from images.
+
+From images steps are fewer and dearer, and those of a pretrained network smaller. Colours tell classes badly,
+so beside labels their cosines weigh a tenth: at full weight they hold the codes back. Where there are no
+labels they weigh more: without them little ties the codes to what the images show (8,000 CIFAR-10 images, 300
+steps: mAP of DH .157, with them .180; GraphBit .147 and .181; digits .14 and .60, .14 and .38). A step of
+fine-tuning has a sixteenth of the usual pairs, so its similarity term weighs as a quarter of the items.
+"""

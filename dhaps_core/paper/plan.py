@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from dhaps_core.checks import one_of
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.table import DATASETS, row_name, share_of
-from dhaps_core.session.settings import METHODS
 
 __all__ = ["Plan", "plan"]
 

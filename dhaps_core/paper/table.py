@@ -37,7 +37,7 @@ class Row:
 
     Attributes:
         name: as printed.
-        method: name in :data:`dhaps_core.session.settings.METHODS`.
+        method: name in :data:`dhaps_core.hashing.methods.METHODS`.
         acquisition: ``none`` (no labels), ``random``, ``dhaps`` or ``all`` (every item of the pool).
         budget: share of the pool that is labelled: a percentage, or ``*``.
         values: mAP in % for each data set, in the order of :data:`BITS`; None where the paper prints a dash.

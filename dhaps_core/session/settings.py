@@ -1,28 +1,17 @@
 """Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from dhaps_core.acquisition.problem import Reading, Weights
 from dhaps_core.checks import Range, check_fields, one_of, read_fields
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm, Method
-from dhaps_core.hashing.methods.dh import DH
-from dhaps_core.hashing.methods.dpsh import DPSH
-from dhaps_core.hashing.methods.dsh import DSH
-from dhaps_core.hashing.methods.graphbit import GraphBit
-from dhaps_core.hashing.methods.pts3h import PTS3H
-from dhaps_core.hashing.methods.sdsh import SDSH
-from dhaps_core.hashing.methods.ssdh import SSDH
-from dhaps_core.hashing.methods.ssh import SSH
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.pairs import Kernel
 
-__all__ = ["METHODS", "Settings"]
-
-METHODS: Mapping[str, type[Method]] = {
-    method.name: method for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH)
-}
+__all__ = ["Settings"]
 
 # The grid of colours that pixel references are made of; the stride of EfficientNet.
 SMALLEST_SIDE = {"residual_cnn": 8, "efficientnet_lite0": 32}
@@ -39,7 +28,7 @@ class Settings:
         acquisition: ``dhaps`` or ``random`` (the baseline on the same seeds).
         question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
             ``pairs`` asks whether the two are the same.
-        method: name of the training objective, one of :data:`METHODS`.
+        method: name of the training objective, one of :data:`dhaps_core.hashing.methods.METHODS`.
         reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.select`.
         kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
         space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
@@ -54,11 +43,11 @@ class Settings:
         budget_answers: answers that may be given in all, or None.
         side: 0 trains on the embeddings; else end to end from images of that many pixels a side.
         network: what learns from images: ``residual_cnn`` from scratch, or ``efficientnet_lite0`` from its
-            ImageNet weights (:class:`dhaps_core.hashing.backbones.FineTuned`).
+            ImageNet weights (:class:`dhaps_core.hashing.image_networks.FineTuned`).
         hidden: width of the network's hidden layer.
         dropout: share dropped after it.
-        training: see :class:`TrainingSettings`; with a side, start from its ``pixels()`` or
-            ``fine_tuning()``.
+        training: if none is given, what is :data:`usual <dhaps_core.hashing.training_settings.USUAL>` of what
+            is trained: embeddings, or with a side the network. Its numbers stay in a ``replace``.
 
     Raises:
         ValueError: on a value outside its range, or a name that is not known.
@@ -84,10 +73,14 @@ class Settings:
     network: Literal["residual_cnn", "efficientnet_lite0"] = "residual_cnn"
     hidden: Annotated[int, Range(0, 65_536)] = 1024
     dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.3
-    training: TrainingSettings = field(default_factory=TrainingSettings)
+    training: TrainingSettings = None  # type: ignore[assignment]  # until what is trained is known to be sound
 
     def __post_init__(self) -> None:
+        if unset := vars(self)["training"] is None:
+            object.__setattr__(self, "training", USUAL["embeddings"])
         check_fields(self)
+        if unset and self.side:
+            object.__setattr__(self, "training", USUAL[self.network])
         method = METHODS[one_of("method", self.method, METHODS)]
         self._check_method(method)
         self._check_selection()

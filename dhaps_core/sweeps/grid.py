@@ -268,7 +268,7 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
 def _value_fault(name: str, value: Any, base: Path) -> str | None:
     """What is wrong with a value of the right type: an unknown method, a path that does not exist."""
     if name == "method":  # the list loads torch, which a grid without methods need not
-        from dhaps_core.session.settings import METHODS
+        from dhaps_core.hashing.methods import METHODS
 
         if value not in METHODS:
             return f"method must be one of {', '.join(METHODS)}.{hint(value, METHODS)}"

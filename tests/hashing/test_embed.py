@@ -12,10 +12,10 @@ from torch import nn
 
 from dhaps_core.data.images import ArrayImages, UnreadableImage
 from dhaps_core.data.items import Items
-from dhaps_core.data.sources import arrays, digits, image_folder
+from dhaps_core.data.sources import arrays, image_folder
 from dhaps_core.hashing import embed as module
 from dhaps_core.hashing.backbones import Backbone, efficientnet_lite0, pixels
-from dhaps_core.hashing.embed import embed, standardise_pca
+from dhaps_core.hashing.embed import embed
 
 
 def collection(pixel_array):
@@ -268,69 +268,3 @@ def test_efficientnet_lite0(tmp_path):
     with torch.no_grad():
         row = backbone.module.eval()(torch.tensor(x, dtype=torch.float32).permute(2, 0, 1)[None])
     np.testing.assert_allclose(exact[0], row[0], atol=1e-3)
-
-
-def test_standardise_pca_is_fitted_on_train_rows():
-    items = digits(queries=200, seed=0)
-    train = items.splits["train"]
-    rows = standardise_pca(items.features, train, 10)
-    assert rows.shape == (1797, 10)
-    np.testing.assert_allclose((rows[train] ** 2).sum(axis=1).mean(), 1, rtol=1e-5)
-    np.testing.assert_allclose(rows[train].mean(axis=0), 0, atol=1e-5)
-    changed = items.features.copy()
-    changed[items.splits["query"]] += 5
-    assert np.allclose(standardise_pca(changed, train, 10)[train], rows[train], atol=1e-5)
-    # Against the eigenvectors of the correlation matrix.
-    x = items.features.astype(np.float64)
-    spread = x[train].std(axis=0)
-    z = (x - x[train].mean(axis=0)) / np.where(spread == 0, 1, spread)
-    axes = np.linalg.eigh(z[train].T @ z[train])[1][:, ::-1][:, :10]
-    slow = z @ axes
-    slow /= np.sqrt((slow[train] ** 2).sum(axis=1).mean())
-    np.testing.assert_allclose(np.abs(rows), np.abs(slow), atol=1e-3)
-
-
-def test_equal_rows_stay_equal_to_the_bit():
-    generator = np.random.default_rng(0)
-    for n, copies, d in [(40, 5, 192), (333, 3, 64)]:
-        rows = np.repeat(generator.normal(size=(n, d)).astype(np.float32), copies, axis=0)
-        generator.shuffle(rows)
-        components = standardise_pca(rows, np.arange(0, len(rows), 2), 32)
-        assert len(np.unique(components, axis=0)) == len(np.unique(rows, axis=0)) == n
-
-
-@pytest.mark.parametrize("unit", [1e-30, 1e30])
-def test_scale_and_offset_leave_the_components_alone(unit):
-    rows = np.random.default_rng(0).normal(size=(60, 5))
-    plain = standardise_pca(rows.astype(np.float32), np.arange(40), 3)
-    scaled = standardise_pca((rows * unit).astype(np.float32), np.arange(40), 3)
-    moved = standardise_pca((rows + 1e4).astype(np.float32), np.arange(40), 3)
-    np.testing.assert_allclose(np.abs(scaled), np.abs(plain), atol=1e-4)
-    np.testing.assert_allclose(np.abs(moved), np.abs(plain), atol=1e-2)  # float32 lost the digits before
-
-
-def test_constant_columns_are_left_out_of_the_components():
-    rows = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
-    constant = np.full((60, 1), 0.1, np.float32)
-    np.testing.assert_allclose(
-        np.abs(standardise_pca(np.hstack([rows, constant]), np.arange(60), 5)),
-        np.abs(standardise_pca(rows, np.arange(60), 5)),
-        atol=1e-5,
-    )
-    with pytest.raises(ValueError, match="train rows must differ"):
-        standardise_pca(np.full((7, 2), 0.1, np.float32), np.arange(7), 1)
-
-
-def test_rows_out_of_all_proportion_to_the_train_rows_are_refused():
-    rows = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
-    rows[:40] *= 1e-30
-    rows[40:] *= 1e30
-    with pytest.raises(ValueError, match="rows must be near the train rows"):
-        standardise_pca(rows, np.arange(40), 3)
-
-
-def test_standardise_pca_is_checked():
-    with pytest.raises(ValueError, match=r"dims must be in 1\.\.2"):
-        standardise_pca(np.eye(3, dtype=np.float32), np.array([0, 1]), 3)
-    with pytest.raises(ValueError, match="train rows must differ"):
-        standardise_pca(np.ones((3, 2), np.float32), np.array([0, 1, 2]), 1)

@@ -3,9 +3,7 @@
 import math
 from dataclasses import replace
 from math import log, log1p, pi, sqrt
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,8 +20,9 @@ from dhaps_core.hashing.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.hashing.methods.ssdh import SSDH, contrastive, draw
 from dhaps_core.hashing.methods.ssh import SSH, pair_sum, pair_weights
 from dhaps_core.hashing.network import HashNetwork
-from dhaps_core.hashing.training import TrainingSettings, train
-from dhaps_core.hashing.training_set import training_set
+from dhaps_core.hashing.training import train
+from dhaps_core.hashing.training_set import TrainingSet
+from dhaps_core.hashing.training_settings import TrainingSettings
 
 HALF = math.atanh(0.5)  # relaxes to 1/2
 
@@ -37,10 +36,12 @@ def batch(outputs, similarity=(), **more):
 def training_on(network, rows, relation=None):
     """The training set of rows that are all labelled, or none of them."""
     positions = torch.arange(len(rows))
-    known = SimpleNamespace(similarity_matrix=lambda at: relation.numpy()[np.ix_(at, at)])
     supervised = positions[: 0 if relation is None else None]
     generator = torch.Generator().manual_seed(0)
-    return training_set(network, rows, known, pool=positions, supervised=supervised, generator=generator)
+    return TrainingSet(
+        network, rows, lambda a, b: relation.numpy()[a, b], pool=positions, supervised=supervised,
+        generator=generator,
+    )  # fmt: skip
 
 
 def loss(method, given):
@@ -71,7 +72,7 @@ def test_dh_starts_at_the_principal_components():
     generator = torch.Generator().manual_seed(0)
     sample = torch.randn(500, 6, generator=generator) * torch.tensor([1.0, 5.0, 1, 1, 9.0, 1]) + 3
     network = HashNetwork(6, 4, hidden=DH().layers(6, 4), generator=generator)
-    DH().initialise(network, sample)
+    DH().initialise(network, training_on(network, sample))
     first, second = network.hidden[1], network.hidden[3]
     assert first.weight.abs().argmax(1).tolist()[:2] == [4, 1]
     assert torch.equal(second.weight, torch.eye(len(second.weight), first.out_features))
@@ -164,7 +165,7 @@ def test_itq_finds_the_corners():
 def test_graphbit_starts_centred():
     sample = torch.randn(300, 6, generator=torch.Generator().manual_seed(0)) + 3
     network = HashNetwork(6, 4, hidden=nn.Sequential(), generator=torch.Generator().manual_seed(0))
-    GraphBit().initialise(network, sample)
+    GraphBit().initialise(network, training_on(network, sample))
     outputs = network(sample).detach()
     assert float(outputs.mean(0).abs().max()) < 1e-4
     assert float(outputs.square().mean()) == pytest.approx(1, rel=1e-4)
@@ -483,10 +484,11 @@ def test_sdsh_turns_the_codes_of_labelled_training_items():
         network.hash.weight.copy_(turn)
     relation = torch.where((corners[:, None] == corners).all(2), 1, -1).to(torch.int8)
     known = training_on(network, corners + 0.3 * torch.randn(40, 2, generator=generator), relation)
-    before = known.score(known.encode(known.pool), known.pool)
+    score = known.scorer(known.pool)
+    before = score(known.encode(known.pool))
     SDSH(rotations=100).binarise(network, None, known)
     torch.testing.assert_close(network.rotation @ network.rotation.T, torch.eye(2))
-    assert known.score(known.encode(known.pool), known.pool) > before + 0.3
+    assert score(known.encode(known.pool)) > before + 0.3
 
 
 def test_bit_entropy_is_reported_and_a_constant_bit_warned_about():

@@ -14,12 +14,15 @@ from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.bit_entropy import ConstantBits, bit_entropy
 from dhaps_core.codes import sign
 from dhaps_core.data.sources import arrays, digits
-from dhaps_core.hashing.methods.base import Batch, ClosedForm, Objective, WithHead, WithLayers
+from dhaps_core.hashing.image_networks import ResidualCNN
+from dhaps_core.hashing.methods import METHODS
+from dhaps_core.hashing.methods.base import Batch, ClosedForm, Objective
 from dhaps_core.hashing.methods.graphbit import Instructions
-from dhaps_core.hashing.network import HashNetwork, ResidualCNN, encode, seed_parameters
-from dhaps_core.hashing.training import TrainingSettings, train
+from dhaps_core.hashing.network import HashNetwork, encode, seed_parameters
+from dhaps_core.hashing.training import train
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.session.settings import Settings
 from tests.given import DEVICE
 from tests.hashing import test_methods
 
@@ -27,6 +30,8 @@ FAST = TrainingSettings(least=40, most=40, batch=32, unlabelled_batch=32)
 NAMES = tuple(METHODS)
 OBJECTIVES = tuple(name for name in NAMES if issubclass(METHODS[name], Objective))
 SAMPLING = {"ssdh", "sdsh"}  # their losses draw triplets: only the expected value is free of the order
+# cuDNN convolves in TF32 and by another algorithm for another size of batch.
+PIXELS_CLOSE = {"rtol": 1e-4, "atol": 1e-5} if DEVICE.type == "cpu" else {"rtol": 1e-2, "atol": 2e-2}
 
 
 class Given:
@@ -45,9 +50,6 @@ class Given:
         self.relation = (self.relation * (known[:, None] & known)).astype(np.int8)
         if pairs_only:
             self.classes = np.full(len(known), -1)
-
-    def similarity_matrix(self, positions):
-        return self.relation[np.ix_(positions, positions)]
 
     def relations(self, a, b):
         return self.relation[a, b]
@@ -70,8 +72,8 @@ HALF = torch.where(torch.arange(96) < 48, LABELS, -1).numpy()  # the first half 
 
 
 def build(method, features=12, bits=8, seed=0, backbone=None):
-    hidden = method.layers(features, bits) if isinstance(method, WithLayers) else 24
-    generator = torch.Generator().manual_seed(seed)
+    own = method.layers(features, bits)
+    hidden, generator = 24 if own is None else own, torch.Generator().manual_seed(seed)
     return HashNetwork(features, bits, hidden=hidden, backbone=backbone, generator=generator).to(DEVICE)
 
 
@@ -92,12 +94,13 @@ def fit(name, classes=HALF, *, inputs=POINTS, seed=0, settings=FAST, network=Non
 
 
 def one_batch(method, network, rows, labelled, *, relation=None, classes="given", progress=0.9):
-    head, weight = None, network.hash.weight
-    if isinstance(method, WithHead):
-        head = method.head(network.hash.in_features, network.bits, 3).to(weight)
-        seed_parameters(head, generator=torch.Generator().manual_seed(3))
-        if isinstance(head, Instructions):
-            head.edges.copy_(torch.ones_like(head.edges).triu(1))  # bits that nobody listens to learn nothing
+    weight = network.hash.weight
+    head = method.head(network.hash.in_features, network.bits, 3)
+    if head is not None:
+        seed_parameters(head, generator=torch.Generator().manual_seed(3))  # on the CPU, as its generator
+        head.to(weight)
+    if isinstance(head, Instructions):
+        head.edges.copy_(torch.ones_like(head.edges).triu(1))  # bits that nobody listens to learn nothing
     hidden = network.embed(POINTS[rows].to(weight))
     mine = LABELS[rows[:labelled]].to(DEVICE)
     if relation is None:
@@ -245,7 +248,7 @@ def test_any_number_of_bits(name, bits):
 def test_more_bits_than_features():
     for name in OBJECTIVES:
         assert fit(name, bits=33, settings=replace(FAST, least=2, most=2))[0].bits == 33
-    with pytest.raises(ValueError, match=r"bits of ssh must be at most the 12 features.*got 33"):
+    with pytest.raises(ValueError, match=r"bits of ssh must be at most the 12 directions.*got 33"):
         fit("ssh", bits=33)
 
 
@@ -297,7 +300,7 @@ def test_end_to_end_from_pixels(name):
     assert all(not torch.equal(a, b) for a, b in zip(before, backbone.parameters(), strict=True))
     outputs = encode(network, images)
     single = torch.cat([encode(network, images, torch.tensor([i])) for i in range(5)])
-    torch.testing.assert_close(single, outputs[:5], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(single, outputs[:5], **PIXELS_CLOSE)
     assert float(bit_entropy(sign(outputs)).mean()) > 0.3
     assert len(sign(outputs).unique(dim=0)) >= 3
     again = build(make(name), backbone.features, seed=1, backbone=ResidualCNN(8, generator=torch.Generator()))

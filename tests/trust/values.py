@@ -21,10 +21,11 @@ import dhaps_core
 from dhaps_core.answers.questions import Question
 from dhaps_core.data.items import Items
 from dhaps_core.hashing.backbones import Backbone, pixels
-from dhaps_core.hashing.network import Inputs
+from dhaps_core.hashing.inputs import Inputs
+from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.folder import RunFolder
-from dhaps_core.session.settings import METHODS, Settings
+from dhaps_core.session.settings import Settings
 from dhaps_core.sweeps.grid import Grid, read_grid
 
 from .finished_sweep import finished_sweep

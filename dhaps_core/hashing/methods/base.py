@@ -1,8 +1,8 @@
 """The contract between a hashing method and the training loop.
 
 A method is final. It extends :class:`Objective` (a loss for the loop) or :class:`ClosedForm` (linear
-algebra), and may implement the interfaces below: layers of its own, a head beside the hash layer, a teacher,
-a binarisation that is found after training.
+algebra). What it has beside that, it says by the functions that it overrides: layers of its own, first
+weights, a head beside the hash layer, a teacher, a binarisation that is found after training.
 """
 
 from abc import ABC, abstractmethod
@@ -11,25 +11,21 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int, Int8
+from jaxtyping import Bool, Float, Int8
 from torch import Tensor, nn
 
 from dhaps_core.checks import check_fields
 from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = [
-    "Batch",
-    "ClosedForm",
     "Labels",
+    "Batch",
     "Method",
     "Objective",
-    "TrainingSet",
-    "WithBinariser",
-    "WithHead",
-    "WithLayers",
-    "WithTeacher",
-    "balanced_mean",
+    "ClosedForm",
     "check_relations",
+    "pair_mean",
     "quantisation",
 ]
 
@@ -75,10 +71,8 @@ class Batch:
             )
         check_relations(self.similarity)
         if self.classes is not None and len(self.classes) != labelled:
-            got = len(self.classes)
-            raise ValueError(
-                f"classes must have one row for each of the {labelled} supervised rows; got {got}."
-            )
+            rule = f"classes must have one row for each of the {labelled} supervised rows"
+            raise ValueError(f"{rule}; got {len(self.classes)}.")
 
     @property
     def supervised(self) -> Float[Tensor, "l b"]:
@@ -86,31 +80,11 @@ class Batch:
         return self.outputs[: len(self.similarity)]
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """The training set after training, for methods that find their binarisation on it; no query is in it.
-
-    Attributes:
-        pool: positions of all training items, m of them.
-        supervised: positions of those that answers tell something about.
-        encode: outputs z of the items at some positions, by the network as it is now.
-        score: mean average precision of outputs [s b] of the items at s positions among themselves, from what
-            the answers tell.
-        generator: CPU generator.
-    """
-
-    pool: Int[Tensor, " m"]
-    supervised: Int[Tensor, " l"]
-    encode: Callable[[Tensor], Tensor]
-    score: Callable[[Tensor, Tensor], float]
-    generator: torch.Generator
-
-
 class Method(ABC):
     """A published method; use one of its two kinds.
 
     Attributes:
-        name: as in :data:`dhaps_core.session.settings.METHODS`.
+        name: as in :data:`dhaps_core.hashing.methods.METHODS`.
         labels: what it reads: nothing, relations of pairs (class labels give them too), or class labels.
         least_bits: shortest code that it can learn.
         most_bits: longest code that it can learn in a few GB of memory.
@@ -125,6 +99,17 @@ class Method(ABC):
         """Refuse weights and shares that are no finite numbers."""
         check_fields(self)
 
+    def layers(self, features: int, bits: int) -> nn.Sequential | None:
+        """Its own layers between backbone and hash layer, weights still to be drawn; None: the shared one."""
+        return None
+
+    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:  # noqa: B027 - most learn from any
+        """Refuse training items that it cannot learn from, before anybody answers a question.
+
+        Raises:
+            ValueError: saying what their features lack.
+        """
+
 
 class Objective(Method):
     """A loss that the training loop minimises.
@@ -135,7 +120,7 @@ class Objective(Method):
             only (``anchor`` of the settings).
 
     Example:
-        A whole method; its name in :data:`dhaps_core.session.settings.METHODS` makes it one for any run.
+        A whole method; its name in :data:`dhaps_core.hashing.methods.METHODS` makes it one for any run.
 
         >>> class Squared(Objective):
         ...     name, labels, prior = "squared", "pairs", True
@@ -143,7 +128,7 @@ class Objective(Method):
         ...     def loss(self, batch):
         ...         u = batch.supervised.tanh()
         ...         off = (u @ u.T / u.shape[1] - batch.similarity).square()
-        ...         return {"squared": balanced_mean(off, batch.similarity)}
+        ...         return {"squared": pair_mean(off, batch.similarity)}
         >>> same = torch.ones(2, 2, dtype=torch.int8)
         >>> given = Batch(torch.tensor([[9.0, 0.0], [9.0, 0.0]]), same, torch.Generator())
         >>> Squared().loss(given)  # cosine 1/2 instead of 1
@@ -156,21 +141,34 @@ class Objective(Method):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named terms whose sum is minimised."""
 
+    def head(self, features: int, bits: int, classes: int) -> nn.Module | None:
+        """A module that is trained beside the hash layer, weights still to be drawn; no code depends on it.
+
+        It reads the activations below that layer, of so many features; classes are at least 1.
+        """
+        return None
+
+    def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
+        """Set first weights from the training items, in place; they stay as drawn by default."""
+
+    @property
+    def momentum(self) -> float | None:
+        """Share of its weights, in [0, 1), that a teacher keeps in a step; None, the default: no teacher.
+
+        A teacher is a moving average of the network.
+        """
+        return None
+
+    def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
+        """Set rotation and shift of the trained network (saved with its weights), in place; or leave them."""
+
 
 class ClosedForm(Method):
     """A linear hash function found by linear algebra."""
 
-    @abstractmethod
-    def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
-        """Refuse what cannot be solved, before anybody answers a question.
-
-        Args:
-            features: rows of all training items.
-            bits: b.
-
-        Raises:
-            ValueError: saying what the features lack.
-        """
+    def layers(self, features: int, bits: int) -> nn.Sequential:
+        """Nothing below the hash layer."""
+        return nn.Sequential()
 
     @abstractmethod
     def solve(
@@ -186,45 +184,9 @@ class ClosedForm(Method):
         Args:
             features: rows of all training items.
             supervised: rows of those that answers tell something about.
-            similarity: what is known of some of them (rows) with all of them (columns).
+            similarity: what is known of some of the latter (rows) with all of them (columns).
             bits: b.
         """
-
-
-class WithLayers(ABC):
-    """A method whose network differs from the shared one below its hash layer."""
-
-    @abstractmethod
-    def layers(self, features: int, bits: int) -> nn.Sequential:
-        """Layers between the backbone and the hash layer, with weights still to be drawn."""
-
-    @abstractmethod
-    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
-        """Set the first weights from backbone features of a sample of the training items, in place."""
-
-
-class WithHead(ABC):
-    """A method that trains a module beside the hash layer. After training no code depends on it."""
-
-    @abstractmethod
-    def head(self, features: int, bits: int, classes: int) -> nn.Module:
-        """The module, with weights still to be drawn, for activations of that width and that many classes."""
-
-
-class WithTeacher(ABC):
-    """A method that compares the network with a moving average of it."""
-
-    @abstractmethod
-    def momentum(self, progress: float) -> float:
-        """Share of its old weights that the teacher keeps in a step, in [0, 1)."""
-
-
-class WithBinariser(ABC):
-    """A method that finds rotation and thresholds of its outputs on the training set, once it is trained."""
-
-    @abstractmethod
-    def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
-        """Set ``network.rotation`` and ``network.shift`` (saved with the weights), in place."""
 
 
 def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
@@ -243,17 +205,28 @@ def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
         )
 
 
-def balanced_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"]) -> Float[Tensor, ""]:
-    """Mean over the similar pairs and mean over the dissimilar pairs, averaged with equal weight.
+def pair_mean(
+    values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"], *, least: float = 0.5, most: float = 0.5
+) -> Float[Tensor, ""]:
+    """Mean over the known pairs of two different rows, with bounds on what the similar ones weigh in it.
 
-    With many classes most pairs are dissimilar; a plain mean would hardly see the others. Self-pairs and
-    unknown pairs do not count; where one kind is absent the other stands alone; 0 where both are.
+    With many classes most pairs are dissimilar, and a plain mean would hardly see the others. By default the
+    two kinds weigh the same. Where one is absent the other stands alone; 0 where both are.
+
+    Args:
+        values: of the pairs.
+        similarity: +1 similar, -1 dissimilar, 0 unknown.
+        least: weight of the similar pairs, at least.
+        most: their weight, at most; with 0 and 1 it is their share of the known pairs.
     """
-    off_diagonal = ~torch.eye(len(values), dtype=torch.bool, device=values.device)
-    kinds = [(similarity == sign) & off_diagonal for sign in (1, -1)]
+    kinds = [(similarity == sign).fill_diagonal_(False) for sign in (1, -1)]
+    similar, dissimilar = (int(kind.sum()) for kind in kinds)
+    share = similar / max(1, similar + dissimilar)
+    if similar and dissimilar:
+        share = min(most, max(least, share))
     # A masked sum is several times as fast as gathering the values.
-    means = [(values * kind).sum() / kind.sum() for kind in kinds if kind.any()]
-    return torch.stack(means).mean() if means else values.sum() * 0
+    sums = [(values * kind).sum() for kind in kinds]
+    return share * sums[0] / max(1, similar) + (1 - share) * sums[1] / max(1, dissimilar)
 
 
 def quantisation(u: Float[Tensor, "n b"]) -> Float[Tensor, ""]:

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from math import log2
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, WithLayers, quantisation
+from dhaps_core.hashing.methods.base import Batch, Objective, quantisation
 from dhaps_core.hashing.network import HashNetwork, relax
+from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = ["DH", "Centre", "orthogonality"]
 
@@ -30,9 +31,6 @@ class Centre(nn.Module):
     """Features minus their mean over the training items, scaled so that the kept components have variance 1.
 
     Without it the tanh layers see features of whatever scale, and bits become constant.
-
-    Args:
-        features: width.
     """
 
     def __init__(self, features: int) -> None:
@@ -49,7 +47,7 @@ class Centre(nn.Module):
 
 @final
 @dataclass(frozen=True)
-class DH(Objective, WithLayers):
+class DH(Objective):
     """Quantisation, minus balance, plus orthogonality and decay of the weights; no labels.
 
         1/2 mean (sign(u) - u)^2 - balance/2 mean (u - mean u)^2
@@ -71,25 +69,23 @@ class DH(Objective, WithLayers):
         Erin Liong, Lu, Wang, Moulin, Zhou: Deep Hashing for Compact Binary Codes Learning, CVPR 2015.
     """
 
-    name: ClassVar[str] = "dh"
-    labels: ClassVar[Labels] = "none"
-    prior: ClassVar[bool] = False
+    name, labels, prior = "dh", "none", False
     balance: float = 3.0
     orthogonal: float = 0.1
     decay: float = 0.001
 
     def layers(self, features: int, bits: int) -> nn.Sequential:
         """Two tanh layers; a layer is never wider than the features, nor narrower than the code if it can."""
-        size = log2(bits)
-        widths = [
-            min(features, max(bits, round(float(np.interp(size, (4, 5, 6), published)))))
+        wide, narrow = (
+            min(features, max(bits, round(float(np.interp(log2(bits), (4, 5, 6), published)))))
             for published in ((60, 80, 100), (30, 50, 80))
-        ]
-        first, second = nn.Linear(features, widths[0]), nn.Linear(widths[0], widths[1])
+        )
+        first, second = nn.Linear(features, wide), nn.Linear(wide, narrow)
         return nn.Sequential(Centre(features), first, nn.Tanh(), second, nn.Tanh())
 
-    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
-        """Principal components first, then identities."""
+    def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
+        """Principal components of a sample first, then identities."""
+        sample = training.sample()
         first, *later = _linear_layers(network)
         centre = network.hidden[0]
         assert isinstance(centre, Centre)

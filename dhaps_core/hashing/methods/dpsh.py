@@ -1,13 +1,13 @@
 """DPSH: the pairwise likelihood, and the pairwise loss of DH-APS."""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 from jaxtyping import Float, Int8
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, balanced_mean, quantisation
+from dhaps_core.hashing.methods.base import Batch, Objective, pair_mean, quantisation
 from dhaps_core.hashing.network import relax
 
 __all__ = ["DPSH", "pairwise_likelihood"]
@@ -43,9 +43,7 @@ class DPSH(Objective):
         Li, Wang, Kang: Feature Learning based Deep Supervised Hashing with Pairwise Labels, IJCAI 2016.
     """
 
-    name: ClassVar[str] = "dpsh"
-    labels: ClassVar[Labels] = "pairs"
-    prior: ClassVar[bool] = True
+    name, labels, prior = "dpsh", "pairs", True
     eta: float = 0.1
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -53,6 +51,6 @@ class DPSH(Objective):
         u = relax(batch.supervised)
         likelihood = pairwise_likelihood(u @ u.T / 2, batch.similarity)
         return {
-            "likelihood": balanced_mean(likelihood, batch.similarity),
+            "likelihood": pair_mean(likelihood, batch.similarity),
             "quantisation": self.eta * quantisation(u),
         }

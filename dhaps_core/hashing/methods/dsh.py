@@ -1,12 +1,12 @@
 """DSH: the contrastive pair loss with margin 2b, on outputs that a regulariser draws to -1 and +1."""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
-from jaxtyping import Float, Int8
+from jaxtyping import Float
 from torch import Tensor
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective
+from dhaps_core.hashing.methods.base import Batch, Objective, pair_mean
 
 __all__ = ["DSH", "squared_distances"]
 
@@ -43,9 +43,7 @@ class DSH(Objective):
         Liu, Wang, Shan, Chen: Deep Supervised Hashing for Fast Image Retrieval, CVPR 2016.
     """
 
-    name: ClassVar[str] = "dsh"
-    labels: ClassVar[Labels] = "pairs"
-    prior: ClassVar[bool] = True
+    name, labels, prior = "dsh", "pairs", True
     alpha: float = 0.01
     least_similar: float = 0.1
 
@@ -53,21 +51,9 @@ class DSH(Objective):
         """Contrastive term and regulariser of the supervised rows."""
         z = batch.supervised
         distances = squared_distances(z)
-        similar = batch.similarity > 0
-        pairs = distances.where(similar, (2 * z.shape[1] - distances).clamp_min(0))
+        pairs = distances.where(batch.similarity > 0, (2 * z.shape[1] - distances).clamp_min(0))
         regulariser = (z.abs() - 1).abs().sum(1)
         return {
-            "contrastive": _known_mean(pairs, batch.similarity, self.least_similar) / 2,
+            "contrastive": pair_mean(pairs, batch.similarity, least=self.least_similar, most=1.0) / 2,
             "regulariser": self.alpha * (regulariser.mean() if len(z) else z.sum()),
         }
-
-
-def _known_mean(values: Float[Tensor, "l l"], similarity: Int8[Tensor, "l l"], least: float) -> Tensor:
-    """Mean over the known pairs of two different rows; similar ones weigh at least that share, if any are."""
-    kinds = [(similarity == sign).fill_diagonal_(False) for sign in (1, -1)]
-    similar, dissimilar = (int(kind.sum()) for kind in kinds)
-    sums = [(values * kind).sum() for kind in kinds]
-    if not similar or not dissimilar:
-        return (sums[0] + sums[1]) / max(1, similar + dissimilar)
-    share = max(least, similar / (similar + dissimilar))
-    return share * sums[0] / similar + (1 - share) * sums[1] / dissimilar

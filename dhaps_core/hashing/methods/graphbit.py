@@ -1,43 +1,32 @@
 """GraphBit: unsupervised codes whose ambiguous bits are told by other bits along a searched graph."""
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dhaps_core.codes import sign
-from dhaps_core.hashing.methods.base import (
-    Batch,
-    Labels,
-    Objective,
-    TrainingSet,
-    WithBinariser,
-    WithHead,
-    WithLayers,
-)
+from dhaps_core.hashing.methods.base import Batch, Objective
 from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = ["GraphBit", "Instructions", "iterative_quantisation"]
 
 
 def iterative_quantisation(
-    centred: Float[Tensor, "s d"], start: Float[Tensor, "b d"], *, rounds: int = 50
+    centred: Float[Tensor, "s d"], start: Float[Tensor, "b d"]
 ) -> Float[Tensor, "b d"]:
-    """Principal components turned so that projections are near their signs: b directions, orthonormal rows.
+    """Principal components turned so that projections of the rows are near their signs: b directions.
 
-    With more bits than features the columns are orthonormal in place of the rows.
-
-    Args:
-        centred: rows.
-        start: directions whose nearest rotation is the first.
-        rounds: of signs and Procrustes in turn, 50 as published.
+    Signs and Procrustes in turn, 50 rounds as published, from the rotation nearest to the start. Rows are
+    orthonormal; with more bits than features the columns are.
     """
     width = min(start.shape)
     components = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :width]
     projected, rotation = centred @ components, _nearest_rotation(components.T @ start.T)
-    for _ in range(rounds):
+    for _ in range(50):
         rotation = _nearest_rotation(projected.T @ sign(projected @ rotation))
     turned: Tensor = components @ rotation
     return turned.T
@@ -52,13 +41,9 @@ def _nearest_rotation(matrix: Float[Tensor, "w b"]) -> Float[Tensor, "w b"]:
 class Instructions(nn.Module):
     """What bit i says about bit j, and the graph of who is listened to.
 
-    Args:
-        features: width of the activations.
-        bits: b.
-
     Attributes:
-        edges: [b b], True where bit i instructs bit j.
-        policy: [b b], logits of the edges in the search.
+        edges: True where bit i instructs bit j.
+        policy: logits of the edges in the search.
     """
 
     def __init__(self, features: int, bits: int) -> None:
@@ -84,7 +69,7 @@ class Instructions(nn.Module):
 
 @final
 @dataclass(frozen=True)
-class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
+class GraphBit(Objective):
     """100 [ mean_j (mean_n p - 1/2)^2 - alpha mean log(|p - 1/2| + 1/2) + beta mean (p0 - p)^2 ]; no labels.
 
     p = sigmoid of the instructed output, p0 of the bit alone: even split, little ambiguity, agreement. The
@@ -108,26 +93,26 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
         Gong, Lazebnik: Iterative Quantization: A Procrustean Approach to Learning Binary Codes, CVPR 2011.
     """
 
-    name: ClassVar[str] = "graphbit"
-    labels: ClassVar[Labels] = "none"
-    most_bits: ClassVar[int] = 256  # the instructions have bits^2 outputs
-    prior: ClassVar[bool] = False
+    name, labels, prior = "graphbit", "none", False
+    most_bits = 256  # the instructions have bits^2 outputs
     alpha: float = 0.2
     beta: float = 0.4
     policy_rate: float = 1.0
 
     def layers(self, features: int, bits: int) -> nn.Sequential:
-        """None: the authors' stack of layers without nonlinearity is one linear map."""
+        """Nothing: the authors' stack of layers without nonlinearity is one linear map."""
         return nn.Sequential()
 
-    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
-        """Directions of ITQ on the sample, found from where the random weights point; outputs centred."""
+    def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
+        """Directions of ITQ on a sample, found from where the random weights point; outputs centred."""
+        sample = training.sample()
         centred = sample - sample.mean(0)
-        directions = iterative_quantisation(centred, network.hash.weight.detach())
+        layer = network.hash
+        directions = iterative_quantisation(centred, layer.weight.detach())
         spread = (centred @ directions.T).square().mean().sqrt().clamp_min(1e-12)
         with torch.no_grad():
-            network.hash.weight.copy_(directions / spread)
-            network.hash.bias.copy_(-network.hash.weight @ sample.mean(0))
+            layer.weight.copy_(directions / spread)
+            layer.bias.copy_(-layer.weight @ sample.mean(0))
 
     def head(self, features: int, bits: int, classes: int) -> Instructions:
         """The instructions."""
@@ -178,11 +163,9 @@ class GraphBit(Objective, WithLayers, WithHead, WithBinariser):
     def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
         """Instructions, being linear, folded into the hash layer; thresholds at the mean p of each bit."""
         assert isinstance(head, Instructions)
-        bits, share = network.bits, 1 + head.edges.sum(0)
-        told = (head.tell.weight.view(bits, bits, -1) * head.edges[..., None]).sum(0)
-        network.hash.weight.copy_((network.hash.weight + told) / share[:, None])
-        network.hash.bias.copy_(
-            (network.hash.bias + (head.tell.bias.view(bits, bits) * head.edges).sum(0)) / share
-        )
+        layer, edges, share = network.hash, head.edges, 1 + head.edges.sum(0)
+        told = (head.tell.weight.view(*edges.shape, -1) * edges[..., None]).sum(0)
+        layer.weight.copy_((layer.weight + told) / share[:, None])
+        layer.bias.copy_((layer.bias + (head.tell.bias.view_as(edges) * edges).sum(0)) / share)
         mean = training.encode(training.pool).sigmoid().mean(0).clamp(1e-6, 1 - 1e-6)
         network.shift.copy_(-mean.logit())

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from math import exp
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, WithTeacher, balanced_mean, quantisation
+from dhaps_core.hashing.methods.base import Batch, Objective, pair_mean, quantisation
 from dhaps_core.hashing.methods.dpsh import pairwise_likelihood
 from dhaps_core.hashing.network import relax
 
@@ -26,19 +26,13 @@ def ramp(progress: float, length: float) -> float:
 
 
 def teacher_similarity(cosines: Float[Tensor, "*n"], *, low: float, high: float) -> Int8[Tensor, "*n"]:
-    """+1 where the teacher's codes agree in at least ``high``, -1 where in at most ``low``, else 0.
-
-    Args:
-        cosines: <t_i, t_j> / b, in [-1, 1].
-        low: threshold of dissimilar.
-        high: threshold of similar.
-    """
+    """+1 where the cosine of the teacher's codes is at least ``high``, -1 where at most ``low``, else 0."""
     return (cosines >= high).to(torch.int8) - (cosines <= low).to(torch.int8)
 
 
 @final
 @dataclass(frozen=True)
-class PTS3H(Objective, WithTeacher):
+class PTS3H(Objective):
     """L_sup + ramp(t) (consistency L_1 + quantised L_2) + quantisation: a reading from memory.
 
     - L_sup: the pairwise likelihood of :mod:`dhaps_core.hashing.methods.dpsh` over the labelled pairs.
@@ -66,9 +60,7 @@ class PTS3H(Objective, WithTeacher):
         Tarvainen, Valpola: Mean teachers are better role models, NeurIPS 2017.
     """
 
-    name: ClassVar[str] = "pts3h"
-    labels: ClassVar[Labels] = "pairs"
-    prior: ClassVar[bool] = True
+    name, labels, prior = "pts3h", "pairs", True
     consistency: float = 1.0
     quantised: float = 0.1
     eta: float = 0.1
@@ -77,25 +69,24 @@ class PTS3H(Objective, WithTeacher):
     rise: float = 0.4
     keep: float = 0.99
 
-    def momentum(self, progress: float) -> float:
-        """The same all along."""
+    @property
+    def momentum(self) -> float:
+        """That of the teacher, the same all along."""
         return self.keep
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Likelihood of the labelled pairs, the two terms of the teacher over all pairs, quantisation."""
-        labelled, u = len(batch.similarity), relax(batch.outputs)
         assert batch.teacher is not None
-        theta = u @ u.T / 2
-        bits = u.shape[1]
-        teacher = relax(batch.teacher)
-        target = teacher @ teacher.T / bits
+        labelled, bits = len(batch.similarity), batch.outputs.shape[1]
+        u, teacher = relax(batch.outputs), relax(batch.teacher)
+        theta, target = u @ u.T / 2, teacher @ teacher.T / bits
         told = teacher_similarity(target, low=self.low, high=self.high)
         told[:labelled, :labelled] *= batch.similarity == 0
         weight = ramp(batch.progress, self.rise)
-        supervised = pairwise_likelihood(theta[:labelled, :labelled], batch.similarity)
+        likelihood = pairwise_likelihood(theta[:labelled, :labelled], batch.similarity)
         return {
-            "likelihood": balanced_mean(supervised, batch.similarity),
+            "likelihood": pair_mean(likelihood, batch.similarity),
             "consistency": weight * self.consistency * (2 * theta / bits - target).square().mean(),
-            "quantised": weight * self.quantised * balanced_mean(pairwise_likelihood(theta, told), told),
+            "quantised": weight * self.quantised * pair_mean(pairwise_likelihood(theta, told), told),
             "quantisation": self.eta * quantisation(u),
         }

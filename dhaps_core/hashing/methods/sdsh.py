@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, TrainingSet, WithBinariser
+from dhaps_core.hashing.methods.base import Batch, Objective
 from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = ["SDSH", "climb_rotation", "spring"]
 
@@ -29,7 +30,7 @@ def spring(difference: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
 
 @final
 @dataclass(frozen=True)
-class SDSH(Objective, WithBinariser):
+class SDSH(Objective):
     """Mean spring loss over triplets of z / |z|, then h = sign(z R).
 
     For every similar pair (a, p) of the batch one n is drawn from the quarter of the rows dissimilar to a
@@ -51,10 +52,8 @@ class SDSH(Objective, WithBinariser):
         ACCV 2018.
     """
 
-    name: ClassVar[str] = "sdsh"
-    labels: ClassVar[Labels] = "pairs"
-    prior: ClassVar[bool] = True
-    least_bits: ClassVar[int] = 2  # on a sphere of one dimension, z / |z| has no gradient
+    name, labels, prior = "sdsh", "pairs", True
+    least_bits = 2  # on a sphere of one dimension, z / |z| has no gradient
     hardest: float = 0.25
     rotations: int = 800
     sample: int = 500
@@ -82,14 +81,8 @@ class SDSH(Objective, WithBinariser):
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[: self.sample]]
         if len(chosen) < 2 or network.bits < 2:
             return
-        outputs = normalize(training.encode(chosen), dim=1)
-        rotation = climb_rotation(
-            outputs,
-            lambda turned: training.score(turned, chosen),
-            rotations=self.rotations,
-            generator=generator,
-        )
-        network.rotation.copy_(rotation)
+        outputs, score = normalize(training.encode(chosen), dim=1), training.scorer(chosen)
+        network.rotation.copy_(climb_rotation(outputs, score, rotations=self.rotations, generator=generator))
 
 
 def climb_rotation(
@@ -99,13 +92,9 @@ def climb_rotation(
     rotations: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "b b"]:
-    """Rotation R for which the score of outputs R is high: plane rotations are tried and kept if it rises.
+    """Rotation R for which the score of outputs R is high.
 
-    Args:
-        outputs: points to rotate.
-        score: of rotated points.
-        rotations: how many are tried; the angle shrinks linearly from pi / 4.
-        generator: CPU generator of planes and angles.
+    Random plane rotations are tried and kept if it rises; their largest angle shrinks linearly from pi / 4.
     """
     bits = outputs.shape[1]
     rotation, best = torch.eye(bits, dtype=outputs.dtype), score(outputs)

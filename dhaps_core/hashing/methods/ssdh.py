@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dhaps_core.hashing.methods.base import Batch, Labels, Objective, WithHead
+from dhaps_core.hashing.methods.base import Batch, Objective
 from dhaps_core.hashing.methods.dsh import squared_distances
 from dhaps_core.hashing.network import relax
 
@@ -31,27 +31,26 @@ def contrastive(
     distances: Float[Tensor, "n n"], near: Bool[Tensor, "n n"], far: Bool[Tensor, "n n"], margin: float,
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:  # fmt: skip
-    """1/2 mean over anchors of d(a, p)^2 + max(0, margin - d(a, n))^2 with drawn p and n; 0 without anchors.
+    """1/2 mean over anchors of d(a, p)^2 + max(0, margin - d(a, n))^2, from squared distances.
 
-    Args:
-        distances: squared distances of all rows.
-        near: which rows may be p of each anchor.
-        far: which rows may be n.
-        margin: distance that n is pushed to.
-        generator: of the draws.
+    For each anchor (row) one p is drawn from the near rows and one n from the far ones; 0 without anchors.
     """
-    rows = torch.arange(len(distances), device=distances.device)
-    positive = distances[rows, draw(near, generator)]
+    positive, negative = _drawn(distances, near, far, generator)
     # The root's gradient is infinite at 0, where two rows are equal: they stay where they are.
-    negative = distances[rows, draw(far, generator)].clamp_min(1e-12).sqrt()
-    terms = positive + (margin - negative).clamp_min(0).square()
-    anchors = near.any(1) & far.any(1)
-    return terms[anchors].mean() / 2 if anchors.any() else distances.sum() * 0
+    terms = positive + (margin - negative.clamp_min(1e-12).sqrt()).clamp_min(0).square()
+    return terms.mean() / 2 if len(terms) else distances.sum() * 0
+
+
+def _drawn(distances: Tensor, near: Tensor, far: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """From each anchor, a row with near and far ones, the distances of one of either kind."""
+    rows, anchors = torch.arange(len(distances), device=distances.device), near.any(1) & far.any(1)
+    positive, negative = (distances[rows, draw(kind, generator)][anchors] for kind in (near, far))
+    return positive, negative
 
 
 @final
 @dataclass(frozen=True)
-class SSDH(Objective, WithHead):
+class SSDH(Objective):
     """L_cls + L_triplet + weight (L_graph + L_pseudo) on h = (1 + u) / 2 in [0, 1]^b.
 
     - L_cls: sigmoid cross-entropy of a classifier beside the hash layer, labelled rows; it suits several
@@ -73,9 +72,7 @@ class SSDH(Objective, WithHead):
         Zhang, Peng: SSDH: Semi-supervised Deep Hashing for Large Scale Image Retrieval, IEEE TCSVT 2017.
     """
 
-    name: ClassVar[str] = "ssdh"
-    labels: ClassVar[Labels] = "classes"
-    prior: ClassVar[bool] = False
+    name, labels, prior = "ssdh", "classes", False
     weight: float = 0.1
     neighbours: int = 8
 
@@ -117,11 +114,9 @@ class SSDH(Objective, WithHead):
 
     @staticmethod
     def _triplets(distances: Tensor, batch: Batch) -> Tensor:
-        positive = (batch.similarity > 0).fill_diagonal_(False)
-        negative = batch.similarity < 0
-        rows = torch.arange(len(distances), device=distances.device)
-        near, far = (distances[rows, draw(mask, batch.generator)] for mask in (positive, negative))
-        terms = (1 + near - far).clamp_min(0)[positive.any(1) & negative.any(1)]
+        similar = (batch.similarity > 0).fill_diagonal_(False)
+        positive, negative = _drawn(distances, similar, batch.similarity < 0, batch.generator)
+        terms = (1 + positive - negative).clamp_min(0)
         return terms.mean() / 2 if len(terms) else distances.sum() * 0
 
     def _graph(self, distances: Tensor, first: int) -> tuple[Tensor, Tensor]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from jaxtyping import Float, Int8
-from torch import Tensor, nn
+from torch import Tensor
 
-from dhaps_core.hashing.methods.base import ClosedForm, Labels, WithLayers
-from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.methods.base import ClosedForm
 
 __all__ = ["SSH", "pair_sum", "pair_weights"]
 
@@ -19,12 +18,7 @@ _ENTRIES = 1 << 23  # of S at a time
 def pair_sum(
     rows: Float[Tensor, "l d"], weights: Callable[[slice], Float[Tensor, "r l"]]
 ) -> Float[Tensor, "d d"]:
-    """Sum over all pairs of w_ij x_i x_j^T, in blocks that fit memory.
-
-    Args:
-        rows: x.
-        weights: rows of w.
-    """
+    """Sum over all pairs of w_ij x_i x_j^T, in blocks of rows of w that fit memory."""
     total = rows.new_zeros(rows.shape[1], rows.shape[1])
     for part in _parts(len(rows)):
         total += rows[part].T @ (weights(part) @ rows)
@@ -36,12 +30,8 @@ def pair_weights(
 ) -> Callable[[slice], Float[Tensor, "r l"]]:
     """Rows of S, divided by the number of similar or of dissimilar pairs; unknown pairs and self-pairs are 0.
 
-    Most pairs are dissimilar: with equal weights they would make the adjusted covariance negative.
-
-    Args:
-        similarity: rows of S: +1 similar, -1 dissimilar, 0 unknown.
-        labelled: l.
-        like: tensor of the type and on the device of the weights.
+    Most pairs are dissimilar: with equal weights they would make the adjusted covariance negative. Weights
+    have the type and the device of ``like``.
     """
 
     def known(part: slice) -> Tensor:
@@ -65,7 +55,7 @@ def pair_weights(
 
 @final
 @dataclass(frozen=True)
-class SSH(ClosedForm, WithLayers):
+class SSH(ClosedForm):
     """h_t(x) = sign(w_t^T (x - mean)), the sequential solution: w_1, w_2, ... one by one.
 
         w_t is the first eigenvector of  M_t = X_l S_t X_l^T + eta X_t X_t^T / m
@@ -90,19 +80,9 @@ class SSH(ClosedForm, WithLayers):
         Semi-Supervised Hashing for Large-Scale Search, IEEE TPAMI 2012.
     """
 
-    name: ClassVar[str] = "ssh"
-    labels: ClassVar[Labels] = "pairs"
+    name, labels = "ssh", "pairs"
     eta: float = 0.1
     alpha: float = 1.0
-
-    def layers(self, features: int, bits: int) -> nn.Sequential:
-        """None: the hash function is linear."""
-        if bits > features:
-            raise ValueError(
-                f"bits of ssh must be at most the {features} features, one direction each; got {bits}. "
-                "Use fewer bits, or another method."
-            )
-        return nn.Sequential()
 
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
         """Refuse more bits than directions in which the training items differ."""
@@ -110,9 +90,6 @@ class SSH(ClosedForm, WithLayers):
         if bits > rank:
             rule = f"bits of ssh must be at most the {rank} directions in which the training items differ"
             raise ValueError(f"{rule}; got {bits}. Use fewer bits, or another method.")
-
-    def initialise(self, network: HashNetwork, sample: Float[Tensor, "s d"]) -> None:
-        """Nothing: the weights are solved for."""
 
     def solve(
         self,
