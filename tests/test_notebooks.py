@@ -96,7 +96,7 @@ def test_without_a_source_of_answers_a_run_stops_and_says_why(path, tmp_path):
 def test_02_leaves_a_round_of_01_that_a_person_is_answering_to_them(tmp_path):
     from dhaps_core.answers.questions import label_oracle
     from dhaps_core.data.sources import digits
-    from dhaps_core.hashing.training import TrainingSettings
+    from dhaps_core.hashing.training_settings import TrainingSettings
     from dhaps_core.session.settings import Settings
     from widgets.workbench import Workbench
 

@@ -11,7 +11,7 @@ from dhaps_core.hashing.methods.base import Batch
 from dhaps_core.hashing.methods.dpsh import DPSH
 from dhaps_core.hashing.methods.dsh import DSH
 from dhaps_core.hashing.methods.ssdh import SSDH
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.settings import Settings

@@ -39,7 +39,7 @@ with np.load({features!r}) as stored:
 """
 RUN = """
 from dhaps_core.session.settings import Settings
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from widgets.labeller.labeller import Labeller
 from widgets.workbench import Workbench
 

@@ -187,7 +187,7 @@ from dataclasses import replace
 import numpy as np
 from dhaps_core.data.sources import image_folder
 from dhaps_core.session.settings import Settings
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from widgets.explore.gallery import Gallery
 from widgets.labeller.labeller import Labeller
 from widgets.explore.neighbours import NeighbourBrowser

@@ -146,7 +146,7 @@ from dhaps_core.data.sources import digits
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 training = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
 items = digits(seed=0)
 session = ActiveSession(sys.argv[1], items, Settings(picks=4, bits=16, hidden=32, training=training))

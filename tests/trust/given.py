@@ -12,7 +12,7 @@ import numpy as np
 from dhaps_core.answers.questions import Question, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.data.sources import arrays
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
 

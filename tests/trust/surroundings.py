@@ -28,7 +28,7 @@ from dhaps_core.data.sources import arrays
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 rows = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 names = np.array(["Katze", "H\\u00fcndchen", "\\u732b", "d"])[np.arange(40) % 4]
 items = arrays(rows, names, queries=8, seed=0)

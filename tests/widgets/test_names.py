@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from dhaps_core.data.class_names import class_name, distinct_names
 from dhaps_core.data.sources import arrays
 from dhaps_core.escaping import one_line
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.keys import item_key
 from dhaps_core.results.compare import Interval, paired
 from dhaps_core.results.runs import Run

@@ -10,7 +10,7 @@ import pytest
 from dhaps_core.acquisition.problem import Weights
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
-from dhaps_core.hashing.training import TrainingSettings
+from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
 from dhaps_core.session.owner import Owner
 from dhaps_core.session.settings import Settings
