@@ -86,11 +86,7 @@ def average_precision(
 
 
 def average_precision_bounds(h: DistanceHistograms) -> PrecisionBounds:
-    """Average precision over the whole ranking with relevant items last, and first, inside every tie.
-
-    Args:
-        h: histograms of the rankings.
-    """
+    """Average precision over the whole ranking with relevant items last, and first, inside every tie."""
     harmonic, r, relevant = _harmonic(h), h.relevant, h.relevant.sum(1)
     # Slots s+1..s+r hold the hits of a group, so their precisions sum to r + (hits - s) (H_{s+r} - H_s).
     last, first = (
@@ -104,9 +100,6 @@ def threshold_average_precision(h: DistanceHistograms) -> Float64[Tensor, " q"]:
     """Average precision of each query over the b + 1 radii, as scikit-learn defines it for tied scores.
 
     No tie is broken, and the value is *not* the expected average precision: the two are not comparable.
-
-    Args:
-        h: histograms of the rankings.
     """
     within = ratio(h.relevant.cumsum(1), h.items.cumsum(1))
     return ratio((h.relevant * within).sum(1), h.relevant.sum(1))
@@ -167,7 +160,7 @@ def _hypergeometric(
     Ratios of neighbours are exact, so summing their logarithms and normalising loses no digits to factorials.
     """
     at, possible = found[:, :-1], found <= torch.minimum(r, T)
-    ratio = ((r - at).clamp(min=0) * (T - at).clamp(min=0)).double() / ((at + 1) * (n - r - T + at + 1))
-    logs = torch.cat([torch.zeros_like(n, dtype=torch.float64), ratio.log().cumsum(1)], 1)
+    steps = ((r - at).clamp(min=0) * (T - at).clamp(min=0)).double() / ((at + 1) * (n - r - T + at + 1))
+    logs = torch.cat([torch.zeros_like(n, dtype=torch.float64), steps.log().cumsum(1)], 1)
     logs = torch.where(possible, logs, -torch.inf)
     return logs.softmax(1)

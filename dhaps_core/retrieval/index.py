@@ -124,9 +124,7 @@ class HammingIndex:
         packed = self._packed(queries)
         # One more than asked: if it is as near as the k-th, which of the equals belong in is settled below.
         distances, positions = self._index.search(packed, min(most + 1, len(self)))
-        tied = (
-            np.flatnonzero(distances[:, most - 1] == distances[:, -1]) if most < len(self) else np.arange(0)
-        )
+        tied = np.flatnonzero((most < len(self)) & (distances[:, most - 1] == distances[:, -1]))
         distances, positions = distances[:, :most], positions[:, :most]
         order = np.lexsort((positions, distances))
         distances = np.take_along_axis(distances, order, 1)
@@ -193,8 +191,7 @@ class HammingIndex:
         version = arrays.get("version", np.array(None)).tolist()
         if version != _VERSION:
             raise ValueError(
-                f"{path} must be an index of version {_VERSION}; got {shown(version)}. Save it again, with "
-                "this dhaps."
+                f"{path} must be an index of version {_VERSION}; got {shown(version)}. Save it again."
             )
         try:
             bits, codes, keys = arrays["bits"].item(), arrays["codes"], json.loads(arrays["keys"].tobytes())

@@ -68,29 +68,13 @@ def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "
 
 
 def precision_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
-    """Mean over the queries of the expected precision among the first k, for each cut-off.
-
-    Args:
-        h: histograms of the rankings.
-        ks: cut-offs.
-
-    Raises:
-        ValueError: if a cut-off is below 1 or above the length of a ranking.
-    """
+    """Mean over the queries of the expected precision among the first k; as :func:`expected_hits`."""
     hits = expected_hits(h, ks)
     return hits.mean(0) / torch.tensor(ks, device=hits.device)
 
 
 def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
-    """Mean over the queries of the expected share of the relevant items among the first k, for each cut-off.
-
-    Args:
-        h: histograms of the rankings.
-        ks: cut-offs.
-
-    Raises:
-        ValueError: if a cut-off is below 1 or above the length of a ranking.
-    """
+    """Mean expected share of the relevant items that is among the first k; as :func:`expected_hits`."""
     return ratio(expected_hits(h, ks), h.relevant.sum(1, keepdim=True)).mean(0)
 
 
@@ -114,11 +98,7 @@ def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecisi
 
 
 def precision_recall_curve(h: DistanceHistograms) -> PrecisionRecall:
-    """Mean precision and recall within every radius: b + 1 points that no tie can move.
-
-    Args:
-        h: histograms of the rankings.
-    """
+    """Mean precision and recall within every radius: b + 1 points that no tie can move."""
     hits = h.relevant.cumsum(1)
     precision = ratio(hits, h.items.cumsum(1)).mean(0)
     return PrecisionRecall(precision, ratio(hits, h.relevant.sum(1, keepdim=True)).mean(0))

@@ -104,12 +104,7 @@ class Relevance:
         return q, m
 
     def rows(self, queries: slice, items: slice = slice(None)) -> Bool[Tensor, "q m"]:
-        """Relevance of some database items to some queries.
-
-        Args:
-            queries: which rows.
-            items: which columns; all of them if not given.
-        """
+        """Relevance of some database items (columns) to some queries."""
         if self.kind == "matrix":
             return self.query[queries, items]
         query: Any = self.query[:, queries, None]
@@ -130,11 +125,7 @@ class Relevance:
         return torch.as_tensor(self._alike(self.query[:, queries], self.database[:, items]))
 
     def to(self, device: torch.device) -> "Relevance":
-        """The same relevance on another device.
-
-        Args:
-            device: where the codes are.
-        """
+        """The same relevance on another device."""
         return Relevance(self.kind, self.query.to(device), self.database.to(device))
 
     def _alike(self, query: Any, database: Any) -> Any:

@@ -174,7 +174,7 @@ def as_bytes(text):
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def test_what_a_stranger_wrote_is_refused_in_one_sentence(tmp_path):
+def test_files_of_a_stranger_are_read_by_size_and_kind(tmp_path):
     codes = pack(draw(5, 16)).numpy()
     cases = [
         *(
