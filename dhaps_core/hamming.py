@@ -139,7 +139,8 @@ def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
         differ, more = np.empty_like(first), np.empty(n, np.uint8)
         padded: npt.NDArray[Any] = np.zeros(n + n % 2, np.uint8 if keys <= 256 else np.int32)
         key, values = padded[:n], torch.from_numpy(padded)
-        if keys <= 128:  # two bytes are one number below 2^15: half as many to count
+        pairwise = keys <= 64  # two bytes read as one number: half as many to count, in a table that is small
+        if pairwise:
             values = values.view(torch.int16)
         marked = None if marks is None else marks.numpy().view(np.uint8)
         counts = np.empty((rows.stop - rows.start, keys), np.int64)
@@ -150,7 +151,7 @@ def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
             if marked is not None:
                 key += key
                 key += marked[i]
-            if keys <= 128:
+            if pairwise:
                 pairs = torch.bincount(values, minlength=256 * keys).numpy().reshape(keys, 256)
                 np.add(pairs.sum(1), pairs[:, :keys].sum(0), out=counts[i])
             else:
