@@ -11,8 +11,8 @@ from torch import Tensor
 from dhaps_core.codes import sign
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.network import HashNetwork, encode
+from dhaps_core.retrieval.average_precision import mean_average_precision
 from dhaps_core.retrieval.histograms import distance_histograms
-from dhaps_core.retrieval.metrics import mean_average_precision
 from dhaps_core.retrieval.relevance import Relevance
 
 __all__ = ["TrainingSet", "Relations"]

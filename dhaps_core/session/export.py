@@ -29,7 +29,7 @@ def export(
 ) -> None:
     """Write the results of one round into a folder, in place of those of any other.
 
-    The folder then holds ``codes.npz`` (packed codes, bits, keys, round), ``index/`` for
+    The folder then holds ``codes.npz`` (packed codes, bits, keys, round), ``index.npz`` for
     :meth:`HammingIndex.load`, ``answers.csv`` (all that count now) and ``export.json``, which is away while
     the others change: where it is, they belong together.
 
@@ -46,15 +46,14 @@ def export(
         ValueError: if something else has the name of the folder.
     """
     make_folder(folder)
-    for name in ("export.json", "codes.npz", "answers.csv"):
+    for name in ("export.json", "codes.npz", "index.npz", "answers.csv"):
         check_place(folder / name)
-    check_place(folder / "index", folder=True)
     remove_leftovers(folder, below=False)  # of exports that were killed
     (folder / "export.json").unlink(missing_ok=True)
     bits, packed = codes.shape[1], pack(torch.from_numpy(codes)).numpy()
     with replacing(folder / "codes.npz") as file:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(keys), round=about["round"])
-    index.save(folder / "index")
+    index.save(folder / "index.npz")
     store.export_csv(folder / "answers.csv")
     counted = {"bits": bits, "items": len(keys), "searched": len(index), "answers": len(store.answers())}
     write_object(folder / "export.json", {**about, **counted})
