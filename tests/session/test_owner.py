@@ -16,7 +16,7 @@ from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training import Cancelled
 from dhaps_core.session.active import ActiveSession, RunInUse
 from dhaps_core.session.owner import Owner
-from tests.given import TINY, played, tiny_items
+from tests.given import TINY, played, tiny_items, training
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 8
@@ -71,29 +71,19 @@ def test_two_processes_in_one_folder_leave_a_run_that_goes_on(tmp_path, items):
 def test_the_second_of_two_trainings_is_refused_by_name_of_the_first(tmp_path, items, monkeypatch):
     monkeypatch.setattr("dhaps_core.session.owner.PATIENCE", 0.05)
     first, second = played(tmp_path, items, 2), ActiveSession(tmp_path, items)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait(*_):
-        begun.set()
-        return not go_on.wait(30)
-
-    background = threading.Thread(target=lambda: first.train(progress=wait, partial=True))
-    background.start()
-    begun.wait(30)
     sentence = (
         rf"process {os.getpid()} on .+ \(this one: .+\) trains round 2 since .+ Wait for it, or stop it"
     )
-    for change in (
-        second.propose,
-        lambda: second.train(partial=True),
-        lambda: second.export(tmp_path / "out"),
-    ):
-        with pytest.raises(RunInUse, match=sentence):
-            change()
-    assert not (tmp_path / "out").exists()
-    assert ActiveSession(tmp_path, items).round == 2  # looking and opening are free
-    go_on.set()
-    background.join(30)
+    with training(first):
+        for change in (
+            second.propose,
+            lambda: second.train(partial=True),
+            lambda: second.export(tmp_path / "out"),
+        ):
+            with pytest.raises(RunInUse, match=sentence):
+                change()
+        assert not (tmp_path / "out").exists()
+        assert ActiveSession(tmp_path, items).round == 2  # looking and opening are free
     assert rounds_of(tmp_path) == [0, 1, 2]
     assert second.train(partial=True)["round"] == 3
 

@@ -134,8 +134,8 @@ class LabellingState:
             return False
         try:
             found = self.session.redo(who=self.who) is not None
-        except Contradiction as error:
-            self.note = f"That answer contradicts {_rows(error)} by now; it stays taken back."
+        except Contradiction:
+            self.note = "That answer contradicts a later one by now; it stays taken back."
             return False
         self.note = "" if found else "There is no answer of yours to bring back."
         self.refresh()
@@ -147,7 +147,8 @@ class LabellingState:
         try:
             self.session.revise(row, value, who=self.who)
         except Contradiction as error:
-            self.note = f"That change contradicts {_rows(error)}; nothing was changed."
+            told = ", ".join(f"answer {answer.id}" for answer in error.chain)
+            self.note = f"That change contradicts {told}; nothing was changed."
             return False
         self.conflict = None
         if waiting is None:
@@ -323,8 +324,3 @@ def _words(value: Any) -> str:
 def _said(answers: Sequence[Answer]) -> dict[str, str]:
     """Class of each item that was given one."""
     return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
-
-
-def _rows(error: Contradiction) -> str:
-    """The answers of a chain, by their rows."""
-    return ", ".join(f"answer {answer.id}" for answer in error.chain)
