@@ -26,12 +26,16 @@ from dhaps_core.codes import pack, sign
 from dhaps_core.files import at_home, digest
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.answering import AnsweredRun
-from dhaps_core.session.damage import RunDamaged
+from dhaps_core.session.errors import (
+    EarlierRunLeftOut,
+    RunDamaged,
+    RunInUse,
+    RunReadOnly,
+    RunRepaired,
+)
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
-from dhaps_core.session.folder import CODES, WEIGHTS, RunRepaired
-from dhaps_core.session.neighbours import EarlierRunLeftOut
-from dhaps_core.session.owner import RunInUse, RunReadOnly
+from dhaps_core.session.folder import CODES, WEIGHTS
 from dhaps_core.session.proposals import Proposal
 
 __all__ = [

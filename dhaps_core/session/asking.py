@@ -8,7 +8,7 @@ from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import Question, Source, round_of
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.hashing.network import relax
-from dhaps_core.session.folder import RunRepaired
+from dhaps_core.session.errors import RunRepaired
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.run import OpenRun
 

@@ -13,7 +13,7 @@ from dhaps_core.codes import pack
 from dhaps_core.files import make_folder, remove_leftovers, replacing
 from dhaps_core.json_files import write_object
 from dhaps_core.retrieval.index import HammingIndex
-from dhaps_core.session.damage import check_place
+from dhaps_core.session.folder import check_place
 
 __all__ = ["export"]
 

@@ -7,15 +7,12 @@ from typing import Any
 from dhaps_core.answers.answer import StoreError, Value
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
+from dhaps_core.session.errors import EarlierRunLeftOut
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.opening import with_stored_splits
 from dhaps_core.session.rounds import rounds_in
 
-__all__ = ["EarlierRunLeftOut", "earlier_answers", "history_beside"]
-
-
-class EarlierRunLeftOut(UserWarning):
-    """A neighbouring run is damaged or of other items, so its answers are not brought over."""
+__all__ = ["earlier_answers", "history_beside"]
 
 
 def history_beside(folder: Path, name: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
 from dhaps_core.json_files import DamagedFileError
-from dhaps_core.session.damage import RESTORE, RunDamaged, damaged
+from dhaps_core.session.errors import RESTORE, RunDamaged, damaged
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.model import Model
 from dhaps_core.session.rounds import Rounds
@@ -40,7 +40,7 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
         return None
     _check_new(folder)
     model = Model(items, settings, device)
-    folder.check_parts()
+    folder.tidy()
     with folder.owned("begins it"):
         if path.exists():
             return None

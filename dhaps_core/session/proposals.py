@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dhaps_core.answers.questions import Question, question_name
-from dhaps_core.session.damage import damaged
+from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import RunFolder
 
 __all__ = ["Proposal"]

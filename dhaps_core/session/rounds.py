@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.session.damage import RunDamaged, damaged
-from dhaps_core.session.folder import RunFolder, RunRepaired
-from dhaps_core.session.owner import RunInUse
+from dhaps_core.session.errors import RunDamaged, RunInUse, RunRepaired, damaged
+from dhaps_core.session.folder import RunFolder
 
 __all__ = ["Rounds", "rounds_in"]
 

@@ -23,7 +23,7 @@ from dhaps_core.data.items import Items
 from dhaps_core.hashing.network import find_device, relax
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.seeds import derive_generator
-from dhaps_core.session.damage import damaged
+from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
 from dhaps_core.session.model import Model
 from dhaps_core.session.neighbours import history_beside
@@ -65,8 +65,7 @@ class OpenRun:
         self.folder = RunFolder(folder, read_only=read_only)
         self.read_only = self.folder.read_only
         model = begin(self.folder, items, settings or Settings(), self.device)
-        self.folder.check_parts()
-        self.folder.clean()
+        self.folder.tidy()
         self._rounds = Rounds(self.folder)
         self.settings, fingerprint = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
@@ -234,8 +233,6 @@ class OpenRun:
         if number not in self._packed:
             shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
             packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
-            if packed is None:
-                raise damaged(self.folder.file(CODES, number), "be there", "no file")
             self._packed[number] = torch.from_numpy(packed)
         return self._packed[number]
 

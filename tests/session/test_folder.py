@@ -74,7 +74,7 @@ def damages(data):
             "dangling": lambda path: path.symlink_to("nowhere")}  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.session.folder.RunRepaired")
+@pytest.mark.filterwarnings("ignore::dhaps_core.session.errors.RunRepaired")
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_damaged_in_turn_gives_the_same_run_or_one_sentence(run, whole, items, part):
     wanted = look(whole, items)
@@ -301,7 +301,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.session.folder.RunRepaired")
+@pytest.mark.filterwarnings("ignore::dhaps_core.session.errors.RunRepaired")
 @pytest.mark.parametrize(("part", "content", "said"), HOSTILE)
 def test_files_of_a_stranger_are_refused_in_one_sentence(run, items, part, content, said):
     (run / part).write_bytes(content)

@@ -14,7 +14,7 @@ from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training import TrainingSettings
 from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
-from dhaps_core.session.owner import Owner
+from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 from tests.given import training
 from widgets.background import Job
@@ -355,7 +355,7 @@ def test_a_run_that_cannot_be_opened_is_told_in_the_stepper_and_the_other_stays(
 
 
 def test_a_round_that_another_notebook_trains_is_told_in_card_and_stepper(bench, items, monkeypatch):
-    monkeypatch.setattr("dhaps_core.session.owner.PATIENCE", 0.05)
+    monkeypatch.setattr("dhaps_core.session.folder.PATIENCE", 0.05)
     card, stepper = Labeller(bench), Stepper(bench)
     with training(ActiveSession(bench.session.folder.path, items)):
         stepper.run.click()
@@ -365,7 +365,7 @@ def test_a_round_that_another_notebook_trains_is_told_in_card_and_stepper(bench,
         assert not stepper.run.disabled
         press(card, "answer", value="unsure")
         assert card.counts["answers"] == 1
-    with Owner(bench.session.folder.path).held("chooses"):
+    with RunFolder(bench.session.folder.path).owned("chooses"):
         held = threading.Thread(target=lambda: press(card, "answer", value="unsure"))
         held.start()
         held.join(30)

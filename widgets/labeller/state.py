@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
-from dhaps_core.session.owner import RunInUse, RunReadOnly
+from dhaps_core.session.errors import RunInUse, RunReadOnly
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
 
