@@ -24,7 +24,7 @@ class Pictures:
 
     def __init__(self, items: Items) -> None:
         self.images: Images | None = items.images
-        self.position = {key: i for i, key in enumerate(items.keys)}
+        self.position = items.position
         self._kept: dict[tuple[str, int], bytes] = {}
         self._lock = threading.Lock()  # cards ask from the notebook and from the background
 

@@ -143,15 +143,7 @@ class ActiveSession(AnsweredRun):
         """
         folder = at_home(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
-            number = self.refresh() - 1
-            export(
-                folder,
-                codes=self.codes(number),
-                keys=self.items.keys,
-                index=self.index(number),
-                store=self.store,
-                about={"run": self.name, "round": number},
-            )
+            export(self, self.refresh() - 1, folder)
         return folder
 
     @contextmanager

@@ -67,7 +67,7 @@ class AskingRun(OpenRun):
     @property
     def finished(self) -> str | None:
         """Why no further round is possible, or None."""
-        if self.round == 0 or (proposal := self.propose()).pairs:
+        if self.refresh() == 0 or (proposal := self.propose()).pairs:
             return None
         chosen = self.snapshot(proposal.watermark)
         return "the budget is spent" if self._picks_left(chosen) < 1 else self.picker.why_none(chosen)

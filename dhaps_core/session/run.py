@@ -26,11 +26,10 @@ from dhaps_core.seeds import derive_generator
 from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
 from dhaps_core.session.model import Model
-from dhaps_core.session.neighbours import history_beside
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.proposals import PICKS, Proposal
-from dhaps_core.session.rounds import Rounds
+from dhaps_core.session.rounds import Rounds, rounds_in
 from dhaps_core.session.settings import Settings
 
 __all__ = ["OpenRun"]
@@ -116,7 +115,8 @@ class OpenRun:
         Raises:
             RunDamaged: if a round of it is damaged.
         """
-        return history_beside(self.folder.path, name)
+        path = self.folder.path.parent / name
+        return rounds_in(RunFolder(path, read_only=True)) if (path / "settings.json").exists() else []
 
     def proposal(self, number: int) -> Proposal | None:
         """The picks of any round, or None where none are chosen.

@@ -279,7 +279,7 @@ class LabellingState:
 
     def _class_names(self, answers: Sequence[Answer]) -> list[str]:
         """Known classes first, then those that people added, in the order in which they came up."""
-        given = [str(one) for answer in answers if answer.kind == "class" for one in answer.value]
+        given = [one for answer in answers for one in answer.classes]
         return list(dict.fromkeys([*self.session.items.class_names, *given]))
 
     def _conflict_view(self) -> dict[str, Any] | None:
