@@ -108,9 +108,8 @@ def read_arrays(path: str | Path, *, most: int | None = None) -> dict[str, npt.N
         return _archive(data, most) if data.startswith(_ZIP) else {"": _array(data)}
     # A bit that says "encrypted" or "some other compression" is a RuntimeError.
     except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DamagedFileError(
-            f"{path} must be an .npy or .npz file of numbers or text, without pickled objects; got {error}."
-        ) from error
+        rule = f"{path} must be an .npy or .npz file of numbers or text, without pickled objects"
+        raise DamagedFileError(f"{rule}; got {error}.") from error
 
 
 def _archive(data: bytes, most: int | None) -> dict[str, npt.NDArray[Any]]:

@@ -64,17 +64,9 @@ def read_object(
     if not os.path.lexists(path):
         raise FileNotFoundError(f"{path} must exist; there is nothing.")
     try:
-        data = read_file(path, _MOST)
-        if not data.strip():
-            raise ValueError("an empty file")  # noqa: TRY301 - named below, as what follows
-        content = json.loads(data, parse_constant=_no_number if signed else None)
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__}")  # noqa: TRY004, TRY301
-        if signed and content.pop("sha256", None) not in (None, _digest(content)):
-            raise ValueError('other content (if you changed it by hand, remove its line "sha256")')  # noqa: TRY301
+        return _parsed(read_file(path, _MOST), signed=signed)
     except (OSError, ValueError, RecursionError) as fault:
         raise error(f"{path} must hold one JSON object; got {fault}. {advice}") from fault
-    return content
 
 
 def member(content: Mapping[str, Any], name: str, kind: type[T], *, path: Path, advice: str) -> T:
@@ -108,6 +100,18 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _parsed(data: bytes, *, signed: bool) -> dict[str, Any]:
+    """The object, or ValueError with what there is instead."""
+    if not data.strip():
+        raise ValueError("an empty file")
+    content = json.loads(data, parse_constant=_no_number if signed else None)
+    if not isinstance(content, dict):
+        raise ValueError(f"a {type(content).__name__}")  # noqa: TRY004
+    if signed and content.pop("sha256", None) not in (None, _digest(content)):
+        raise ValueError('other content (if you changed it by hand, remove its line "sha256")')
+    return content
 
 
 def _digest(content: Mapping[str, Any]) -> str:

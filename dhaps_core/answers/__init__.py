@@ -1,5 +1,7 @@
 """Answers: what people said, kept for good, and what follows from it. Nothing here loads torch.
 
-Read ``answer`` first, then ``closure`` and ``snapshot`` (what follows), then ``history`` and
-``store`` (what is kept).
+What follows: ``answer`` (what one is), ``closure`` (what answers imply, and which contradict), ``snapshot``
+(what is known of pairs at one moment). Who is asked: ``questions``. What is kept: ``store`` (the door),
+``history`` (which rows count), then how rows lie on the disk: ``sqlite``, ``sqlite_rows``, ``sqlite_schema``,
+``witness``, and what is checked before: ``sqlite_door``. ``csv_file`` takes answers elsewhere and back.
 """

@@ -70,15 +70,12 @@ class LogFile:
         with self._lock:
             if os.getpid() != self._pid:  # SQLite connections do not survive a fork
                 self._open()
+            store = f"Label store {self.path}"
             if not self.close.alive:
-                raise StoreError(
-                    f"Label store {self.path} must be open; it was closed. Make a new LabelStore."
-                )
+                raise StoreError(f"{store} must be open; it was closed. Make a new LabelStore.")
             if not self.path.exists() or _identity(self.path) != self._file:
-                raise StoreError(
-                    f"Label store {self.path} must stay in place while open; it was moved, deleted or "
-                    "replaced. Put it back, or make a new LabelStore."
-                )
+                rule = f"{store} must stay in place while open; it was moved, deleted or replaced"
+                raise StoreError(f"{rule}. Put it back, or make a new LabelStore.")
             with in_words(self.path):
                 yield self
 
@@ -86,9 +83,8 @@ class LogFile:
     def writing(self) -> Iterator[LogFile]:
         """As `reading`, and keep every other writer out; what was appended is dropped if the block raises."""
         if self._read_only:
-            raise StoreError(
-                f"Label store {self.path} was opened to be read only. Open it without read_only to answer."
-            )
+            rule = f"Label store {self.path} was opened to be read only"
+            raise StoreError(f"{rule}. Open it without read_only to answer.")
         with self.reading():
             self._insist("BEGIN IMMEDIATE")
             self._appended.clear()

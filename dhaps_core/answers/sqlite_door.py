@@ -75,10 +75,9 @@ def check_place(path: Path) -> str | None:
         with journal.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - len(_SUPER_JOURNAL)))
             if file.read() == _SUPER_JOURNAL:
-                raise StoreError(
-                    f"{journal} must be a journal of the label store alone; it names another file, which "
-                    "SQLite might remove. dhaps wrote no such journal: delete it."
-                )
+                rule = f"{journal} must be a journal of the label store alone"
+                got = "it names another file, which SQLite might remove"
+                raise StoreError(f"{rule}; {got}. dhaps wrote no such journal: delete it.")
     if not path.exists():
         return "missing"
     return None if path.stat().st_size else "empty"
@@ -99,10 +98,8 @@ def connect(path: Path, busy_seconds: float, *, create: bool, read_only: bool) -
         for end in ("-wal", "-journal"):
             beside = path.with_name(path.name + end)
             if beside.exists() and beside.stat().st_size:
-                raise StoreError(
-                    f"Label store {path} is in use by an older dhaps, or was left by it in a write "
-                    f"({beside.name}). Open it once without read_only."
-                )
+                use = f"is in use by an older dhaps, or was left by it in a write ({beside.name})"
+                raise StoreError(f"Label store {path} {use}. Open it once without read_only.")
         copy = _opened(":memory:", busy_seconds)
         source.backup(copy)
         return copy

@@ -274,15 +274,14 @@ class LabelStore:
 
     def _admit(self, given: Counter[str], coming: Sequence[Answer]) -> None:
         """Refuse a class that looks like one that is declared, given or coming, and is none of them."""
-        names = dict.fromkeys(name for answer in coming for name in answer.classes)
-        new = [name for name in names if name not in given and name not in self._declared]
+        known = {*self._declared, *given}
+        new = [name for answer in coming for name in answer.classes if name not in known]
         if not new:
             return
-        known = KnownNames([*self._declared, *given])
+        names = KnownNames([*self._declared, *given])
         try:
             for name in new:
-                known.admit(name)
-                known.add(name)
+                names.admit(name)
         except ValueError as error:
             raise StoreError(str(error)) from error
 

@@ -1,4 +1,6 @@
 """Data: from files, archives and arrays to one frozen collection, ``Items``. Nothing here loads torch.
 
-Read ``items`` first (what everything else works on), then ``sources`` (every way to get one).
+Read ``items`` first (what everything else works on), then ``sources`` (every way to get one) and what those
+use: ``splits`` (the draws), ``features``, ``class_labels`` and ``class_names`` (what people call a class),
+``images``, and the kinds of files: ``folders``, ``lists``, ``cifar`` with ``batch_pickles``.
 """

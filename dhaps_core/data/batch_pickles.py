@@ -7,8 +7,7 @@ of which those below are known; arrays are read from their bytes, and no functio
 
 import math
 import pickletools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -18,9 +17,6 @@ __all__ = ["read_pickle"]
 
 _MOST_OPCODES = 200_000
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NUMBERS = {"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1"}
-_PYTHON_2_TEXTS = {"BINSTRING", "SHORT_BINSTRING", "STRING"}
-_TEXTS = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "BINBYTES", "SHORT_BINBYTES"}
 _NAMES = {
     "numpy.core.multiarray _reconstruct": "array",
     "numpy._core.multiarray _reconstruct": "array",
@@ -31,11 +27,8 @@ _NAMES = {
 }
 _DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "i8": np.dtype("i8")}
 _ORDERS: dict[str, Literal["|", "<", ">"]] = {"|": "|", "<": "<", ">": ">"}
-
-
-@dataclass
-class _Mark:
-    """Where a run of values began."""
+_MARK = object()
+"""Where a run of values began."""
 
 
 @dataclass
@@ -57,28 +50,6 @@ class _Array:
     value: Any = None
 
 
-@dataclass
-class _Machine:
-    """The stack of a pickle and its memo, and how many bytes it may still make of its texts."""
-
-    room: int
-    stack: list[Any] = field(default_factory=list)
-    memo: dict[int, Any] = field(default_factory=dict)
-
-    def pop(self) -> Any:
-        value = self.stack.pop()
-        if type(value) is _Mark:
-            raise ValueError("it has a mark in place of a value")
-        return value
-
-    def popped(self) -> list[Any]:
-        """Everything since the last mark."""
-        at = next(i for i in range(len(self.stack) - 1, -1, -1) if isinstance(self.stack[i], _Mark))
-        values = self.stack[at + 1 :]
-        del self.stack[at:]
-        return values
-
-
 def read_pickle(data: bytes) -> Any:
     """The value of a pickle of protocol 0 to 4, as Python 2 or 3 wrote it; texts of Python 2 are bytes.
 
@@ -98,111 +69,149 @@ def read_pickle(data: bytes) -> Any:
         {'labels': [1, 2]}
     """
     try:
-        return _filled(_run(data))
+        value = _Machine(data).run()
+        if type(value) is dict:  # a batch has its arrays one level below
+            return {key: _filled(inner) for key, inner in value.items()}
+        return _filled(value)
     except (IndexError, KeyError, TypeError, AttributeError, StopIteration, OverflowError) as error:
         raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-def _run(data: bytes) -> Any:
-    machine, name = _Machine(len(data)), ""
-    for opcode, argument, _ in islice(pickletools.genops(data), _MOST_OPCODES):
-        name = opcode.name
-        _step(machine, name, argument)
-    if name != "STOP":
-        raise ValueError(f"it has more than {_MOST_OPCODES} steps")
-    (value,) = machine.stack
-    if type(value) in {_Mark, _Name, _DType}:
-        raise ValueError("it holds no value")
-    return value
+class _Machine:
+    """The stack of a pickle and its memo, and how many bytes it may still make of its texts."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.room = data, len(data)
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        name = ""
+        for opcode, argument, _ in islice(pickletools.genops(self.data), _MOST_OPCODES):
+            name = opcode.name
+            self.step(name, argument)
+        if name != "STOP":
+            raise ValueError(f"it has more than {_MOST_OPCODES} steps")
+        (value,) = self.stack
+        if value is _MARK or type(value) in {_Name, _DType}:
+            raise ValueError("it holds no value")
+        return value
+
+    def step(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        match name:
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case "MARK":
+                stack.append(_MARK)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append(_CONSTANTS[name])
+            case "BININT" | "BININT1" | "BININT2" | "INT" | "LONG" | "LONG1":
+                stack.append(argument)
+            case "BINUNICODE" | "SHORT_BINUNICODE" | "UNICODE" | "BINBYTES" | "SHORT_BINBYTES":
+                stack.append(argument)
+            case "BINSTRING" | "SHORT_BINSTRING" | "STRING":  # texts of Python 2
+                stack.append(argument.encode("latin1"))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "LIST":
+                stack.append(self.popped())
+            case "EMPTY_TUPLE":
+                stack.append(())
+            case "TUPLE":
+                stack.append(tuple(self.popped()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple([self.pop() for _ in range(int(name[-1]))][::-1]))
+            case "EMPTY_DICT":
+                stack.append({})
+            case "DICT":
+                values = self.popped()
+                stack.append({})
+                self.set_items(values)
+            case "APPEND":
+                self.extend([self.pop()])
+            case "APPENDS":
+                self.extend(self.popped())
+            case "SETITEM":
+                self.set_items([self.pop(), self.pop()][::-1])
+            case "SETITEMS":
+                self.set_items(self.popped())
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[int(argument)])
+            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if argument is None else int(argument)] = stack[-1]
+            case "GLOBAL":
+                stack.append(_named(argument))
+            case "STACK_GLOBAL":
+                inner, module = _text(self.pop()), _text(self.pop())
+                stack.append(_named(f"{module} {inner}"))
+            case "REDUCE":
+                arguments, called = self.pop(), self.pop()
+                stack.append(self.made(called, arguments))
+            case "BUILD":
+                state = self.pop()
+                _set_state(stack[-1], state)
+            case _:
+                raise ValueError(f"it asks for {name}")
+
+    def pop(self) -> Any:
+        value = self.stack.pop()
+        if value is _MARK:
+            raise ValueError("it has a mark in place of a value")
+        return value
+
+    def popped(self) -> list[Any]:
+        """Everything since the last mark."""
+        at = next(i for i in range(len(self.stack) - 1, -1, -1) if self.stack[i] is _MARK)
+        values = self.stack[at + 1 :]
+        del self.stack[at:]
+        return values
+
+    def extend(self, values: list[Any]) -> None:
+        if type(self.stack[-1]) is not list:
+            raise ValueError("it adds to what is no list")
+        self.stack[-1].extend(values)
+
+    def set_items(self, values: list[Any]) -> None:
+        target, keys = self.stack[-1], values[::2]
+        if type(target) is not dict or len(values) % 2:
+            raise ValueError("it sets items of what is no dict")
+        if not all(type(key) in {str, bytes} for key in keys):
+            raise ValueError("it has a key that is no text")
+        target.update(zip(keys, values[1::2], strict=True))
+
+    def made(self, called: Any, arguments: Any) -> Any:
+        """What a call of one of the names stands for."""
+        if type(called) is not _Name or type(arguments) is not tuple:
+            raise ValueError("it calls what is no function")
+        if called.kind == "array":
+            return _Array()
+        if called.kind == "dtype":
+            code = _text(arguments[0])
+            if code not in _DTYPES:
+                raise ValueError(f"it has an array of {code[:100]!r}")
+            return _DType(_DTYPES[code])
+        if called.kind == "encode":
+            text, encoding = arguments
+            if _text(encoding) != "latin1":
+                raise ValueError("it encodes in a way that bytes are not")
+            content = _text(text).encode("latin1")
+            self.room -= len(content)
+            if self.room < 0:  # one text many times over
+                raise ValueError("it makes more bytes of its texts than it has")
+            return content
+        if called.kind == "empty" and not arguments:
+            return b""
+        raise ValueError(f"it calls {called.kind}")
 
 
-def _step(machine: _Machine, name: str, argument: Any) -> None:
-    stack = machine.stack
-    if name in _CONSTANTS:
-        stack.append(_CONSTANTS[name])
-    elif name in _NUMBERS or name in _TEXTS:
-        stack.append(argument)
-    elif name in _PYTHON_2_TEXTS:
-        stack.append(argument.encode("latin1"))
-    elif name in _STEPS:
-        _STEPS[name](machine, argument)
-    elif name not in {"PROTO", "FRAME", "STOP"}:
-        raise ValueError(f"it asks for {name}")
+def _named(name: str) -> _Name:
+    if name not in _NAMES:
+        raise ValueError(f"it asks for {name[:100]}")
+    return _Name(_NAMES[name])
 
 
-def _get(machine: _Machine, argument: Any) -> None:
-    machine.stack.append(machine.memo[int(argument)])
-
-
-def _put(machine: _Machine, argument: Any) -> None:
-    machine.memo[len(machine.memo) if argument is None else int(argument)] = machine.stack[-1]
-
-
-def _named(machine: _Machine, argument: Any) -> None:
-    if argument is None:
-        name, module = _text(machine.pop()), _text(machine.pop())
-        argument = f"{module} {name}"
-    if argument not in _NAMES:
-        raise ValueError(f"it asks for {argument[:100]}")
-    machine.stack.append(_Name(_NAMES[argument]))
-
-
-def _append(machine: _Machine, values: list[Any]) -> None:
-    target = machine.stack[-1]
-    if type(target) is not list:
-        raise ValueError("it adds to what is no list")
-    target += values
-
-
-def _set(machine: _Machine, values: list[Any]) -> None:
-    target = machine.stack[-1]
-    if type(target) is not dict or len(values) % 2:
-        raise ValueError("it sets items of what is no dict")
-    keys = values[::2]
-    if not all(type(key) in {str, bytes} for key in keys):
-        raise ValueError("it has a key that is no text")
-    target.update(zip(keys, values[1::2], strict=True))
-
-
-def _dict(machine: _Machine) -> None:
-    values = machine.popped()
-    machine.stack.append({})
-    _set(machine, values)
-
-
-def _tuple(machine: _Machine, count: int) -> None:
-    values = [machine.pop() for _ in range(count)]
-    machine.stack.append(tuple(reversed(values)))
-
-
-def _reduce(machine: _Machine) -> None:
-    arguments, name = machine.pop(), machine.pop()
-    if not isinstance(name, _Name) or type(arguments) is not tuple:
-        raise ValueError("it calls what is no function")
-    if name.kind == "array":
-        machine.stack.append(_Array())
-    elif name.kind == "dtype":
-        code = _text(arguments[0])
-        if code not in _DTYPES:
-            raise ValueError(f"it has an array of {code[:100]!r}")
-        machine.stack.append(_DType(_DTYPES[code]))
-    elif name.kind == "encode":
-        text, encoding = arguments
-        if _text(encoding) != "latin1":
-            raise ValueError("it encodes in a way that bytes are not")
-        content = _text(text).encode("latin1")
-        machine.room -= len(content)
-        if machine.room < 0:  # one text many times over
-            raise ValueError("it makes more bytes of its texts than it has")
-        machine.stack.append(content)
-    elif name.kind == "empty" and not arguments:
-        machine.stack.append(b"")
-    else:
-        raise ValueError(f"it calls {name.kind}")
-
-
-def _build(machine: _Machine) -> None:
-    state, target = machine.pop(), machine.stack[-1]
+def _set_state(target: Any, state: Any) -> None:
     if type(target) is _DType:
         order = _text(state[1])
         if any(part is not None for part in state[2:5]):
@@ -237,36 +246,4 @@ def _text(value: Any) -> str:
 
 
 def _filled(value: Any) -> Any:
-    """A value with its arrays, at the top and one level below: where a batch has them."""
-    if type(value) is dict:
-        return {key: inner.value if isinstance(inner, _Array) else inner for key, inner in value.items()}
-    return value.value if isinstance(value, _Array) else value
-
-
-_STEPS: dict[str, Callable[[_Machine, Any], None]] = {
-    "MARK": lambda machine, _: machine.stack.append(_Mark()),
-    "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
-    "DICT": lambda machine, _: _dict(machine),
-    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
-    "EMPTY_TUPLE": lambda machine, _: machine.stack.append(()),
-    "LIST": lambda machine, _: machine.stack.append(machine.popped()),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.popped())),
-    "TUPLE1": lambda machine, _: _tuple(machine, 1),
-    "TUPLE2": lambda machine, _: _tuple(machine, 2),
-    "TUPLE3": lambda machine, _: _tuple(machine, 3),
-    "APPEND": lambda machine, _: _append(machine, [machine.pop()]),
-    "APPENDS": lambda machine, _: _append(machine, machine.popped()),
-    "SETITEM": lambda machine, _: _set(machine, [machine.pop(), machine.pop()][::-1]),
-    "SETITEMS": lambda machine, _: _set(machine, machine.popped()),
-    "GET": _get,
-    "BINGET": _get,
-    "LONG_BINGET": _get,
-    "PUT": _put,
-    "BINPUT": _put,
-    "LONG_BINPUT": _put,
-    "MEMOIZE": _put,
-    "GLOBAL": _named,
-    "STACK_GLOBAL": _named,
-    "REDUCE": lambda machine, _: _reduce(machine),
-    "BUILD": lambda machine, _: _build(machine),
-}
+    return value.value if type(value) is _Array else value

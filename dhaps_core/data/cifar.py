@@ -6,12 +6,14 @@ import os
 import tarfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.checks import one_of
 from dhaps_core.data.batch_pickles import read_pickle
 from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.items import Items
@@ -21,6 +23,9 @@ from dhaps_core.files import at_home
 __all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
 
 Protocol = Literal["59k", "54k", "50k"]
+Pixels = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.int64]
+Read = Callable[[str], bytes]
 
 _CLASSES = 10
 _RECORD = 1 + 3 * 32 * 32
@@ -62,22 +67,19 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
     References:
         Krizhevsky: Learning Multiple Layers of Features from Tiny Images, 2009.
     """
-    _check_protocol(protocol)
+    one_of("protocol", protocol, _PROTOCOLS)
     pixels, labels, train_rows, names = read_cifar10(path)
     if (train_rows, len(labels)) != (_TRAIN, _TRAIN + _TEST):
-        raise ValueError(
-            f"CIFAR-10 must have {_TRAIN} train and {_TEST} test images; got {train_rows} and "
-            f"{len(labels) - train_rows} in {Path(path).name}. The archive is incomplete: fetch it again"
-        )
+        got = f"{train_rows} and {len(labels) - train_rows} in {Path(path).name}"
+        rule = f"CIFAR-10 must have {_TRAIN} train and {_TEST} test images"
+        raise ValueError(f"{rule}; got {got}. The archive is incomplete: fetch it again")
     keys = [f"train/{i:05}" for i in range(train_rows)] + [f"test/{i:05}" for i in range(_TEST)]
     splits = cifar10_splits(labels, train_rows, protocol=protocol, seed=seed)
     stated = _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
     return Items(tuple(keys), None, ArrayImages(pixels), labels, names, splits, stated, "CIFAR-10")
 
 
-def cifar10_splits(
-    labels: npt.NDArray[np.int64], train_rows: int, *, protocol: Protocol, seed: int
-) -> dict[str, npt.NDArray[np.int64]]:
+def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: int) -> dict[str, Ids]:
     """Positions of train, query and database under a protocol; the choice alone moves mAP by about a point.
 
     - "59k" (DPSH): 100 queries a class of all images, 500 train a class of the rest; the database is
@@ -95,7 +97,7 @@ def cifar10_splits(
     Raises:
         ValueError: if the protocol is unknown or a class has too few images.
     """
-    _check_protocol(protocol)
+    one_of("protocol", protocol, _PROTOCOLS)
     everything = np.arange(len(labels), dtype=np.int64)
     if protocol == "50k":
         official = everything[:train_rows]
@@ -104,58 +106,54 @@ def cifar10_splits(
     query = draw_per_class(labels, np.full(_CLASSES, 100), candidates=everything, generator=generator)
     rest = np.setdiff1d(everything, query)
     train = draw_per_class(labels, np.full(_CLASSES, 500), candidates=rest, generator=generator)
-    return {
-        "train": train,
-        "query": query,
-        "database": rest if protocol == "59k" else np.setdiff1d(rest, train),
-    }
+    database = rest if protocol == "59k" else np.setdiff1d(rest, train)
+    return {"train": train, "query": query, "database": database}
 
 
-def _check_protocol(protocol: str) -> None:
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"protocol must be one of {', '.join(_PROTOCOLS)}; got {protocol!r}")
-
-
-def read_cifar10(
-    path: str | Path,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
+def read_cifar10(path: str | Path) -> tuple[Pixels, Ids, int, tuple[str, ...]]:
     """Pixels [n 32 32 3], class ids [n], number of official train images (they come first), class names."""
     path = at_home(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
     try:
-        if os.path.isdir(path):
-            return _read_version(*_folder_reader(path))
-        return _read_version(*_archive_reader(path))
+        suffix, read = _folder(path) if os.path.isdir(path) else _archive(path)
+        parse = _parse_binary if suffix else _parse_python
+        batches = [parse(read(name + suffix), name + suffix) for name in (*_BATCHES, "test_batch")]
+        names = _names(read("batches.meta.txt" if suffix else "batches.meta"), text=bool(suffix))
     except FileNotFoundError:
         raise
     except (tarfile.TarError, EOFError, OSError, RecursionError, zlib.error) as error:
         raise ValueError(f"{path.name} must be a complete .tar.gz; got: {error}. Fetch it again") from error
+    planes = np.concatenate([pixels for pixels, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+    if len(names) != _CLASSES or not len(labels) or not 0 <= labels.min() <= labels.max() < _CLASSES:
+        got = f"{len(names)} names, labels to {labels.max(initial=-1)}"
+        raise ValueError(f"CIFAR-10 must have 10 classes; got {got}")
+    # Each row is the red, the green and the blue plane, 1,024 bytes each.
+    images = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    return images, labels, len(labels) - len(batches[-1][1]), names
 
 
-Read = Callable[[str], bytes]
-
-
-def _folder_reader(path: Path) -> tuple[bool, Read]:
+def _folder(path: Path) -> tuple[str, Read]:
+    """Suffix of the batches in a folder, and how to read one."""
     for folder in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
-        for binary in (False, True):
-            if os.path.isfile(folder / _file("test_batch", binary)):
-                return binary, lambda name, folder=folder: _content(folder / name)
-    raise FileNotFoundError(
-        f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}. "
-        "Give the folder that the official archive unpacks to"
-    )
+        for suffix in ("", ".bin"):
+            if os.path.isfile(folder / f"test_batch{suffix}"):
+                return suffix, partial(_content, folder)
+    rule = f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}"
+    raise FileNotFoundError(f"{rule}. Give the folder that the official archive unpacks to")
 
 
-def _content(path: Path) -> bytes:
+def _content(folder: Path, name: str) -> bytes:
+    path = folder / name
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"CIFAR-10 must have {path.name}; got none in {path.parent}")
-    _check_size(path.name, path.stat().st_size)
+        raise FileNotFoundError(f"CIFAR-10 must have {name}; got none in {folder}")
+    _check_size(name, path.stat().st_size)
     return path.read_bytes()
 
 
-def _archive_reader(path: Path) -> tuple[bool, Read]:
-    """Reads the files once, front to back, so that no more is unpacked than is allowed."""
+def _archive(path: Path) -> tuple[str, Read]:
+    """As `_folder`, of an archive; it is read once, front to back, so no more is unpacked than is allowed."""
     wanted = {*_BATCHES, "test_batch", "batches.meta"}
     wanted |= {f"{name}.bin" for name in wanted} | {"batches.meta.txt"}
     contents: dict[str, bytes] = {}
@@ -167,9 +165,8 @@ def _archive_reader(path: Path) -> tuple[bool, Read]:
             for count, member in enumerate(archive):
                 stream.here = 0
                 if count >= _MOST_MEMBERS:
-                    raise ValueError(
-                        f"{path.name} must have few files; got {count} and more. It is not CIFAR-10"
-                    )
+                    rule = f"{path.name} must have few files"
+                    raise ValueError(f"{rule}; got {count} and more. It is not CIFAR-10")
                 name = Path(member.name).name
                 if name not in wanted or not member.isreg() or member.issparse():
                     continue
@@ -181,12 +178,11 @@ def _archive_reader(path: Path) -> tuple[bool, Read]:
 
     def read(name: str) -> bytes:
         if name not in contents:
-            raise FileNotFoundError(
-                f"CIFAR-10 must have {name}; the archive has {', '.join(sorted(contents)) or 'no file of it'}"
-            )
+            got = ", ".join(sorted(contents)) or "no file of it"
+            raise FileNotFoundError(f"CIFAR-10 must have {name}; the archive has {got}")
         return contents[name]
 
-    return "test_batch.bin" in contents, read
+    return ".bin" if "test_batch.bin" in contents else "", read
 
 
 class _Bounded:
@@ -199,10 +195,8 @@ class _Bounded:
         data = self.file.read(size)
         self.all, self.here = self.all + len(data), self.here + len(data)
         if self.all > _LARGEST_ARCHIVE or self.here > _LARGEST_FILE + (1 << 20):
-            raise ValueError(
-                f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file; "
-                "got more. It is not CIFAR-10"
-            )
+            rule = f"{self.name} must unpack to at most {_LARGEST_ARCHIVE} bytes, {_LARGEST_FILE} each file"
+            raise ValueError(f"{rule}; got more. It is not CIFAR-10")
         return data
 
 
@@ -211,59 +205,41 @@ def _check_size(name: str, size: int) -> None:
         raise ValueError(f"{name} must have at most {_LARGEST_FILE} bytes; got {size}. It is not CIFAR-10")
 
 
-def _file(batch: str, binary: bool) -> str:
-    return f"{batch}.bin" if binary else batch
-
-
-def _read_version(
-    binary: bool, read: Read
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], int, tuple[str, ...]]:
-    parse = _parse_binary if binary else _parse_python
-    batches = [parse(read(_file(name, binary)), _file(name, binary)) for name in (*_BATCHES, "test_batch")]
-    planes = np.concatenate([pixels for pixels, _ in batches])
-    labels = np.concatenate([labels for _, labels in batches])
-    if binary:
-        names = read("batches.meta.txt").decode(errors="replace").split()
-    else:
-        found = _entry(_unpickle(read("batches.meta"), "batches.meta"), "label_names")
-        names = [_text(name) for name in found if type(name) in {str, bytes}] if type(found) is list else []
-    if len(names) != _CLASSES or not len(labels) or not 0 <= labels.min() <= labels.max() < _CLASSES:
-        got = f"{len(names)} names, labels to {labels.max(initial=-1)}"
-        raise ValueError(f"CIFAR-10 must have 10 classes; got {got}")
-    # Each row is the red, the green and the blue plane, 1,024 bytes each.
-    images = np.ascontiguousarray(planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-    return images, labels, sum(len(labels) for _, labels in batches[:-1]), tuple(names)
-
-
-def _parse_binary(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _parse_binary(data: bytes, name: str) -> tuple[Pixels, Ids]:
     if not data or len(data) % _RECORD:
         raise ValueError(f"{name} must be whole records of {_RECORD} bytes; got {len(data)} bytes")
     records = np.frombuffer(data, np.uint8).reshape(-1, _RECORD)
     return records[:, 1:], records[:, 0].astype(np.int64)
 
 
-def _parse_python(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _parse_python(data: bytes, name: str) -> tuple[Pixels, Ids]:
     batch = _unpickle(data, name)
     planes, labels = _entry(batch, "data"), _entry(batch, "labels")
     if type(labels) is list and all(type(label) is int and 0 <= label < _CLASSES for label in labels):
         labels = np.array(labels, dtype=np.int64)
     if not isinstance(labels, np.ndarray) or labels.ndim != 1:
         raise ValueError(f"{name} must hold a class id from 0 to {_CLASSES - 1} for each image; got others")
-    if not isinstance(planes, np.ndarray) or planes.shape != (len(labels), _RECORD - 1):
-        shape = planes.shape if isinstance(planes, np.ndarray) else type(planes).__name__
-        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {shape}")
-    if planes.dtype != np.uint8:
-        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {planes.dtype}")
+    array = isinstance(planes, np.ndarray)
+    if not array or planes.dtype != np.uint8 or planes.shape != (len(labels), _RECORD - 1):
+        got = f"{planes.dtype} {planes.shape}" if array else type(planes).__name__
+        raise ValueError(f"{name} must hold uint8 [{len(labels)} {_RECORD - 1}]; got {got}")
     return planes, labels.astype(np.int64)
+
+
+def _names(data: bytes, *, text: bool) -> tuple[str, ...]:
+    """Names of the classes in the file that tells them, text or a pickle."""
+    if text:
+        return tuple(data.decode(errors="replace").split())
+    found = _entry(_unpickle(data, "batches.meta"), "label_names")
+    return tuple(_text(name) for name in found if type(name) in {str, bytes}) if type(found) is list else ()
 
 
 def _entry(batch: Any, name: str) -> Any:
     """Entry of a batch, whose keys are bytes as Python 2 wrote them, or text if written again by Python 3."""
     entries = batch if isinstance(batch, dict) else {}
-    if name.encode() in entries:
-        return entries[name.encode()]
-    if name in entries:
-        return entries[name]
+    for key in (name.encode(), name):
+        if key in entries:
+            return entries[key]
     raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {', '.join(map(_text, entries))}")
 
 
@@ -275,7 +251,5 @@ def _unpickle(data: bytes, name: str) -> Any:
     try:
         return read_pickle(data)
     except ValueError as error:
-        raise ValueError(
-            f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}. "
-            "Fetch the official archive again"
-        ) from error
+        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
+        raise ValueError(f"{rule}. Fetch the official archive again") from error

@@ -89,7 +89,7 @@ def _typed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise ValueError(f"{_ACCEPTED}; got {' and '.join(sorted(kinds))} mixed. Make them all text")
     if kinds == {"whole"} and max(abs(int(value)) for value in flat) >= 2**63:
         return array
-    if kinds & {"other"}:
+    if "other" in kinds:
         other = next(value for value in flat if _kind(value) == "other")
         raise ValueError(f"{_ACCEPTED}; got {type(other).__name__}. {_instead(other)}")
     if kinds == {"text"}:
@@ -127,15 +127,11 @@ def _columns(array: npt.NDArray[Any], columns: Iterable[Any] | None) -> ClassLab
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         raise _refused(array, "Multi-hot labels are 0 and 1: labels > 0, if they are -1 and 1")
     hot = array.astype(np.bool_)
-    names = distinct_names(map(str, range(c)) if columns is None else [_column(name) for name in columns])
+    names = distinct_names(range(c) if columns is None else columns)
     if n and (hot.sum(axis=1) == 1).all():
         said = f"labels read as one class each, of {c} (every row has exactly one 1)"
         return ClassLabels(hot.argmax(axis=1).astype(np.int64), names, said)
     return ClassLabels(hot, names, f"labels read as several classes each (multi-hot), of {c}")
-
-
-def _column(name: Any) -> Any:
-    return int(name) if isinstance(name, np.integer) else name
 
 
 def _ids(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -157,10 +153,8 @@ def _ids(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...
 
 
 def _unknown(got: str) -> ValueError:
-    return ValueError(
-        f"class labels must be known, 0 or more; got {got}. If it means 'unknown', leave labels out and put "
-        "the known ones in the label store"
-    )
+    way = "If it means 'unknown', leave labels out and put the known ones in the label store"
+    return ValueError(f"class labels must be known, 0 or more; got {got}. {way}")
 
 
 def _refused(array: npt.NDArray[Any], instead: str) -> ValueError:

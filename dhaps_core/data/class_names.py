@@ -51,10 +51,8 @@ def class_name(value: str | SupportsIndex) -> str:
             raise ValueError("a class number must fit in 64 bits; got a larger one. Give its name as text.")
         return str(number)
     if len(value) > _LONGEST:
-        raise ValueError(
-            f"a class name must have at most {_LONGEST} characters; got {len(value)}, {value[:20]!r} ... "
-            "Give a shorter name."
-        )
+        rule = f"a class name must have at most {_LONGEST} characters"
+        raise ValueError(f"{rule}; got {len(value)}, {value[:20]!r} ... Give a shorter name.")
     name = " ".join(unicodedata.normalize("NFC", value).split())
     if not name:
         raise ValueError(f"a class name must have at least one character; got {value!r}. Name the class.")
@@ -62,10 +60,8 @@ def class_name(value: str | SupportsIndex) -> str:
         return name
     for at, character in enumerate(name):
         if _unseen(character) and not _joins(name, at):
-            raise ValueError(
-                f"a class name must hold only characters that can be seen; got {name!a} with "
-                f"{character!a}. Type the name anew."
-            )
+            rule = "a class name must hold only characters that can be seen"
+            raise ValueError(f"{rule}; got {name!a} with {character!a}. Type the name anew.")
     return name
 
 
@@ -91,7 +87,6 @@ def distinct_names(names: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
             told = name if name == NO_CLASS else f"{name!r}, which another name is too"
             raise ValueError(f"{rule}; got {told}. Rename it.")
         known.admit(name)
-        known.add(name)
         found.append(name)
     return tuple(found)
 
@@ -111,34 +106,26 @@ case, blanks, zeros or width.
     """
 
     def __init__(self, declared: Iterable[str] = ()) -> None:
-        self._names: set[str] = set()
-        self._alike: dict[str, str] = {}
-        for name in (NO_CLASS, *declared):
-            self.add(name)
+        names = (NO_CLASS, *declared)
+        self._names = set(names)
+        self._alike = {_likeness(name): name for name in reversed(names)}  # the first of those alike
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def add(self, name: str) -> None:
-        """Know a name from now on."""
-        if name not in self._names:
-            self._names.add(name)
-            self._alike.setdefault(_likeness(name), name)
-
     def admit(self, name: str) -> None:
-        """Refuse a name that is not known and looks like one that is.
+        """Know a name from now on.
 
         Raises:
-            ValueError: it does.
+            ValueError: it is not known, and looks like one that is.
         """
         if name in self._names:
             return
-        other = self._alike.get(_likeness(name))
-        if other is not None:
-            raise ValueError(
-                f"class {name!r} looks like {other!r}. Write {other!r}, or a name that differs in more than "
-                "case, blanks, zeros or width."
-            )
+        other = self._alike.setdefault(_likeness(name), name)
+        if other != name:
+            way = f"Write {other!r}, or a name that differs in more than case, blanks, zeros or width."
+            raise ValueError(f"class {name!r} looks like {other!r}. {way}")
+        self._names.add(name)
 
 
 def _unseen(character: str) -> bool:

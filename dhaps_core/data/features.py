@@ -65,21 +65,16 @@ def _check_held(rows: npt.NDArray[Any], single: npt.NDArray[np.float32]) -> None
     if not np.isfinite(rows).all():
         return  # not finite: refused with the names of the rows
     if not np.isfinite(single).all():
-        raise ValueError(
-            f"features must be below {np.finfo(np.float32).max:.2g} in size, to fit in float32; got "
-            f"{np.abs(rows).max():.2g}. Divide them by a constant"
-        )
+        rule = f"features must be below {np.finfo(np.float32).max:.2g} in size, to fit in float32"
+        raise ValueError(f"{rule}; got {np.abs(rows).max():.2g}. Divide them by a constant")
     spread = np.subtract(rows.max(axis=0), rows.min(axis=0), dtype=np.float64)
     told = spread > _ROUNDING * np.abs(rows).max(axis=0).astype(np.float64)
     if not told.any():
         return
     # Over the largest spread, so that no square over- or underflows.
-    unit = spread.max()
-    differs = (rows[:, told].astype(np.float64) - rows[0, told].astype(np.float64)) / unit
-    error = (rows[:, told].astype(np.float64) - single[:, told].astype(np.float64)) / unit
+    unit, exact = spread.max(), rows[:, told].astype(np.float64)
+    differs, error = (exact - exact[0]) / unit, (exact - single[:, told]) / unit
     if error.var(axis=0).sum() > _MOST_LOST * differs.var(axis=0).sum():
-        raise ValueError(
-            "features must keep their differences in float32; got values up to "
-            f"{np.abs(rows).max():.3g} that differ by {unit:.3g} at most. Subtract the mean of each column, "
-            "and divide by a constant if they are tiny"
-        )
+        got = f"values up to {np.abs(rows).max():.3g} that differ by {unit:.3g} at most"
+        way = "Subtract the mean of each column, and divide by a constant if they are tiny"
+        raise ValueError(f"features must keep their differences in float32; got {got}. {way}")

@@ -43,18 +43,16 @@ def folder_files(path: Path) -> FolderFiles:
         inside = _entries(entry, path, left_out, closed)
         nested = next((below for below in inside if os.path.isdir(below)), None)
         if nested is not None:
-            raise ValueError(
-                f"class folders must hold images only; got a folder {nested.relative_to(path).as_posix()}. "
-                f"Give the folder whose sub-folders are the classes, such as {nested.parent}"
-            )
+            rule = f"class folders must hold images only; got a folder {nested.relative_to(path).as_posix()}"
+            way = f"Give the folder whose sub-folders are the classes, such as {nested.parent}"
+            raise ValueError(f"{rule}. {way}")
         classed += inside
         if not inside and not any(name.startswith(f"{entry.name}/") for name, _ in closed):
             left_out.append((f"{entry.name}/", "a folder without files"))
     if loose and classed:
-        raise ValueError(
-            f"a folder must hold class folders or loose images; got both: {loose[0].name!r} beside "
-            f"{classed[0].parent.name!r}. Move one of them away"
-        )
+        got = f"both: {loose[0].name!r} beside {classed[0].parent.name!r}"
+        rule = "a folder must hold class folders or loose images"
+        raise ValueError(f"{rule}; got {got}. Move one of them away")
     files = sorted(loose or classed, key=lambda file: file.relative_to(path).as_posix())
     return FolderFiles(tuple(files), tuple(sorted(left_out)), tuple(sorted(closed)))
 

@@ -21,6 +21,8 @@ import numpy.typing as npt
 from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
+from dhaps_core.files import read_file
+
 __all__ = ["ArrayImages", "FileImages", "Images", "UnreadableImage", "to_rgb8"]
 
 Colour = tuple[int, int, int]
@@ -36,7 +38,7 @@ _SCANS = 64
 """Most scans of a JPEG of Pillow's largest size; each goes over all pixels. Cameras write up to 12."""
 _PARTS = 256
 """Most comments of a PPM as text, and parts of EXIF of a JPEG: they have one or two."""
-_READERS = 8
+_READERS = min(os.cpu_count() or 1, 8)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -109,10 +111,8 @@ def to_rgb8(
         [[[255, 255, 255]]]
     """
     if isinstance(source, bytes):
-        name, data = f"<{len(source)} bytes>", source
-    else:
-        name, data = str(source), _read(Path(source), str(source))
-    return _decode(data, name, background, at_least)
+        return _decode(source, f"<{len(source)} bytes>", background, at_least)
+    return _decode(_read(Path(source), str(source)), str(source), background, at_least)
 
 
 class Images(ABC):
@@ -170,13 +170,10 @@ class FileImages(Images):
     Args:
         keys: name of each image in errors.
         paths: file of each image.
-        background: RGB colour behind transparent pixels.
     """
 
-    def __init__(self, keys: Sequence[str], paths: Sequence[Path], *, background: Colour = WHITE) -> None:
-        self.keys = tuple(keys)
-        self.paths = tuple(paths)
-        self.background = background
+    def __init__(self, keys: Sequence[str], paths: Sequence[Path]) -> None:
+        self.keys, self.paths = tuple(keys), tuple(paths)
         self._known: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -185,28 +182,25 @@ class FileImages(Images):
     def read(self, i: int, *, at_least: int | None = None) -> Pixels:
         """Pixels of image ``i``; raises UnreadableImage if its file has gone, gone bad or changed."""
         data = _read(self.paths[i], self.keys[i])
-        pixels = _decode(data, self.keys[i], self.background, at_least)
+        pixels = _decode(data, self.keys[i], WHITE, at_least)
         self._know(i, data)
         return pixels
 
     def digests(self) -> tuple[str, ...]:
         """Hex sha256 of the bytes of each file, as they were when first read."""
-        with ThreadPoolExecutor(_readers()) as pool:
-            missing = [i for i in range(len(self)) if i not in self._known]
+        missing = [i for i in range(len(self)) if i not in self._known]
+        with ThreadPoolExecutor(_READERS) as pool:
             list(pool.map(lambda i: self._know(i, _read(self.paths[i], self.keys[i])), missing))
         return tuple(self._known[i] for i in range(len(self)))
 
     def check(self) -> tuple[tuple[str, str], ...]:
         """(key, reason) of each file that cannot be decoded to its end: no header tells truncation."""
-        with ThreadPoolExecutor(_readers()) as pool:
-            failures = pool.map(self._failure, range(len(self)))
-            return tuple(failure for failure in failures if failure is not None)
+        with ThreadPoolExecutor(_READERS) as pool:
+            return tuple(failure for failure in pool.map(self._failure, range(len(self))) if failure)
 
     def subset(self, positions: Sequence[int]) -> "FileImages":
         """The images at these positions, in this order, with what is known about them."""
-        chosen = FileImages(
-            [self.keys[i] for i in positions], [self.paths[i] for i in positions], background=self.background
-        )
+        chosen = FileImages([self.keys[i] for i in positions], [self.paths[i] for i in positions])
         chosen._known = {new: self._known[old] for new, old in enumerate(positions) if old in self._known}
         return chosen
 
@@ -228,8 +222,7 @@ class _Budget:
     """So many pixels at a time, over all threads; an image of more has its turn alone."""
 
     def __init__(self) -> None:
-        self._change = threading.Condition()
-        self._used = 0
+        self._change, self._used = threading.Condition(), 0
 
     @contextmanager
     def of(self, pixels: int, most: int) -> Iterator[None]:
@@ -247,22 +240,12 @@ class _Budget:
 _BUDGET = _Budget()
 
 
-def _readers() -> int:
-    return min(os.cpu_count() or 1, _READERS)
-
-
 def _read(path: Path, name: str) -> bytes:
     try:
-        size = path.stat().st_size
-        if not os.path.isfile(path):
-            reason = "a folder, not a file" if os.path.isdir(path) else "a pipe, socket or device, not a file"
-        elif size > _LARGEST_FILE:
-            reason = f"{size} bytes, of {_LARGEST_FILE} at most"
-        else:
-            return path.read_bytes()
+        return read_file(path, _LARGEST_FILE)
     except OSError as error:
         reason = "a link that leads nowhere" if os.path.islink(path) else error.strerror or str(error)
-    except ValueError as error:  # a NUL in the path
+    except ValueError as error:
         reason = str(error)
     raise UnreadableImage([(name, reason)])
 
@@ -324,9 +307,8 @@ def _unidentified(data: bytes) -> str:
     if not data:
         return "empty file (0 bytes)"
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return (
-            "HEIF photo, which Pillow reads with a plugin only. Convert it to JPEG, or register pillow-heif"
-        )
+        way = "Convert it to JPEG, or register pillow-heif"
+        return f"HEIF photo, which Pillow reads with a plugin only. {way}"
     kind = next((kind for magic, kind in _OTHERS.items() if data.startswith(magic)), None)
     if kind is not None or b"<svg" in data[:1024]:
         return f"{kind or 'SVG'}, which is not decoded here. Convert it to PNG or JPEG"
@@ -345,9 +327,8 @@ def _rgb(image: Image.Image, background: Colour) -> Pixels:
 def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
     step = max(1, _STRIP // image.width)
     for top in range(0, image.height, step):
-        rows = slice(top, min(top + step, image.height))
-        strip = image.crop((0, rows.start, image.width, rows.stop))
-        yield rows, strip
+        end = min(top + step, image.height)
+        yield slice(top, end), image.crop((0, top, image.width, end))
 
 
 def _flat(image: Image.Image, background: Colour) -> Pixels:

@@ -5,7 +5,6 @@ never a position within what remains of some pool.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,7 @@ from dhaps_core.array_files import read_arrays
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
-from dhaps_core.json_files import DamagedFileError
+from dhaps_core.json_files import DamagedFileError, is_text
 from dhaps_core.keys import item_keys, positions
 
 __all__ = ["SPLITS", "Items"]
@@ -55,8 +54,8 @@ class Items:
     Example:
         >>> rows = {name: np.arange(2) + 2 * (name == "query") for name in SPLITS}
         >>> items = Items(tuple("abcd"), np.eye(4, dtype=np.float32), None, None, (), rows, "by hand", "doc")
-        >>> items.n, items.multi_label, items.overlap()
-        (4, False, ())
+        >>> items.n, items.multi_label, items.position["c"]
+        (4, False, 2)
     """
 
     keys: tuple[str, ...]
@@ -71,8 +70,7 @@ class Items:
     allow_overlap: bool = False
 
     def __post_init__(self) -> None:
-        _check_keys(self.keys)
-        _check_arrays(self)
+        _check_types(self)
         _check_content(self)
         _check_labels(self)
         _check_splits(self)
@@ -116,15 +114,9 @@ class Items:
         x, y = self.labels[a], self.labels[b]
         return np.asarray((x & y).any(axis=-1) if self.multi_label else x == y)
 
-    def overlap(self) -> tuple[str, ...]:
-        """Keys that are both query and database: their nearest neighbour is themselves."""
-        both = np.intersect1d(self.splits["query"], self.splits["database"])
-        return tuple(self.keys[i] for i in both)
-
     def fingerprint(self) -> str:
         """Hex sha256 of keys, labels, features, images and splits: equal only if all of them are."""
-        parts = list(self._parts().values())
-        return _sha256(*parts, *(self.splits[name] for name in SPLITS))
+        return _sha256(*self._parts().values(), *(self.splits[name] for name in SPLITS))
 
     def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
         """Position of the item that stands for all with exactly the content of each item, [n].
@@ -150,19 +142,14 @@ class Items:
         stands[first[ordered]] = ordered  # where several are given, the last one stays: the lowest
         return stands[first]
 
-    def save_splits(self, path: str | os.PathLike[str]) -> None:
+    def save_splits(self, path: str | Path) -> None:
         """Writes splits and protocol to an .npz file without pickles, tied to the content of these items."""
         rows: dict[str, Any] = {name: self.splits[name] for name in SPLITS}
-        with replacing(Path(path)) as file:
-            np.savez_compressed(
-                file,
-                protocol=np.array(self.protocol),
-                allow_overlap=np.array(self.allow_overlap),
-                parts=np.array(list(self._parts().values())),
-                **rows,
-            )
+        rows |= {"protocol": self.protocol, "allow_overlap": self.allow_overlap}
+        with replacing(path) as file:
+            np.savez_compressed(file, parts=list(self._parts().values()), **rows)
 
-    def with_splits(self, path: str | os.PathLike[str]) -> "Items":
+    def with_splits(self, path: str | Path) -> "Items":
         """These items with the splits and the protocol of a file that ``save_splits`` wrote.
 
         Raises:
@@ -175,21 +162,15 @@ class Items:
         parts = self._parts()
         kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
         kinds["parts"] = ("U", 1)
-        if {name: (array.dtype.kind, array.ndim) for name, array in stored.items()} != kinds or len(
-            stored["parts"]
-        ) != len(parts):
-            raise DamagedFileError(
-                f"{path} must hold the splits, protocol and content that save_splits writes; got "
-                f"{', '.join(stored)}."
-            )
-        changed = [
-            name for name, was in zip(parts, stored["parts"].tolist(), strict=True) if parts[name] != was
-        ]
-        if changed:
-            raise ValueError(
-                f"items must be those that the splits in {path.name} were drawn for; got other "
-                f"{', '.join(changed)}. Load the same source with the same files, or start a new run"
-            )
+        found = {name: (array.dtype.kind, array.ndim) for name, array in stored.items()}
+        if found != kinds or len(stored["parts"]) != len(parts):
+            rule = f"{path} must hold the splits, protocol and content that save_splits writes"
+            raise DamagedFileError(f"{rule}; got {', '.join(stored)}.")
+        then = dict(zip(parts, stored["parts"].tolist(), strict=True))
+        if changed := [name for name in parts if parts[name] != then[name]]:
+            rule = f"items must be those that the splits in {path.name} were drawn for"
+            way = "Load the same source with the same files, or start a new run"
+            raise ValueError(f"{rule}; got other {', '.join(changed)}. {way}")
         return replace(
             self,
             splits={name: stored[name].astype(np.int64) for name in SPLITS},
@@ -222,24 +203,20 @@ def _sha256(*parts: str | npt.NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _check_keys(keys: tuple[str, ...]) -> None:
-    if item_keys(keys) != keys:
+def _check_types(items: Items) -> None:
+    if item_keys(items.keys) != items.keys:
         raise ValueError("keys must be a tuple of text; got others. Pass item_keys(keys)")
-    for key in keys:
-        try:
-            key.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"keys must be valid text; got {key!r}. Rename the file") from None
-
-
-def _check_arrays(items: Items) -> None:
+    for key in items.keys:
+        if not is_text(key):
+            raise ValueError(f"keys must be valid text; got {key!r}. Rename the file")
     splits: object = items.splits
     if not isinstance(splits, dict):
         raise ValueError(f"splits must be positions by name; got {type(splits).__name__}")  # noqa: TRY004
-    given: dict[str, object] = {"features": items.features, "labels": items.labels}
-    for name, value in (given | {f"split {name!r}": rows for name, rows in splits.items()}).items():
-        if not isinstance(value, np.ndarray) and (value is not None or name not in given):
-            raise ValueError(f"{name} must be an array of NumPy; got {type(value).__name__}")
+    given = {"features": items.features, "labels": items.labels}
+    arrays = {name: value for name, value in given.items() if value is not None}
+    for name, value in (arrays | {f"split {name!r}": rows for name, rows in splits.items()}).items():
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"{name} must be an array of NumPy; got {type(value).__name__}")  # noqa: TRY004
 
 
 def _check_content(items: Items) -> None:
@@ -258,9 +235,8 @@ def _check_content(items: Items) -> None:
         raise ValueError(f"features must have at least one column; got {features.shape}")
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
-        raise ValueError(
-            f"features must be finite; got NaN or infinity in {len(bad)} rows, first {items.keys[bad[0]]!r}"
-        )
+        got = f"NaN or infinity in {len(bad)} rows, first {items.keys[bad[0]]!r}"
+        raise ValueError(f"features must be finite; got {got}")
 
 
 def _check_labels(items: Items) -> None:
@@ -296,7 +272,6 @@ def _check_splits(items: Items) -> None:
     for name in ("train", "database"):
         both = np.intersect1d(items.splits["query"], items.splits[name])
         if len(both):
-            raise ValueError(
-                f"queries must not be in {name}; got {len(both)} that are, first {items.keys[both[0]]!r}. "
-                "Take them out, or set allow_overlap=True if the protocol means it"
-            )
+            got = f"{len(both)} that are, first {items.keys[both[0]]!r}"
+            way = "Take them out, or set allow_overlap=True if the protocol means it"
+            raise ValueError(f"queries must not be in {name}; got {got}. {way}")

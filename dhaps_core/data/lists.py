@@ -50,34 +50,34 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     folder = at_home(folder)
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
+
+    def position(line: str, where: str) -> int:
+        """Position of the image of a line, which is new or known."""
+        width = next((len(labels) for _, labels, _ in rows.values()), None)
+        path, labels = _parse(line, width)
+        if path not in rows and (name := names.setdefault(_file(folder, path), path)) != path:
+            raise ValueError(f"an image must have one name; {path!r} is {name!r}. Use that one")
+        at, known, first = rows.setdefault(path, (len(rows), labels, where))
+        if labels != known:
+            raise ValueError(f"{path!r} must have the same labels as in {first}; got others")
+        return at
+
     splits = {}
-    width = None
     for split in ("train", "database", "query"):
-        name = _FILES[split]
-        positions: dict[int, str] = {}
-        for where, line in _lines(folder / name):
-            width = _label_width(line, where) if width is None else width
-            path, labels = _parse(line, width, where)
-            if path not in rows:
-                file = _file(folder, path, where)
-                if names.setdefault(file, path) != path:
-                    raise ValueError(
-                        f"{where}: an image must have one name; {path!r} is {names[file]!r}. Use that one"
-                    )
-                rows[path] = (len(rows), labels, where)
-            position, known, first = rows[path]
-            if labels != known:
-                raise ValueError(f"{where}: {path!r} must have the same labels as in {first}; got others")
-            if position in positions:
+        listed: dict[int, str] = {}
+        for where, line in _lines(folder / _FILES[split]):
+            try:
+                at = position(line, where)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from error
+            if (first := listed.setdefault(at, where)) != where:
                 raise ValueError(
-                    f"{where}: an image must be listed once; {path!r} is in {positions[position]}"
+                    f"{where}: an image must be listed once; it is in {first}, too: {line!r:.300}"
                 )
-            positions[position] = where
-        splits[split] = np.array(sorted(positions), dtype=np.int64)
+        splits[split] = np.array(sorted(listed), dtype=np.int64)
     keys = tuple(rows)
     images = FileImages(keys, [folder / key for key in keys])
-    failures = images.check()
-    if failures:
+    if failures := images.check():
         raise UnreadableImage(failures)
     hot = np.array([[label == "1" for label in labels] for _, labels, _ in rows.values()], dtype=np.bool_)
     single = bool((hot.sum(axis=1) == 1).all())
@@ -96,12 +96,11 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     )
 
 
-def _file(folder: Path, path: str, where: str) -> Path:
+def _file(folder: Path, path: str) -> Path:
     """The file of a path in a list, links followed."""
     if _OUTSIDE.match(path):
-        raise ValueError(
-            f"{where}: an image must be named below its folder, with / and without ..; got {path!r:.300}"
-        )
+        rule = "an image must be named below its folder, with / and without .."
+        raise ValueError(f"{rule}; got {path!r:.300}")
     try:
         file = (folder / path).resolve(strict=True)
         inside = file.is_relative_to(folder.resolve())
@@ -110,11 +109,9 @@ def _file(folder: Path, path: str, where: str) -> Path:
         inside, there = True, False
     if not there:
         hint = ". Write / for the backslash" if "\\" in path else ""
-        raise ValueError(f"{where}: the image must exist in {folder}; got {path!r:.300}{hint}")
+        raise ValueError(f"the image must exist in {folder}; got {path!r:.300}{hint}")
     if not inside:
-        raise ValueError(
-            f"{where}: the image must lie in {folder}; got {path!r}, a link that leads out of it"
-        )
+        raise ValueError(f"the image must lie in {folder}; got {path!r}, a link that leads out of it")
     return file
 
 
@@ -129,9 +126,8 @@ def _copies(digests: tuple[str, ...], splits: dict[str, npt.NDArray[np.int64]]) 
 def _lines(path: Path) -> list[tuple[str, str]]:
     """("file:line", text) of each line that is not blank."""
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"a folder of lists must have {', '.join(_FILES.values())}; got no {path.name}"
-        )
+        rule = f"a folder of lists must have {', '.join(_FILES.values())}"
+        raise FileNotFoundError(f"{rule}; got no {path.name}")
     if path.stat().st_size > _LARGEST_LIST:
         raise ValueError(f"{path.name} must have at most {_LARGEST_LIST} bytes; got {path.stat().st_size}")
     content = path.read_bytes()
@@ -146,51 +142,31 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def _label_width(line: str, where: str) -> int:
-    width = _run_of_numbers(line)
-    if width == 0:
-        raise ValueError(
-            f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}"
-        )
-    if width == 1:
-        raise ValueError(
-            f"{where}: a line must have one 0 or 1 for each of two classes or more; got one number in "
-            f"{line!r:.300}. If it is a class id, write a 1 in that class's column"
-        )
-    return width
-
-
-def _parse(line: str, width: int, where: str) -> tuple[str, str]:
+def _parse(line: str, width: int | None) -> tuple[str, str]:
+    """Path of a line and its labels, as text; the first line of train.txt tells how many there are."""
     run = _run_of_numbers(line)
-    parts = line.rsplit(maxsplit=width)
     if run == 0:
-        raise ValueError(
-            f"{where}: a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}"
-        )
+        raise ValueError(f"a line must be a path and one 0 or 1 a class; got no labels in {line!r:.200}")
+    if width is None and run == 1:
+        rule = f"a line must have one 0 or 1 for each of two classes or more; got one number in {line!r:.300}"
+        raise ValueError(f"{rule}. If it is a class id, write a 1 in that class's column")
+    width = width or run
     # A longer run is a path that ends in a number, or too many labels: a suffix before it tells which.
     if run < width or (run > width and Path(line.rsplit(maxsplit=run)[0]).suffix):
-        raise ValueError(
-            f"{where}: a line must have {width} labels, as the first line of train.txt; got {run}"
-        )
-    wrong = next((label for label in parts[1:] if label not in {"0", "1"}), None)
+        raise ValueError(f"a line must have {width} labels, as the first line of train.txt; got {run}")
+    path, *labels = line.rsplit(maxsplit=width)
+    wrong = next((label for label in labels if label not in {"0", "1"}), None)
     if wrong is not None:
-        raise ValueError(f"{where}: labels must be 0 or 1, one a class; got {wrong!r:.100}")
-    return str(PurePosixPath(parts[0])), "".join(parts[1:])
+        raise ValueError(f"labels must be 0 or 1, one a class; got {wrong!r:.100}")
+    return str(PurePosixPath(path)), "".join(labels)
 
 
 def _run_of_numbers(line: str) -> int:
     """How many words at the end of a line are numbers; the first word belongs to the path."""
-    count = 0
-    for word in reversed(line.split()[1:]):
-        if not _is_number(word):
-            break
-        count += 1
-    return count
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+    words = line.split()[1:]
+    for count, word in enumerate(reversed(words)):
+        try:
+            float(word)
+        except ValueError:
+            return count
+    return len(words)

@@ -17,7 +17,7 @@ from dhaps_core.data.folders import folder_files
 from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.data.items import SPLITS, Items
 from dhaps_core.data.lists import list_files
-from dhaps_core.data.splits import draw_per_class, draw_uniform, hold_out, seeded, stratified_counts
+from dhaps_core.data.splits import draw_queries, hold_out, seeded
 from dhaps_core.files import at_home
 from dhaps_core.keys import item_keys
 
@@ -78,11 +78,13 @@ def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, se
     if not os.path.exists(path):
         raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
     if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
-        raise ValueError(
-            f"dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'; got the file {name!r}. "
-            "For images give their folder"
-        )
-    inside = _names(path) if os.path.isdir(path) else set()
+        rule = "dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'"
+        raise ValueError(f"{rule}; got the file {name!r}. For images give their folder")
+    try:
+        inside = set(os.listdir(path)) if os.path.isdir(path) else set()
+    except OSError as error:
+        rule = "dataset must be a folder that can be opened"
+        raise ValueError(f"{rule}; got {path}: {error.strerror}") from error
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
     if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
@@ -194,55 +196,41 @@ def _contents(
     for name, value in stored.items():
         role = {"": "features", "X": "features", "y": "labels"}.get(name, name)
         if role not in {"features", "labels", "keys"}:
-            raise ValueError(
-                f"arrays in {source} must be named features (or X), labels (or y) and keys, or train, "
-                f"train_y, test, test_y; got {', '.join(stored)}. Load it with numpy and pass the arrays"
-            )
+            names = "features (or X), labels (or y) and keys, or train, train_y, test, test_y"
+            got = f"{', '.join(stored)}. Load it with numpy and pass the arrays"
+            raise ValueError(f"arrays in {source} must be named {names}; got {got}")
         if found.get(role) is not None:
             raise ValueError(f"{role} must be given once; got them twice, at least once in {source}")
         found[role] = value.tolist() if role == "keys" else value
     if "features" not in found:
-        raise ValueError(
-            f"{source} must have an array named features or X; got {', '.join(stored) or 'none'}"
-        )
+        got = ", ".join(stored) or "none"
+        raise ValueError(f"{source} must have an array named features or X; got {got}")
     return found["features"], found["labels"], found["keys"]
 
 
 def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries: int, seed: int) -> Items:
     expected = {"train", "test"} | ({"train_y", "test_y"} if "train_y" in stored else set())
     if set(stored) != expected:
-        raise ValueError(
-            f"an official split must have train, test and train_y, test_y or neither of the last two; "
-            f"got {', '.join(stored)} in {source}"
-        )
+        rule = "an official split must have train, test and train_y, test_y or neither of the last two"
+        raise ValueError(f"{rule}; got {', '.join(stored)} in {source}")
     rows = read_features(_stacked(stored, "train", "test", source))
     of = read_labels(_stacked(stored, "train_y", "test_y", source) if "train_y" in stored else None)
-    ids, names = of.labels, of.names
     m, n = len(stored["train"]), len(rows)
-    if ids is not None and (len(ids) != n or len(stored["train_y"]) != m):
+    if of.labels is not None and (len(of.labels) != n or len(stored["train_y"]) != m):
+        got = f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
         raise ValueError(
-            f"labels must have one row for each of the {m} train and {n - m} test rows; got "
-            f"{len(stored['train_y'])} and {len(stored['test_y'])} in {source}"
+            f"labels must have one row for each of the {m} train and {n - m} test rows; got {got}"
         )
-    everything = np.arange(n, dtype=np.int64)
-    generator = seeded(seed)
-    if ids is not None and ids.ndim == 1:
-        of_test = np.bincount(ids[m:], minlength=len(names))
-        counts = stratified_counts(of_test, queries, leave=0)
-        single = ids.astype(np.int64)
-        query = draw_per_class(single, counts, candidates=everything[m:], generator=generator)
-        how = "stratified"
-    else:
-        query = draw_uniform(everything[m:], queries, generator=generator)
-        how = "uniform"
-    protocol = f"{queries} test rows as queries ({how}, seed {seed}); train = database = {m} train rows"
+    train, test = np.split(np.arange(n, dtype=np.int64), [m])
+    query, how = draw_queries(of.labels, test, queries, leave=0, seed=seed)
+    protocol = f"{queries} test rows as queries ({how}); train = database = {m} train rows"
     return Items(
         keys=(*(f"train/{i}" for i in range(m)), *(f"test/{i}" for i in range(n - m))),
         features=rows,
         images=None,
-        labels=ids,
-        class_names=names,
-        splits={"train": everything[:m], "query": query, "database": everything[:m]},
+        labels=of.labels,
+        class_names=of.names,
+        splits={"train": train, "query": query, "database": train},
         protocol=_said(protocol, of.said),
         source=source,
     )
@@ -252,21 +240,10 @@ def _stacked(stored: dict[str, npt.NDArray[Any]], first: str, second: str, sourc
     one, other = stored[first], stored[second]
     texts = {array.dtype.kind == "U" for array in (one, other)}
     if one.ndim == 0 or one.shape[1:] != other.shape[1:] or len(texts) > 1:
-        raise ValueError(
-            f"{first} and {second} must be rows of one kind; got {one.dtype} {one.shape} and {other.dtype} "
-            f"{other.shape} in {source}"
-        )
+        got = f"{one.dtype} {one.shape} and {other.dtype} {other.shape} in {source}"
+        raise ValueError(f"{first} and {second} must be rows of one kind; got {got}")
     return np.concatenate([one, other])
 
 
 def _said(protocol: str, labels: str) -> str:
     return f"{protocol}; {labels}" if labels else protocol
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except OSError as error:
-        raise ValueError(
-            f"dataset must be a folder that can be opened; got {folder}: {error.strerror}"
-        ) from error

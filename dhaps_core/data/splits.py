@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from dhaps_core.checks import whole
 
-__all__ = ["draw_per_class", "draw_uniform", "hold_out", "seeded", "stratified_counts"]
+__all__ = ["draw_per_class", "draw_queries", "draw_uniform", "hold_out", "seeded", "stratified_counts"]
 
+Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 
 
@@ -27,16 +28,6 @@ def seeded(seed: Any) -> np.random.Generator:
         rule = "a whole number" if number is None else "at least 0"
         raise ValueError(f"seed must be {rule}; got {seed!r}. Choose another.")
     return np.random.default_rng(number)
-
-
-def _check_labels(labels: Any, n: int) -> None:
-    kinds = {1: "iu", 2: "biu"}
-    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in kinds.get(labels.ndim, ""):
-        raise ValueError(f"labels must be an array of class ids [n] or multi-hot [n c]; got {labels!r:.80}")
-    if len(labels) != n:
-        raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
-    if labels.ndim == 1 and n and labels.min() < 0:
-        raise ValueError(f"class ids must be at least 0; got {labels.min()}")
 
 
 def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -> npt.NDArray[np.int64]:
@@ -59,9 +50,8 @@ def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -
     """
     room = np.maximum(sizes - leave, 0)
     if whole(total) is None or not 0 <= total <= room.sum():
-        raise ValueError(
-            f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain; got {total!r}"
-        )
+        rule = f"queries must be between 0 and {room.sum()}, so that {leave} of each class remain"
+        raise ValueError(f"{rule}; got {total!r}")
     # In whole numbers of Python: a rounded share could draw one too many.
     of_all = max(int(sizes.sum()), 1)
     shares = [divmod(int(total) * size, of_all) for size in sizes.tolist()]
@@ -112,14 +102,31 @@ def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Gene
     return np.sort(generator.permutation(candidates)[:total])
 
 
-def hold_out(
-    labels: npt.NDArray[np.int64] | npt.NDArray[np.bool_] | None, n: int, queries: int, *, seed: int
-) -> tuple[dict[str, Positions], str]:
+def draw_queries(
+    labels: Labels | None, candidates: Positions, total: int, *, leave: int, seed: int
+) -> tuple[Positions, str]:
+    """Sorted positions of queries among some candidates, and how they were drawn, in words.
+
+    With class ids the draw is stratified and leaves so many candidates of each class. Multi-label and
+    unlabelled items are drawn uniformly: "so many per class" depends on the order in which classes are served
+    when an item has several, and no two published splits agree on one.
+
+    Raises:
+        ValueError: if so many cannot be drawn.
+    """
+    generator = seeded(seed)
+    if labels is None or labels.ndim == 2:
+        return draw_uniform(candidates, total, generator=generator), f"uniform, seed {seed}"
+    ids = labels.astype(np.int64)
+    counts = stratified_counts(np.bincount(ids[candidates]), total, leave=leave)
+    query = draw_per_class(ids, counts, candidates=candidates, generator=generator)
+    return query, f"stratified, seed {seed}"
+
+
+def hold_out(labels: Labels | None, n: int, queries: int, *, seed: int) -> tuple[dict[str, Positions], str]:
     """Splits that hold out ``queries`` items and use all others as both train and database.
 
-    With class ids the draw is stratified and leaves at least one item of each class in the database.
-    Multi-label and unlabelled items are drawn uniformly: "so many per class" depends on the order in which
-    classes are served when an item has several, and no two published splits agree on one.
+    The queries are drawn as by :func:`draw_queries`, leaving at least one item of each class.
 
     Args:
         labels: class ids [n], multi-hot [n c] or none.
@@ -141,17 +148,16 @@ def hold_out(
     if whole(n) is None or n < 0:
         raise ValueError(f"n must be a whole number of items; got {n!r:.80}")
     if labels is not None:
-        _check_labels(labels, n)
+        kinds = {1: "iu", 2: "biu"}
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in kinds.get(labels.ndim, ""):
+            rule = "labels must be an array of class ids [n] or multi-hot [n c]"
+            raise ValueError(f"{rule}; got {labels!r:.80}")
+        if len(labels) != n:
+            raise ValueError(f"labels must have one row for each of the {n} items; got {len(labels)}")
+        if labels.ndim == 1 and n and labels.min() < 0:
+            raise ValueError(f"class ids must be at least 0; got {labels.min()}")
     everything = np.arange(n, dtype=np.int64)
-    generator = seeded(seed)
-    if labels is not None and labels.ndim == 1:
-        ids = labels.astype(np.int64)
-        counts = stratified_counts(np.bincount(ids), queries, leave=1)
-        query = draw_per_class(ids, counts, candidates=everything, generator=generator)
-        how = "stratified"
-    else:
-        query = draw_uniform(everything, queries, generator=generator)
-        how = "uniform"
+    query, how = draw_queries(labels, everything, queries, leave=1, seed=seed)
     rest = np.setdiff1d(everything, query)
-    protocol = f"{queries} queries ({how}, seed {seed}); train = database = the other {len(rest)}"
+    protocol = f"{queries} queries ({how}); train = database = the other {len(rest)}"
     return {"train": rest, "query": query, "database": rest}, protocol
