@@ -150,18 +150,10 @@ class OpenRun:
 
     def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:
         """Both budgets (items labelled, answers given) and the pairs known, now or in a snapshot."""
-        if snapshot is None:
-            answers = self.answers()
-            with self._facts:
-                self.closure.update(answers)
-                return self._tally.count(self.closure)
-        known = snapshot.counts()
-        return {
-            "items_labelled": len(snapshot.answered),
-            "answers": len(snapshot.answers),
-            "pairs_similar": known.similar,
-            "pairs_dissimilar": known.dissimilar,
-        }
+        answers = self.answers() if snapshot is None else snapshot.answers
+        with self._facts:
+            self.closure.update(answers)
+            return self._tally.count(self.closure)
 
     # --- what a finished round left ------------------------------------------------------------------------
 
