@@ -10,7 +10,7 @@ from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.session.settings import METHODS
 from widgets.choices import Choices
-from widgets.curves import figure_png, learning_curves
+from widgets.figures import figure_png, learning_curves
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench, run_name
 

@@ -1,96 +1,59 @@
-"""Finished runs as the rows of Table 1: mean, spread and seeds of each, beside the paper's numbers."""
+"""Finished runs of the training notebook as rows of Table 1, and their means over the seeds."""
 
-import math
-import numbers
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
-from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedFileError, member
-from dhaps_core.results.runs import RESTORE, found_runs
-from dhaps_core.session.settings import Settings
-from dhaps_core.sweeps.marker import read_metrics
+from dhaps_core.paper.table import row_name, share_of
+from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
+from dhaps_core.results.runs import RESTORE, Run, take_runs
 
-__all__ = ["Cell", "Run", "gather", "read_runs"]
+__all__ = ["TableRun", "gather", "read_table_runs"]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One finished run of the notebook that trains a method.
-
-    Attributes:
-        row: name of its row.
-        variant: what learned: ``embeddings``, or a network end to end from images of some size.
-        stands_for: the paper's data set that it is compared with.
-        bits: code length.
-        seed: of the run.
-        last: metrics of its last round.
-        about: what the notebook wrote about it: method, acquisition, budget, items labelled, seconds.
-        source: of the data.
-        protocol: how it was split.
-        training: its settings of training.
-        kind: data, protocol and rounds in words: the same for all runs of a table.
-    """
-
-    row: str
-    variant: str
-    stands_for: str
-    bits: int
-    seed: int
-    last: Mapping[str, Any]
-    about: Mapping[str, Any]
-    source: str
-    protocol: str
-    training: TrainingSettings
+class TableRun(Run):
+    """A finished run of the notebook that trains a method: one of a row, by its settings and its note."""
 
     @property
-    def kind(self) -> str:  # noqa: D102 - see the class
-        protocol = re.sub(r", seed \d+", "", self.protocol)
-        beside = f"; beside {self.stands_for}" if self.stands_for else ""
-        rounds = "one round" if self.about["rounds"] < 2 else f"{self.about['rounds']} rounds"
-        return f"{self.source}, {self.variant}; {protocol}; {rounds}{beside}"
+    def row(self) -> str:
+        """Name of its row."""
+        return row_name(self.settings["method"], self.table["acquisition"], self.table["budget"])
+
+    @property
+    def share(self) -> float:
+        """Of the pool that it may label."""
+        return share_of(*(self.table[name] for name in ("acquisition", "budget", "stands_for")))
+
+    @property
+    def bits(self) -> int:
+        """Code length."""
+        return int(self.settings["bits"])
+
+    @property
+    def training(self) -> str:
+        """Its settings of training in words."""
+        return ", ".join(f"{name}={value}" for name, value in self.settings["training"].items())
+
+    @property
+    def kind(self) -> str:
+        """Data, protocol and rounds in words: the same for all runs of a table."""
+        side, network = self.settings.get("side", 0), self.settings.get("network")
+        learned = f"from {side} px" if side else "embeddings"
+        if side and network == "efficientnet_lite0":
+            learned = f"fine-tuned at {side} px"
+        rounds = "one round" if self.table["rounds"] < 2 else f"{self.table['rounds']} rounds"
+        beside = f"; beside {self.table['stands_for']}" if self.table["stands_for"] else ""
+        return f"{self.source}, {learned}; {self.draw}; {rounds}{beside}"
+
+    @property
+    def seconds(self) -> float:
+        """Training, selection and evaluation of all its rounds together."""
+        return float(sum(sum(row["seconds"].values()) for row in self.rounds))
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A metric over the seeds of one row and code length.
-
-    Attributes:
-        mean: over the seeds.
-        spread: sample standard deviation, or None of a single seed.
-        seeds: the seeds, ascending.
-    """
-
-    mean: float
-    spread: float | None
-    seeds: tuple[int, ...]
-
-    @classmethod
-    def of(cls, values: Mapping[int, float]) -> "Cell":
-        """From one value for each seed."""
-        spread = stdev(values.values()) if len(values) > 1 else None
-        return cls(mean(values.values()), spread, tuple(sorted(values)))
-
-    def percent(self, sign: str = "") -> str:
-        """As text, in percent; with ``sign="+"`` for differences.
-
-        Example:
-            >>> Cell(0.4321, 0.0123, (0, 1, 2)).percent(), Cell(0.4321, None, (0,)).percent()
-            ('43.2 ± 1.2 (3)', '43.2 (1)')
-        """
-        spread = "" if self.spread is None else f" ± {100 * self.spread:.1f}"
-        return f"{100 * self.mean:{sign}.1f}{spread} ({len(self.seeds)})"
-
-
-def read_runs(folder: str | Path) -> list[Run]:
-    """Every run below a folder that the training notebook has finished.
-
-    Args:
-        folder: what lies below it and is not finished, or of another notebook, is left out.
+def read_table_runs(folder: str | Path) -> list[TableRun]:
+    """Every run below a folder that the training notebook has finished; others are left out.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -98,71 +61,40 @@ def read_runs(folder: str | Path) -> list[Run]:
     Warns:
         DamagedRunWarning: for each run that is left out because its files are damaged.
     """
-    runs = list(found_runs(folder, _run).values())
-    if not runs:
-        raise FileNotFoundError(
-            f"{folder} must hold a finished run; got none. Run 04_train_a_method or a sweep over it."
-        )
-    return runs
+    return take_runs(folder, lambda run: _table_run(run, Path(folder, run.name, "metrics.json")))
 
 
-def _run(home: Path) -> Run | None:
-    """A run that has its row of the table; None for what has none."""
-    path = home / "metrics.json"
-    try:
-        stored = read_metrics(home)
-    except FileNotFoundError:
-        return None  # the sweep's own table says so
-    if "table" not in stored:
+def _table_run(run: Run, path: Path) -> TableRun | None:
+    if not run.table:
         return None
-    about = member(stored, "table", dict, path=path, advice=RESTORE)
-    texts = {
-        name: member(about if name in about else stored, name, str, path=path, advice=RESTORE)
-        for name in ("row", "variant", "stands_for", "source", "protocol", "method", "acquisition", "budget")
+    needed: dict[str, tuple[Any, type]] = {
+        **dict.fromkeys(("acquisition", "budget", "stands_for"), (run.table, str)),
+        "rounds": (run.table, int),
+        "method": (run.settings, str),
+        "bits": (run.settings, int),
+        "training": (run.settings, dict),
+        **dict.fromkeys(("source", "protocol"), (vars(run), str)),
     }
-    for name in ("share", "rounds", "seconds"):
-        member(about, name, numbers.Real, path=path, advice=RESTORE)  # type: ignore[type-abstract]
-    rounds = member(stored, "rounds", list, path=path, advice=RESTORE)
+    for name, (content, kind) in needed.items():
+        member(content, name, kind, path=path, advice=RESTORE)
+    found = TableRun(**vars(run))
     try:
-        settings = Settings.from_json(member(stored, "settings", dict, path=path, advice=RESTORE))
-        last = rounds[-1]
-    except (ValueError, TypeError, IndexError) as error:
-        raise DamagedFileError(f"{path} must have settings and rounds; {error}. {RESTORE}") from error
-    return Run(
-        row=texts["row"],
-        variant=texts["variant"],
-        stands_for=texts["stands_for"],
-        bits=settings.bits,
-        seed=settings.seed,
-        last=last,
-        about=about,
-        source=texts["source"],
-        protocol=texts["protocol"],
-        training=settings.training,
-    )
+        _ = found.row, found.share, found.seconds
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DamagedFileError(f"{path} must be of a run of the table; {error}. {RESTORE}") from error
+    return found
 
 
-def gather(runs: Sequence[Run], metric: str = "mAP@all") -> dict[tuple[str, int], Cell]:
-    """Cells by row and bits.
+def gather(runs: Sequence[TableRun], metric: str = "mAP@all") -> dict[tuple[str, int], Interval]:
+    """A metric of the last rounds over the seeds, by row and bits.
 
     Raises:
         ValueError: if the runs are not of one kind, two of them have the same row, bits and seed, or one has
             no finite number as its metric.
     """
-    for same in ({run.kind for run in runs}, {str(run.training) for run in runs}):
+    for same in ({run.kind for run in runs}, {run.training for run in runs}):
         if len(same) > 1:
             rule = "the runs of one table must be alike in data, protocol, rounds and training"
-            got = " | ".join(sorted(same))
-            raise ValueError(f"{rule}; got {got}. Give each its own folder.")
-    found: dict[tuple[str, int], dict[int, float]] = {}
-    for run in runs:
-        values = found.setdefault((run.row, run.bits), {})
-        if run.seed in values:
-            got = f"two of {run.row}, {run.bits} bits, seed {run.seed}"
-            raise ValueError(f"a row must have one run a seed; got {got}. Remove one.")
-        value: Any = run.last.get(metric)
-        if type(value) not in (int, float) or not math.isfinite(value):
-            got = f"{value!r:.80} of {run.row}, {run.bits} bits, seed {run.seed}"
-            raise ValueError(f"{metric} must be a finite number; got {got}. Remove the run.")
-        values[run.seed] = float(value)
-    return {key: Cell.of(values) for key, values in found.items()}
+            raise ValueError(f"{rule}; got {' | '.join(sorted(same))}. Give each its own folder.")
+    groups = grouped(runs, lambda run: (run.row, run.bits))
+    return {key: interval(last_by_seed(group, metric).values()) for key, group in groups.items()}

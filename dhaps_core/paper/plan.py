@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from dhaps_core.paper.table import DATASETS, STAR_SHARES, normal_budget, row_name
+from dhaps_core.paper.table import DATASETS, row_name, share_of
 from dhaps_core.session.settings import METHODS
 
 __all__ = ["Plan", "plan"]
@@ -17,7 +17,6 @@ class Plan:
 
     Attributes:
         row: name of its row.
-        share: of the pool that is labelled.
         labelled: items that are labelled.
         rounds: of selection, at most as many as asked for; 0 without labels.
         picks: pairs chosen in a round, at least 1.
@@ -25,7 +24,6 @@ class Plan:
     """
 
     row: str
-    share: float
     labelled: int
     rounds: int
     picks: int
@@ -58,9 +56,8 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         ("stands_for", stands_for, ("", *DATASETS)),
     ):
         if value not in known:
-            raise ValueError(
-                f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}. Write one of these."
-            )
+            rule = f"{name} must be one of {', '.join(map(repr, known))}"
+            raise ValueError(f"{rule}; got {value!r}. Write one of these.")
     for name, number in (("rounds", rounds), ("pool", pool)):
         if type(number) is not int:
             raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")
@@ -71,29 +68,17 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
     labels = METHODS[method].labels
     if acquisition == "none":
         told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"
-        return Plan(row_name(method, acquisition, budget), 0.0, 0, 0, 1, told)
+        return Plan(row_name(method, acquisition, budget), 0, 0, 1, told)
     if labels == "none":
         rule = f"{method} reads no labels: its acquisition must be none"
         raise ValueError(f"{rule}; got {acquisition!r}. Set it to none, or train another method.")
-    share, labelled = 1.0, pool
+    labelled = 2 * round(share_of(acquisition, budget, stands_for) * pool / 2)
     if acquisition == "all":
-        rounds = 1
-    else:
-        share = _share(normal_budget(budget), stands_for)
-        labelled = 2 * round(share * pool / 2)
+        labelled, rounds = pool, 1
     if not labelled:
         rule = f"budget must be at least one pair of the pool's {pool} items"
         raise ValueError(f"{rule}; got {budget}. Label more, or set acquisition to none.")
     picks = ceil(labelled / 2 / rounds)
     rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
-    return Plan(row_name(method, acquisition, budget), share, labelled, rounds, picks, told)
-
-
-def _share(budget: str, stands_for: str) -> float:
-    if budget != "*":
-        return float(budget.removesuffix("%")) / 100
-    if not stands_for:
-        rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
-        raise ValueError(f"{rule}; got none. Set stands_for, or give a percentage.")
-    return STAR_SHARES[stands_for]
+    return Plan(row_name(method, acquisition, budget), labelled, rounds, picks, told)

@@ -16,6 +16,7 @@ __all__ = [
     "claims",
     "normal_budget",
     "row_name",
+    "share_of",
 ]
 
 SOURCE = "Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020, Table 1 (mAP, %)"
@@ -108,6 +109,28 @@ def normal_budget(budget: str) -> str:
         rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in 10%.")
     return f"{number:g}%"
+
+
+def share_of(acquisition: str, budget: str, stands_for: str) -> float:
+    """Share of the pool that is labelled.
+
+    Args:
+        acquisition: as in :class:`Row`.
+        budget: a percentage or ``*``; not read where all or nothing is labelled.
+        stands_for: the data set whose ``*`` is meant, or nothing.
+
+    Raises:
+        ValueError: if the budget is neither, or ``*`` of no data set of the paper.
+    """
+    if acquisition in {"none", "all"}:
+        return float(acquisition == "all")
+    budget = normal_budget(budget)
+    if budget != "*":
+        return float(budget.removesuffix("%")) / 100
+    if stands_for not in STAR_SHARES:
+        rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
+        raise ValueError(f"{rule}; got {stands_for or 'none'}. Set stands_for, or give a percentage.")
+    return STAR_SHARES[stands_for]
 
 
 def row_name(method: str, acquisition: str, budget: str) -> str:

@@ -1,4 +1,5 @@
 """Results: finished runs read, compared and laid out as tables.
 
-Read ``runs`` first, then ``compare`` and ``tables``.
+Read ``runs`` first (what a finished run is), then ``compare`` (curves and differences over the seeds) and
+``tables``. ``python -m dhaps_core.results FOLDER`` prints the rounds of all runs below a folder.
 """

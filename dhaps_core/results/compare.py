@@ -7,64 +7,60 @@ over the seeds, one budget at a time: of many budgets without an effect, one in 
 
 import json
 import math
-import os
-import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from dhaps_core.json_files import DamagedFileError, DamagedRunWarning, member, read_object
-from dhaps_core.results.runs import RESTORE, found_runs, session_metrics
-from dhaps_core.sweeps.marker import read_metrics
+from dhaps_core.results.runs import Run
 
 __all__ = [
     "Difference",
     "Interval",
-    "Run",
     "curve",
+    "grouped",
     "interval",
     "last_by_seed",
-    "load_runs",
     "named_groups",
     "paired",
     "sentence",
 ]
 
-_NOT_COMPARED = ("seed", "folder", "interactive", "smoke", "fingerprint")
 _BUDGETS = ("items_labelled", "answers")
 
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a folder.
-
-    Attributes:
-        name: its path below the folder.
-        seed: its seed.
-        facts: what else defines it: settings or parameters, source, protocol.
-        rounds: metrics of its rounds; one that has no rounds counts as one.
-        fingerprint: of its data and split, where it says so.
-    """
-
-    name: str
-    seed: int
-    facts: Mapping[str, Any]
-    rounds: tuple[Mapping[str, Any], ...]
-    fingerprint: str | None = None
+K = TypeVar("K", bound=Hashable)
+R = TypeVar("R", bound=Run)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean of n values and its confidence interval; one value has none (both ends are NaN)."""
+    """Mean of n values, its confidence interval, and their spread; one value has neither (they are NaN).
+
+    Attributes:
+        mean: of the values.
+        low: lower end of the interval.
+        high: upper end.
+        n: number of values.
+        spread: sample standard deviation of the values.
+    """
 
     mean: float
     low: float
     high: float
     n: int
+    spread: float = math.nan
+
+    def percent(self, sign: str = "") -> str:
+        """Mean ± spread (n) in percent; with ``sign="+"`` for differences.
+
+        Example:
+            >>> interval([0.42, 0.44]).percent(), interval([0.432]).percent("+")
+            ('43.0 ± 1.4 (2)', '+43.2 (1)')
+        """
+        spread = "" if self.n < 2 else f" ± {100 * self.spread:.1f}"
+        return f"{100 * self.mean:{sign}.1f}{spread} ({self.n})"
 
 
 @dataclass(frozen=True)
@@ -84,104 +80,7 @@ class Difference:
         return "a loss" if self.interval.high < 0 else "no gain at this budget"
 
 
-def load_runs(folder: str | Path) -> list[Run]:
-    """Runs below a folder: sessions, and finished runs of sweeps, with their grid's block if there is one.
-
-    Raises:
-        FileNotFoundError: if there is none.
-
-    Warns:
-        DamagedRunWarning: for each run that is left out because its files are damaged.
-    """
-    folder = Path(folder)
-    blocks = dict(_blocks(folder))
-    runs = list(found_runs(folder, lambda home: _run(home, folder, blocks.get(home, ""))).values())
-    if not runs:
-        raise FileNotFoundError(
-            f"{folder} must hold at least one finished run; got none. Run a notebook or a sweep first."
-        )
-    return runs
-
-
-def _blocks(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Runs of sweeps with the name of their block."""
-    for path in sorted(folder.glob("**/manifest.json")):
-        try:
-            advice = "Start the sweep again: it writes the file anew."
-            runs = member(read_object(path, advice=advice), "runs", list, path=path, advice=advice)
-        except DamagedFileError as error:
-            warnings.warn(f"names of blocks are unknown: {error}", DamagedRunWarning, stacklevel=4)
-            continue
-        for run in runs:
-            if (
-                isinstance(run, dict)
-                and isinstance(run.get("run"), str)
-                and isinstance(run.get("block"), str)
-            ):
-                yield path.parent / run["run"], run["block"]
-
-
-def _run(home: Path, folder: Path, block: str) -> Run | None:
-    """A finished run; None for what is none."""
-    marked = os.path.lexists(home / "run.json")
-    in_sweep = marked or (home / "starts.log").exists()
-    if in_sweep and not marked:
-        return None
-    try:
-        metrics = read_metrics(home) if in_sweep else session_metrics(home)
-    except FileNotFoundError as error:
-        raise DamagedFileError(f"{error} {RESTORE}") from error
-    if metrics is None:
-        return None
-    facts: dict[str, Any] = {"block": block} if block else {}
-    facts |= {name: metrics[name] for name in ("source", "protocol") if name in metrics}
-    # The parameters of a sweep's run determine its settings.
-    name, key = ("run.json", "parameters") if in_sweep else ("settings.json", "settings")
-    facts |= member(read_object(home / name, advice=RESTORE), key, dict, path=home / name, advice=RESTORE)
-    seed = facts.get("seed", 0)
-    if type(seed) is not int:
-        raise DamagedFileError(f"{home} must have a whole number as its seed; got {seed!r:.80}. {RESTORE}")
-    if "protocol" in metrics:  # the draw is told apart by the seed, which every run has by itself
-        facts["protocol"] = re.sub(r", seed \d+", "", str(metrics["protocol"]))
-    kept = {fact: value for fact, value in facts.items() if fact not in _NOT_COMPARED}
-    below = home.relative_to(folder).as_posix()
-    return Run(below, seed, kept, tuple(metrics.get("rounds") or [metrics]), metrics.get("fingerprint"))
-
-
-def named_groups(runs: Iterable[Run], *, without: Sequence[str] = ()) -> dict[str, list[Run]]:
-    """Runs that differ in their seed only, named by what tells the groups apart.
-
-    Args:
-        runs: of a folder.
-        without: facts that are no part of the name and may differ inside a group.
-    """
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(_key(run, without), []).append(run)
-    members = list(found.values())
-    names = [name for name in members[0][0].facts if name not in without] if members else []
-    differing = [name for name in names if len({_text(group[0].facts.get(name)) for group in members}) > 1]
-    return {
-        ", ".join(_label(name, group[0].facts.get(name)) for name in differing) or "runs": sorted(
-            group, key=lambda run: run.seed
-        )
-        for group in members
-    }
-
-
-def _key(run: Run, without: Sequence[str]) -> str:
-    return _text({name: value for name, value in run.facts.items() if name not in without})
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
-def _label(name: str, value: Any) -> str:
-    return str(value) if isinstance(value, str) else f"{name}={_text(value)}"
-
-
-def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
+def interval(values: Iterable[float], *, level: float = 0.95) -> Interval:
     """Mean and Student's t interval of values that are independent.
 
     Raises:
@@ -196,14 +95,51 @@ def interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
 
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1; got {level}. Write 0.95 for 95 %.")
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values := list(values), dtype=np.float64)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
         raise ValueError(f"values must be a list of finite numbers, at least one; got {values!r:.80}.")
     n, mean = len(array), float(array.mean())
     if n < 2:
-        return Interval(mean, float("nan"), float("nan"), n)
-    half = float(t.ppf((1 + level) / 2, n - 1) * array.std(ddof=1) / np.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
+        return Interval(mean, math.nan, math.nan, n)
+    spread = float(array.std(ddof=1))
+    half = float(t.ppf((1 + level) / 2, n - 1)) * spread / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n, spread)
+
+
+def grouped(runs: Iterable[R], key: Callable[[R], K]) -> dict[K, list[R]]:
+    """Runs by what the key says of each, in the order in which they come."""
+    found: dict[K, list[R]] = {}
+    for run in runs:
+        found.setdefault(key(run), []).append(run)
+    return found
+
+
+def named_groups(runs: Iterable[Run], *, without: Sequence[str] = ()) -> dict[str, list[Run]]:
+    """Runs that differ in their seed only, by seed, named by what tells the groups apart.
+
+    Args:
+        runs: of a folder.
+        without: facts that are no part of the name and may differ inside a group.
+    """
+    groups = [sorted(group, key=lambda run: run.seed) for group in grouped(runs, _key(without)).values()]
+    facts = [group[0].facts for group in groups]
+    names = [name for name in (facts or [{}])[0] if name not in without]
+    telling = [name for name in names if len({_text(one.get(name)) for one in facts}) > 1]
+    labels = [", ".join(_label(name, one.get(name)) for name in telling) or "runs" for one in facts]
+    return dict(zip(labels, groups, strict=True))
+
+
+def _key(without: Sequence[str]) -> Callable[[Run], str]:
+    """Makes a key of a run's facts but for some."""
+    return lambda run: _text({name: one for name, one in run.facts.items() if name not in without})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _label(name: str, value: Any) -> str:
+    return value if isinstance(value, str) else f"{name}={_text(value)}"
 
 
 def curve(
@@ -221,16 +157,15 @@ def curve(
         ValueError: if there is no run, two have one seed, or one lacks the metric, or has no finite number
             there.
     """
-    _by_seed(group)
-    if not group:
+    values = [_by_budget(run, metric, against) for run in _by_seed(group).values()]
+    if not values:
         raise ValueError("a curve must have at least one run; got none. Give a folder of runs.")
-    values = [_by_budget(run, metric, against) for run in group]
     common = sorted(set.intersection(*map(set, values)))
     return {budget: interval([one[budget] for one in values], level=level) for budget in common}
 
 
 def paired(
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     metric: str,
     *,
     factor: str = "acquisition",
@@ -249,11 +184,8 @@ def paired(
     Warns:
         UserWarning: if runs that are paired say of themselves that their data are not the same.
     """
-    runs = list(runs)
-    baselines: dict[str, list[Run]] = {}
-    for run in runs:
-        if run.facts.get(factor) == baseline:
-            baselines.setdefault(_key(run, (factor, "block")), []).append(run)
+    alike = _key((factor, "block"))
+    baselines = grouped((run for run in runs if run.facts.get(factor) == baseline), alike)
     base = {key: _by_seed(group) for key, group in baselines.items()}
     found: dict[str, list[Difference]] = {}
     differ: list[str] = []
@@ -262,7 +194,7 @@ def paired(
             continue
         differences: dict[int, list[float]] = {}
         for seed, run in _by_seed(group).items():
-            peer = base.get(_key(run, (factor, "block")), {}).get(seed)
+            peer = base.get(alike(run), {}).get(seed)
             if peer is None:
                 continue
             if run.fingerprint != peer.fingerprint:
@@ -275,14 +207,11 @@ def paired(
             found[name] = [Difference(b, interval(v, level=level)) for b, v in sorted(differences.items())]
     if differ:
         rule = "runs of one seed should have the same data, split and embeddings"
-        got = f"{len(differ)} pairs have not, such as {differ[0]}"
-        warnings.warn(
-            f"{rule}; {got}. If they are of several machines, see that no more differs.", stacklevel=2
-        )
+        said = f"{rule}; {len(differ)} pairs have not, such as {differ[0]}"
+        warnings.warn(f"{said}. If they are of several machines, see that no more differs.", stacklevel=2)
     if not found:
-        raise ValueError(
-            f"there must be runs with {factor} = {baseline}, else of the same seeds and settings; got none."
-        )
+        rule = f"there must be runs with {factor} = {baseline}, else of the same seeds and settings"
+        raise ValueError(f"{rule}; got none.")
     return found
 
 
@@ -293,12 +222,20 @@ def sentence(difference: Difference, *, level: float = 0.95, against: str = "ite
         >>> sentence(Difference(40, Interval(0.012, -0.004, 0.028, 10)))
         '40 items labelled: +0.012 [-0.004, +0.028] (95 %, 10 seeds): no gain at this budget'
     """
-    found = difference.interval
+    found, ends = difference.interval, ""
+    if found.n > 1:
+        ends = f" [{found.low:+.3f}, {found.high:+.3f}] ({level * 100:g} %, {found.n} seeds)"
     budget = f"{difference.budget} {against.replace('_', ' ')}"
-    if found.n < 2:
-        return f"{budget}: {found.mean:+.3f}: {difference.verdict}"
-    ends = f"[{found.low:+.3f}, {found.high:+.3f}] ({level * 100:g} %, {found.n} seeds)"
-    return f"{budget}: {found.mean:+.3f} {ends}: {difference.verdict}"
+    return f"{budget}: {found.mean:+.3f}{ends}: {difference.verdict}"
+
+
+def last_by_seed(group: Iterable[Run], metric: str) -> dict[int, float]:
+    """A metric of the last round of each run, by seed.
+
+    Raises:
+        ValueError: if two runs have one seed, or one has no finite number there.
+    """
+    return {seed: _number(run.last.get(metric), metric, run) for seed, run in _by_seed(group).items()}
 
 
 def _by_seed(group: Iterable[Run]) -> dict[int, Run]:
@@ -311,29 +248,16 @@ def _by_seed(group: Iterable[Run]) -> dict[int, Run]:
     for run in group:
         other = found.setdefault(run.seed, run)
         if other is not run:
-            rule = "settings must have one run a seed"
             got = f"{other.name} and {run.name} of seed {run.seed}"
-            raise ValueError(f"{rule}; got {got}. Move one of them away.")
+            raise ValueError(f"settings must have one run a seed; got {got}. Move one of them away.")
     return found
-
-
-def last_by_seed(group: Iterable[Run], metric: str) -> dict[int, float]:
-    """A metric of the last round of each run, by seed.
-
-    Raises:
-        ValueError: if two runs have one seed, or one has no finite number there.
-    """
-    last = {seed: (run, run.rounds[-1] if run.rounds else {}) for seed, run in _by_seed(group).items()}
-    return {seed: _number(row.get(metric), metric, run) for seed, (run, row) in last.items()}
 
 
 def _number(value: Any, metric: str, run: Run) -> float:
     if type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    got = f"{value!r:.80} in {run.name}"
-    raise ValueError(
-        f"{metric} must be a finite number; got {got}. Move the run away, or give another metric."
-    )
+    rule = f"{metric} must be a finite number; got {value!r:.80} in {run.name}"
+    raise ValueError(f"{rule}. Move the run away, or give another metric.")
 
 
 def _by_budget(run: Run, metric: str, against: str) -> dict[int, float]:

@@ -2,13 +2,25 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from tabulate import tabulate
 
 from dhaps_core.escaping import csv_cell, latex, markdown, one_line
-from dhaps_core.results.compare import Difference, Interval, Run, last_by_seed, named_groups
+from dhaps_core.results.compare import Difference, Interval, grouped, interval, last_by_seed, named_groups
+from dhaps_core.results.runs import Run
 
-__all__ = ["Marked", "Table", "curve_table", "difference_table", "length_table"]
+__all__ = ["Marked", "Table", "curve_table", "difference_table", "length_table", "round_table"]
+
+_COLUMNS = {
+    "round": "round",
+    "items": "items_labelled",
+    "answers": "answers",
+    "mAP": "mAP@all",
+    "P@100": "P@100",
+}
 
 
 class Marked(str):
@@ -26,29 +38,47 @@ class Table:
         DH-APS 1 %  32.6 ± 0.4
         >>> table.csv()
         'method,12 bits\nDH-APS 1 %,32.6 ± 0.4\n'
-        >>> print(table.latex().splitlines()[-3])
-        DH-APS 1 \% & 32.6 $\pm$ 0.4 \\
+        >>> print(table.latex().splitlines()[4])
+         DH-APS 1 \% & 32.6 $\pm$ 0.4 \\
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @classmethod
+    def by_length(
+        cls,
+        lines: Mapping[str, Mapping[int, str]],
+        lengths: Iterable[int],
+        *,
+        corner: str,
+        unit: str = " bits",
+        missing: str = "not measured",
+    ) -> "Table":
+        """Lines as rows, and a column for each code length; what a line has not is missing."""
+        bits = sorted(set(lengths))
+        rows = tuple((name, *(cells.get(b, missing) for b in bits)) for name, cells in lines.items())
+        return cls((corner, *(f"{b}{unit}" for b in bits)), rows)
+
+    def beside(self, other: "Table") -> "Table":
+        """This table with the columns of another one of the same lines, but for its first."""
+        rows = tuple((*ours, *theirs[1:]) for ours, theirs in zip(self.rows, other.rows, strict=True))
+        return Table((*self.header, *other.header[1:]), rows)
+
     def text(self) -> str:
         """Aligned columns, the first to the left."""
-        lines = [list(map(one_line, line)) for line in (self.header, *self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
-        return "\n".join(
-            "  ".join(
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        )
+        return self._aligned("plain", one_line)
 
     def markdown(self) -> str:
         """Cells between bars."""
-        lines = (self.header, (Marked("---"),) * len(self.header), *self.rows)
-        return "\n".join("| " + " | ".join(map(_marked, line)) + " |" for line in lines)
+        return self._aligned("pipe", lambda cell: cell if isinstance(cell, Marked) else markdown(cell))
+
+    def latex(self) -> str:
+        """A tabular of the package booktabs."""
+        text = self._aligned("latex_raw", latex)
+        for rule in ("toprule", "midrule", "bottomrule"):
+            text = text.replace(r"\hline", f"\\{rule}", 1)
+        return f"{text}\n"
 
     def csv(self) -> str:
         """Comma-separated values with a header."""
@@ -57,64 +87,52 @@ class Table:
         csv.writer(buffer, lineterminator="\n").writerows(lines)
         return buffer.getvalue()
 
-    def latex(self) -> str:
-        """A tabular of the package booktabs."""
-        body = [" & ".join(map(latex, row)) + r" \\" for row in self.rows]
-        head = " & ".join(map(latex, self.header)) + r" \\"
-        columns = "l" + "r" * (len(self.header) - 1)
-        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *body]
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    def _aligned(self, layout: str, escape: Callable[[str], str]) -> str:
+        header, *rows = [[escape(cell) for cell in line] for line in (self.header, *self.rows)]
+        sides = ["left", *["right"] * (len(header) - 1)]
+        text: str = tabulate(rows, header, tablefmt=layout, colalign=sides, disable_numparse=True)
+        return text
 
 
-def _marked(cell: str) -> str:
-    return cell if isinstance(cell, Marked) else markdown(cell)
+def round_table(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """One line for each run and round, as text; a metric that a run does not have is a dash."""
+    cells = [(name, *(row.get(key) for key in _COLUMNS.values())) for name in runs for row in runs[name]]
+    rows = tuple(tuple(_plain(cell) for cell in line) for line in cells)
+    return Table(("run", *_COLUMNS), rows).text()
 
 
-def length_table(runs: Iterable[Run], metric: str = "mAP@all") -> Table:
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "-" if value is None else str(value)
+
+
+def length_table(runs: Sequence[Run], metric: str = "mAP@all") -> Table:
     """Table 1's layout: a row for each setting, a column for each code length.
 
-    Each cell is the last round's mean ± standard deviation over the seeds, in %, and the last column says how
-    many seeds; a length that was not run is a dash.
+    Each cell is the last round's mean ± standard deviation over the seeds, in %, and how many seeds.
 
     Raises:
-        ValueError: if a run does not say its code length, or lacks the metric; or two have one seed.
+        ValueError: if a run does not say its code length, or has no finite number there; or two have one
+            seed.
     """
-    runs = list(runs)
     for run in runs:
-        if type(run.facts.get("bits")) is not int or metric not in run.rounds[-1]:
-            raise ValueError(
-                f"runs must have bits and {metric}; {run.name} has not. Give another folder or metric."
-            )
-    lengths = sorted({run.facts["bits"] for run in runs})
-    rows = []
-    for name, group in named_groups(runs, without=("bits",)).items():
-        cells, counts = [], set()
-        for bits in lengths:
-            some = [run for run in group if run.facts["bits"] == bits]
-            values = [100 * value for value in last_by_seed(some, metric).values()]
-            cells.append(_spread(values))
-            counts |= {len(values)} - {0}
-        rows.append((name, *cells, "-".join(map(str, sorted({min(counts), max(counts)})))))
-    return Table(("", *(f"{bits} bits" for bits in lengths), "seeds"), tuple(rows))
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return f"{mean:.1f}"
-    deviation = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
-    return f"{mean:.1f} ± {deviation:.1f}"
+        if type(run.facts.get("bits")) is not int or metric not in run.last:
+            rule = f"runs must have bits and {metric}; {run.name} has not"
+            raise ValueError(f"{rule}. Give another folder or metric.")
+    lines = {
+        name: {
+            bits: interval(last_by_seed(some, metric).values()).percent()
+            for bits, some in grouped(group, lambda run: run.facts["bits"]).items()
+        }
+        for name, group in named_groups(runs, without=("bits",)).items()
+    }
+    return Table.by_length(lines, (run.facts["bits"] for run in runs), corner="")
 
 
 def curve_table(curves: Mapping[str, Mapping[int, Interval]]) -> Table:
     """Learning curves: one row for each group and budget, for plotting elsewhere."""
-    rows = [
-        (name, str(budget), *_numbers(found))
-        for name, points in curves.items()
-        for budget, found in points.items()
-    ]
+    rows = [(name, str(one), *_numbers(curves[name][one])) for name in curves for one in curves[name]]
     return Table(("runs", "budget", "mean", "low", "high", "seeds"), tuple(rows))
 
 

@@ -28,20 +28,19 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dhaps_core.checks import hint, shown
 from dhaps_core.json_files import is_text
-from dhaps_core.sweeps.notebook import Notebook, digest
+from dhaps_core.sweeps.notebook import Notebook, digest, read_text
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 
 _OWN = ("folder", "interactive")  # parameters that the sweep sets
 _KEYS = ("notebook", "every", "blocks", "threads", "timeout", "resources")
-_MOST_BYTES = 1 << 20  # of a grid file
 _MOST_VALUES = 100_000  # in a grid file, with what its anchors stand for
 _MOST_CELLS = 100_000
 _MOST_BITS = 4096  # of a number
@@ -92,10 +91,8 @@ def require(module: str, package: str | None = None) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"sweeps need the package {package or module}; it cannot be imported ({error}). "
-            "Run: pip install 'dhaps[sweep]'"
-        ) from error
+        rule = f"sweeps need the package {package or module}; it cannot be imported ({error})"
+        raise ImportError(f"{rule}. Run: pip install 'dhaps[sweep]'") from error
 
 
 def read_grid(path: str | Path) -> Grid:
@@ -107,59 +104,42 @@ def read_grid(path: str | Path) -> Grid:
     path = Path(path).absolute()
     if not is_text(str(path)):
         raise GridError(f"the grid file must have a name in UTF-8; got {str(path)!a}. Rename it.")
-    text = _read(path)
+    try:
+        text = read_text(path, 1)
+    except UnicodeDecodeError as error:
+        raise _error(path, f"it must be text in UTF-8; {error}.") from error
+    except (OSError, ValueError) as error:
+        raise _error(path, f"the grid file must be readable, and short; got {error}.") from error
     content = _load(path, text)
-    faults = _form_faults(content)
-    if faults:
-        raise _error(path, faults)
-    blocks = content.get("blocks") or {"": {}}
-    sets = {name: {**(content.get("every") or {}), **own} for name, own in blocks.items()}
+    _refuse(path, _form_faults(content))
+    every = content.get("every") or {}
     try:
         notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
     except ValueError as error:
-        raise _error(path, [str(error)]) from error
-    written = {"": (content.get("every") or {}), **(content.get("blocks") or {})}
-    faults = [
-        fault for name, values in written.items() for fault in _faults(name, values, notebook, path.parent)
-    ]
-    if faults:
-        raise _error(path, faults)
+        raise _error(path, str(error)) from error
+    written = {"": every, **(content.get("blocks") or {})}
+    _refuse(
+        path, (fault for name in written for fault in _faults(name, written[name], notebook, path.parent))
+    )
+    sets = {name: {**every, **own} for name, own in (content.get("blocks") or {"": {}}).items()}
     count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
     if count > _MOST_CELLS:
         rule = f"the lists must make at most {_MOST_CELLS:,} cells"
-        raise _error(path, [f"{rule}; got {count:,}. Shorten some, or make several grids."])
-    cells = tuple(
-        cell for name, values in sets.items() for cell in _cells(name, values, notebook, path.parent)
-    )
-    faults = _duplicates(cells)
-    if faults:
-        raise _error(path, faults)
+        raise _error(path, f"{rule}; got {count:,}. Shorten some, or make several grids.")
+    cells = tuple(cell for name in sets for cell in _cells(name, sets[name], notebook, path.parent))
+    _refuse(path, _duplicates(cells))
     options = {key: content[key] for key in ("threads", "timeout") if key in content}
     resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
     return Grid(path, text, notebook, cells, resources=resources, **options)
 
 
-def _error(path: Path, faults: list[str]) -> GridError:
-    return GridError(
-        f"{path.name} must be a grid that can run; nothing was started.\n- " + "\n- ".join(faults)
-    )
+def _error(path: Path, *faults: str) -> GridError:
+    return GridError("\n- ".join([f"{path.name} must be a grid that can run; nothing was started.", *faults]))
 
 
-def _read(path: Path) -> str:
-    """Text of a grid file."""
-    try:
-        if path.exists() and not path.is_file():
-            raise GridError(f"the grid file must be readable; got {path}, which is no plain file.")
-        with path.open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise GridError(f"the grid file must be readable; got {error}") from error
-    if len(raw) > _MOST_BYTES:
-        raise _error(path, [f"it must have at most {_MOST_BYTES >> 20} MiB; it has more. Shorten it."])
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _error(path, [f"it must be text in UTF-8; {error}."]) from error
+def _refuse(path: Path, faults: Iterable[str]) -> None:
+    if told := tuple(faults):
+        raise _error(path, *told)
 
 
 def _load(path: Path, text: str) -> dict[str, Any]:
@@ -172,29 +152,27 @@ def _load(path: Path, text: str) -> dict[str, Any]:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:
-                line = key.start_mark.line + 1
+                line = f"in line {key.start_mark.line + 1}"
                 if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
-                    rule = f"keys must be names; got {key.value!r:.80} in line {line}"
-                    raise _error(path, [f"{rule}. Write its parameters out, or put them under every."])
+                    rule = f"keys must be names; got {key.value!r:.80} {line}"
+                    raise _error(path, f"{rule}. Write its parameters out, or put them under every.")
                 name = self.construct_object(key, deep=True)
                 if name in seen:
-                    raise _error(
-                        path, [f"keys must be unique; got {name!r} twice, again in line {line}. Rename one."]
-                    )
+                    raise _error(path, f"keys must be unique; got {name!r} twice, again {line}. Rename one.")
                 seen.add(name)
             return super().construct_mapping(node, deep)
 
         def construct_yaml_int(self, node: Any) -> int:
-            digits = node.value.lstrip("+-")
-            if ":" in digits or re.match(r"0[0-7_]", digits):
-                line, value = node.start_mark.line + 1, super().construct_yaml_int(node)
-                rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {value}"
-                raise _error(path, [f"{rule}, in line {line}. Write it so, or quote it."])
             whole = int(super().construct_yaml_int(node))
+            line, digits = f"in line {node.start_mark.line + 1}", node.value.lstrip("+-")
+            if ":" in digits or re.match(r"0[0-7_]", digits):
+                got = f"{node.value}, which YAML reads as {whole}, {line}"
+                raise _error(
+                    path, f"whole numbers must be written in tens; got {got}. Write it so, or quote it."
+                )
             if whole.bit_length() > _MOST_BITS:  # Python reads any in sixteens, and writes none of them
-                line = node.start_mark.line + 1
                 rule = f"whole numbers must have at most {_MOST_BITS} bits"
-                raise _error(path, [f"{rule}; got {shown(whole)} in line {line}. Quote it if it is a name."])
+                raise _error(path, f"{rule}; got {shown(whole)} {line}. Quote it if it is a name.")
             return whole
 
     Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
@@ -203,24 +181,23 @@ def _load(path: Path, text: str) -> dict[str, Any]:
         loader = Loader(text)
         node = loader.get_single_node()
         if node is not None and _size(node, {}) > _MOST_VALUES:
-            raise _error(path, [f"it must hold at most {_MOST_VALUES:,} values. Make several grids of it."])
+            raise _error(path, f"it must hold at most {_MOST_VALUES:,} values. Make several grids of it.")
         content = None if node is None else loader.construct_document(node)
     except GridError:
         raise
     except yaml.YAMLError as error:
-        raise _error(path, [f"it must be YAML; {error}"]) from error
+        raise _error(path, f"it must be YAML; {error}") from error
     except RecursionError as error:
-        raise _error(
-            path, ["it must be nested less deeply. A list of values is one pair of brackets."]
-        ) from error
+        rule = "it must be nested less deeply. A list of values is one pair of brackets."
+        raise _error(path, rule) from error
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         # what PyYAML lets through of a date that is none, or of text under a tag of numbers
-        raise _error(path, [f"it must be YAML; {type(error).__name__}: {error}."]) from error
+        raise _error(path, f"it must be YAML; {type(error).__name__}: {error}.") from error
     finally:
         if loader is not None:
             loader.dispose()
     if not isinstance(content, dict):
-        raise _error(path, [f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}."])
+        raise _error(path, f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}.")
     return content
 
 
@@ -239,44 +216,37 @@ def _size(node: Any, sizes: dict[int, int]) -> int:
     return sizes[id(node)]
 
 
-def _form_faults(content: Mapping[Any, Any]) -> list[str]:
+def _form_faults(content: Mapping[Any, Any]) -> Iterator[str]:
     """Faults of the file's own keys and their types."""
-    faults = [
-        f"keys must be among {', '.join(_KEYS)}; got {key!r:.80}.{hint(key, _KEYS)}"
-        for key in content
-        if key not in _KEYS
-    ]
+    for key in content:
+        if key not in _KEYS:
+            yield f"keys must be among {', '.join(_KEYS)}; got {key!r:.80}.{hint(key, _KEYS)}"
     if not isinstance(content.get("notebook"), str):
-        faults.append("notebook must be the path of a notebook. Add a line such as `notebook: ../my.ipynb`.")
-    if not content.get("every") and not content.get("blocks"):
-        faults.append("every or blocks must set parameters; got neither.")
-    blocks = content.get("blocks") or {}
-    sections = {"every": content.get("every") or {}, "blocks": blocks}
-    sections |= {f"block {name!r}": own for name, own in blocks.items()} if isinstance(blocks, dict) else {}
-    faults += [
-        f"{name} must be a mapping; got {section!r:.80}."
-        for name, section in sections.items()
-        if not isinstance(section, dict)
-    ]
-    if isinstance(blocks, dict):
-        faults += [
-            f"block names must be text; got {name!r}. Put it in quotes."
-            for name in blocks
-            if not isinstance(name, str)
-        ]
+        yield "notebook must be the path of a notebook. Add a line such as `notebook: ../my.ipynb`."
+    every, blocks = content.get("every") or {}, content.get("blocks") or {}
+    if not every and not blocks:
+        yield "every or blocks must set parameters; got neither."
+    named = blocks if isinstance(blocks, dict) else {}
+    for name, section in {
+        "every": every,
+        "blocks": blocks,
+        **{f"block {k!r}": named[k] for k in named},
+    }.items():
+        if not isinstance(section, dict):
+            yield f"{name} must be a mapping; got {section!r:.80}."
+    for name in named:
+        if not isinstance(name, str):
+            yield f"block names must be text; got {name!r}. Put it in quotes."
     for key in ("threads", "timeout"):
         value = content.get(key, 1)
         if type(value) is not int or value < 1:
-            faults.append(f"{key} must be a whole number from 1; got {value!r:.80}.")
+            yield f"{key} must be a whole number from 1; got {value!r:.80}."
     resources = content.get("resources", {})
     if not isinstance(resources, dict) or not all(
         isinstance(name, str) and type(amount) in (int, float) and 0 < amount < math.inf
         for name, amount in resources.items()
     ):
-        faults.append(
-            f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r:.80}."
-        )
-    return faults
+        yield f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r:.80}."
 
 
 def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Path) -> Iterator[str]:
@@ -302,17 +272,14 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
 
 def _value_fault(name: str, value: Any, base: Path) -> str | None:
     """What is wrong with a value of the right type: an unknown method, a path that does not exist."""
-    if name == "method":
-        from dhaps_core.session.settings import (
-            METHODS,  # here: it loads torch, which a grid without methods need not
-        )
+    if name == "method":  # the list loads torch, which a grid without methods need not
+        from dhaps_core.session.settings import METHODS
 
         if value not in METHODS:
             return f"method must be one of {', '.join(METHODS)}.{hint(value, METHODS)}"
     if not _is_path(value):
         return None
-    unset = re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value))
-    if unset:
+    if unset := re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value)):
         return f"the environment variable {unset[0]} must be set. Set it and start again."
     try:
         found = _resolve(value, base).exists()
@@ -323,34 +290,27 @@ def _value_fault(name: str, value: Any, base: Path) -> str | None:
 
 
 def _cells(block: str, values: Mapping[str, Any], notebook: Notebook, base: Path) -> Iterator[Cell]:
-    defaults = {name: one.exact(one.default) for name, one in notebook.parameters.items() if name not in _OWN}
+    known = notebook.parameters
+    defaults = {name: one.exact(one.default) for name, one in known.items() if name not in _OWN}
     for combination in itertools.product(*map(_listed, values.values())):
-        chosen = {
-            name: notebook.parameters[name].exact(value)
-            for name, value in zip(values, combination, strict=True)
-        }
+        chosen = {name: known[name].exact(one) for name, one in zip(values, combination, strict=True)}
         parameters = {**defaults, **chosen}
+        listed = ", ".join(f"{name}={one}" for name, one in chosen.items())
         yield Cell(
             run=digest({"notebook": notebook.path.name, "parameters": parameters})[:12],
-            name=" / ".join(
-                filter(None, (block, ", ".join(f"{name}={value}" for name, value in chosen.items())))
-            ),
+            name=" / ".join(filter(None, (block, listed))),
             block=block,
             parameters=parameters,
-            given={
-                name: str(_resolve(value, base)) if _is_path(value) else value
-                for name, value in chosen.items()
-            },
+            given={name: str(_resolve(one, base)) if _is_path(one) else one for name, one in chosen.items()},
         )
 
 
-def _duplicates(cells: tuple[Cell, ...]) -> list[str]:
+def _duplicates(cells: tuple[Cell, ...]) -> Iterator[str]:
     first: dict[str, Cell] = {}
-    return [
-        f"cell {cell.name!r}: cells must differ; {first[cell.run].name!r} is the same. Remove one."
-        for cell in cells
-        if first.setdefault(cell.run, cell) is not cell
-    ]
+    for cell in cells:
+        same = first.setdefault(cell.run, cell)
+        if same is not cell:
+            yield f"cell {cell.name!r}: cells must differ; {same.name!r} is the same. Remove one."
 
 
 def _listed(value: Any) -> list[Any]:

@@ -10,17 +10,17 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import dhaps_core
 from dhaps_core.escaping import csv_cell
-from dhaps_core.files import replace_text, replacing
+from dhaps_core.files import replace_bytes, replace_text
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.sweeps.grid import Cell, Grid, require
-from dhaps_core.sweeps.marker import read_marker, read_metrics
+from dhaps_core.sweeps.marker import read_finished
 
 __all__ = ["final_metrics", "git_state", "run_state", "write_manifest", "write_table"]
 
@@ -28,37 +28,21 @@ Failures = Mapping[str, str]  # error by run
 
 _EXACT = 2**53  # whole numbers up to it are floats too
 _INT64 = 2**63
+_OWN = ("run", "block", "state", "error", "notebook")  # columns that no parameter may take
 
 
-def run_state(folder: Path) -> tuple[str, dict[str, Any], str | None]:
+def run_state(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any], str | None]:
     """State of a run, by what its folder holds: ``finished``, ``open`` or ``damaged``.
 
     Returns:
-        The state, the marker (empty unless finished), and of a damaged one the sentence to show. A damaged
-        run is not taken for finished, and not run again before a person has looked.
+        The state, marker and metrics (empty unless finished), and of a damaged one the sentence to show. A
+        damaged run is not taken for finished, and not run again before a person has looked.
     """
     try:
-        marker = read_marker(folder)
-        if marker is None:
-            return "open", {}, None
-        final_metrics(_metrics(folder))
+        found = read_finished(folder)
     except DamagedFileError as error:
-        return "damaged", {}, str(error)
-    return "finished", marker, None
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    """Metrics of a finished run.
-
-    Raises:
-        DamagedFileError: if they are gone, or not what a notebook writes.
-    """
-    try:
-        return read_metrics(folder)
-    except FileNotFoundError:
-        rule = f"{folder / 'metrics.json'} must be there, for the run is finished"
-        way = f"Put it back from a copy, or delete the folder {folder} to run it anew."
-        raise DamagedFileError(f"{rule}; got none. {way}") from None
+        return "damaged", {}, {}, str(error)
+    return ("finished", *found, None) if found else ("open", {}, {}, None)
 
 
 def final_metrics(metrics: Mapping[str, Any]) -> dict[str, float | int | bool]:
@@ -90,61 +74,58 @@ def write_table(grid: Grid, out: Path, failures: Failures) -> Any:
         failures: the error of each failed run.
     """
     pandas, _ = require("pandas"), require("pyarrow")
-    rows = [_row(cell, grid, out, failures) for cell in grid.cells]
+    rows = [
+        _row(cell, metrics, state=state, error=error, notebook=f"{cell.run}/{grid.notebook.path.name}")
+        for cell, state, _, metrics, error in _states(grid, out, failures)
+    ]
     names = dict.fromkeys(name for row in rows for name in row)
-    frame = pandas.DataFrame(
-        {_writable(name): _column(pandas, [row.get(name) for row in rows]) for name in names}
-    )
+    columns = {_writable(name): _column(pandas, [row.get(name) for row in rows]) for name in names}
+    frame, parquet = pandas.DataFrame(columns), io.BytesIO()
     replace_text(out / "table.csv", _no_formulas(frame).to_csv(index=False, lineterminator="\n"))
-    parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)
-    with replacing(out / "table.parquet") as file:
-        file.write(parquet.getvalue())
+    replace_bytes(out / "table.parquet", parquet.getvalue())
     return frame
 
 
-def _row(cell: Cell, grid: Grid, out: Path, failures: Failures) -> dict[str, Any]:
-    folder = out / cell.run
-    state, _, fault = run_state(folder)
-    metrics = final_metrics(_metrics(folder)) if state == "finished" else {}
-    row = {
-        "run": cell.run,
-        "block": cell.block,
-        **{f"parameters.{name}" if name in _OWN else name: value for name, value in cell.parameters.items()},
-        "state": "failed" if state == "open" and cell.run in failures else state,
-        "error": fault or failures.get(cell.run),
-        "notebook": f"{cell.run}/{grid.notebook.path.name}",
-    }
-    taken = {name for name in metrics if name in row or name.startswith("metrics.")}
-    return row | {f"metrics.{name}" if name in taken else name: value for name, value in metrics.items()}
+def _states(
+    grid: Grid, out: Path, failures: Failures
+) -> Iterator[tuple[Cell, str, dict[str, Any], dict[str, Any], str | None]]:
+    """Each cell with its run's state (also ``failed``), marker, metrics and error."""
+    for cell in grid.cells:
+        state, marker, metrics, error = run_state(out / cell.run)
+        if state == "open" and cell.run in failures:
+            state, error = "failed", failures[cell.run]
+        yield cell, state, marker, metrics, error
 
 
-_OWN = ("run", "block", "state", "error", "notebook")  # columns that no parameter may take
+def _row(cell: Cell, metrics: Mapping[str, Any], **told: str | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": cell.run, "block": cell.block}
+    row |= {f"parameters.{name}" if name in _OWN else name: one for name, one in cell.parameters.items()}
+    row |= told
+    final = final_metrics(metrics)
+    taken = {name for name in final if name in row or name.startswith("metrics.")}
+    return row | {f"metrics.{name}" if name in taken else name: one for name, one in final.items()}
 
 
 def _no_formulas(frame: Any) -> Any:
     """The table for CSV: a spreadsheet would run text that begins as a formula; an apostrophe says text."""
-    text = {
-        name: column.map(csv_cell, na_action="ignore")
-        for name, column in frame.items()
-        if column.dtype == "string"
-    }
-    return frame.assign(**text).rename(columns=csv_cell)
+    text = [name for name in frame if frame[name].dtype == "string"]
+    safe = {name: frame[name].map(csv_cell, na_action="ignore") for name in text}
+    return frame.assign(**safe).rename(columns=csv_cell)
 
 
 def _column(pandas: Any, values: Sequence[Any]) -> Any:
     """Values as one column of a type that Parquet has; None and NaN are missing."""
-    present = [value for value in values if value is not None]
-    kinds = {type(value) for value in present}
-    whole = [value for value in present if type(value) is int]
+    kinds = {type(value) for value in values if value is not None}
+    whole = [value for value in values if type(value) is int]
+    kind: tuple[Callable[[Any], Any], str] = (_writable if kinds == {str} else _as_text, "string")
     if kinds == {bool}:
-        return pandas.array(values, dtype="boolean")
-    if kinds == {int} and all(-_INT64 <= value < _INT64 for value in whole):
-        return pandas.array(values, dtype="Int64")
-    if kinds and kinds <= {int, float} and all(abs(value) <= _EXACT for value in whole):
-        return pandas.array([None if value is None else float(value) for value in values], dtype="Float64")
-    text = _writable if kinds == {str} else _as_text
-    return pandas.array([None if value is None else text(value) for value in values], dtype="string")
+        kind = bool, "boolean"
+    elif kinds == {int} and all(-_INT64 <= value < _INT64 for value in whole):
+        kind = int, "Int64"
+    elif kinds and kinds <= {int, float} and all(abs(value) <= _EXACT for value in whole):
+        kind = float, "Float64"
+    return pandas.array([None if value is None else kind[0](value) for value in values], dtype=kind[1])
 
 
 def _as_text(value: Any) -> str:
@@ -177,12 +158,9 @@ def write_manifest(
     grid: Grid, out: Path, failures: Failures, *, started: float, git: Mapping[str, Any]
 ) -> None:
     """Write manifest.json: the grid, the software, and of each run where, when and from which data it is."""
-    runs = []
-    for cell in grid.cells:
-        folder = out / cell.run
-        state, marker, fault = run_state(folder)
-        run = {
-            **(_facts(folder) if state == "finished" else {}),
+    runs = [
+        {
+            **{name: metrics.get(name) for name in ("source", "protocol", "fingerprint") if metrics},
             **marker,
             "run": cell.run,
             "block": cell.block,
@@ -190,12 +168,11 @@ def write_manifest(
             "state": state,
             "seed": cell.parameters.get("seed"),
             "notebook": f"{cell.run}/{grid.notebook.path.name}",
+            **({"error": error} if error else {}),
         }
-        if fault:
-            run["error"] = fault
-        elif state == "open" and cell.run in failures:
-            run |= {"state": "failed", "error": failures[cell.run]}
-        runs.append(run)
+        for cell, state, marker, metrics, error in _states(grid, out, failures)
+    ]
+    packages = sorted(distributions(), key=lambda one: one.name.lower())
     manifest = {
         "grid": {"file": grid.path.name, "text": grid.text},
         "notebook": {"file": grid.notebook.path.name, "code": grid.notebook.code},
@@ -205,18 +182,10 @@ def write_manifest(
         "git": git,
         "python": sys.version,
         "platform": platform.platform(),
-        "packages": {
-            one.name: one.version for one in sorted(distributions(), key=lambda one: one.name.lower())
-        },
+        "packages": {one.name: one.version for one in packages},
         "runs": runs,
     }
     replace_text(out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    """Data and protocol that the notebook wrote into its metrics.json; None where it did not say."""
-    metrics = _metrics(folder)
-    return {name: metrics.get(name) for name in ("source", "protocol", "fingerprint", "device")}
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from dhaps_core.files import digest, replace_text
 from dhaps_core.json_files import DamagedFileError, read_object
 
-__all__ = ["finish", "last_cell", "prepare", "read_marker", "read_metrics", "watch"]
+__all__ = ["finish", "last_cell", "prepare", "read_finished", "read_marker", "read_metrics", "watch"]
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:
@@ -28,14 +28,13 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
     Raises:
         DamagedFileError: if it is there and says nothing: the run is neither finished nor open.
     """
-    advice = _anew(folder)
+    path, advice = folder / "run.json", _anew(folder)
     try:
-        marker = read_object(folder / "run.json", advice=advice)
+        marker = read_object(path, advice=advice)
     except FileNotFoundError:
         return None
     if marker.get("state") != "finished":
-        got = marker.get("state")
-        raise DamagedFileError(f"{folder / 'run.json'} must say 'finished'; got {got!r:.80}. {advice}")
+        raise DamagedFileError(f"{path} must say 'finished'; got {marker.get('state')!r:.80}. {advice}")
     return marker
 
 
@@ -49,14 +48,28 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path, advice = folder / "metrics.json", _anew(folder)
     metrics = read_object(path, advice=advice)
-    marker = read_marker(folder)
-    said = None if marker is None else marker.get("metrics_sha256")
+    said = (read_marker(folder) or {}).get("metrics_sha256")
     if said is not None and said != digest(path):
         raise DamagedFileError(f"{path} must hold what the run finished with; got something else. {advice}")
     rounds = metrics.get("rounds") or []
     if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
         raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
     return metrics
+
+
+def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Marker and metrics of a finished run; None of one that is not finished.
+
+    Raises:
+        DamagedFileError: if one of them is damaged, or the metrics are gone.
+    """
+    marker = read_marker(folder)
+    if marker is None:
+        return None
+    try:
+        return marker, read_metrics(folder)
+    except FileNotFoundError as error:
+        raise DamagedFileError(f"{error} The run is finished. {_anew(folder)}") from None
 
 
 def _anew(folder: Path) -> str:
@@ -79,9 +92,8 @@ def finish(folder: Path) -> dict[str, Any]:
     if marker is not None:
         return marker
     if not os.path.lexists(folder / "metrics.json"):
-        raise FileNotFoundError(
-            "the notebook must write metrics.json into its parameter `folder`; it ended and wrote none."
-        )
+        rule = "the notebook must write metrics.json into its parameter `folder`"
+        raise FileNotFoundError(f"{rule}; it ended and wrote none.")
     read_metrics(folder)
     stated = read_object(folder / "started.json", advice="Start the sweep again.")
     marker = {
@@ -90,9 +102,8 @@ def finish(folder: Path) -> dict[str, Any]:
         "seconds": time.time() - stated["started"],
         "metrics_sha256": digest(folder / "metrics.json"),
     }
-    replace_text(
-        folder / "run.json", json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    text = json.dumps(marker, indent=1, ensure_ascii=False, allow_nan=False)
+    replace_text(folder / "run.json", f"{text}\n")
     return marker
 
 

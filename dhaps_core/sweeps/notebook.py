@@ -10,17 +10,15 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dhaps_core.checks import hint
-from dhaps_core.sweeps.parameters import Parameter, is_json
+from dhaps_core.sweeps.parameters import Parameter, is_json, papermill_advice
 
-__all__ = ["Notebook", "check_parameters", "code_cells", "digest"]
-
-_MOST = 16 << 20  # bytes of a notebook that is read
+__all__ = ["Notebook", "check_parameters", "code_cells", "digest", "read_text"]
 
 
 def digest(content: Any) -> str:
@@ -32,6 +30,22 @@ def digest(content: Any) -> str:
     """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_text(path: Path, most: int) -> str:
+    """Text of a file of at most so many MiB.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no plain file, too large, or no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}, which is no plain file")
+    with path.open("rb") as file:
+        raw = file.read((most << 20) + 1)
+    if len(raw) > most << 20:
+        raise ValueError(f"more than {most} MiB")
+    return raw.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -59,37 +73,19 @@ class Notebook:
         """
         try:
             path = path.resolve()
-            content = _text(path)
-            cells = code_cells(content)
-            tagged = code_cells(content, tag="parameters")
+            content = read_text(path, 16)
+            cells, tagged = code_cells(content), code_cells(content, tag="parameters")
             parameters = _parameters(tagged[0]) if len(tagged) == 1 else {}
-        except _UNREADABLE as error:
-            raise ValueError(
-                f"notebook must be a readable .ipynb file; got {path} ({type(error).__name__}: {error})."
-            ) from error
+        except Exception as error:  # whatever Python raises on what is neither JSON nor Python, or has no end
+            got = f"{path} ({type(error).__name__}: {error})"
+            raise ValueError(f"notebook must be a readable .ipynb file; got {got}.") from error
         if len(tagged) != 1:
-            raise ValueError(
-                f"{path.name} must have one cell tagged `parameters`; got {len(tagged)}. Tag the one."
-            )
+            rule = f"{path.name} must have one cell tagged `parameters`"
+            raise ValueError(f"{rule}; got {len(tagged)}. Tag the one.")
         if "folder" not in parameters:
-            raise ValueError(
-                f'{path.name} must have a parameter `folder: str = "..."` and write metrics.json there: '
-                "the sweep gives every run its own. Add it."
-            )
+            rule = f'{path.name} must have a parameter `folder: str = "..."` and write metrics.json there'
+            raise ValueError(f"{rule}: the sweep gives every run its own. Add it.")
         return cls(path, parameters, digest(cells), content)
-
-
-# All that Python's readers of JSON and of Python raise on text that is neither, or is nested without end.
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    SyntaxError,
-    MemoryError,
-)
 
 
 def code_cells(content: str, *, tag: str | None = None) -> list[str]:
@@ -135,24 +131,17 @@ def check_parameters(namespace: MutableMapping[str, Any]) -> None:
         for name in given
         if name not in declared and not name.startswith("PAPERMILL_")  # papermill's own, of --inject-paths
     ]
-    faults += [
-        fault
-        for name in declared
-        if (fault := declared[name].fault(namespace[name], _papermill_advice(declared[name])))
-    ]
-    faults += [
-        f"{name} must be 0 or more; got {namespace[name]}."
-        for name in declared
-        if type(namespace[name]) is int and namespace[name] < 0
-    ]
+    for name, parameter in declared.items():
+        value = namespace[name]
+        if fault := parameter.fault(value, papermill_advice):
+            faults.append(fault)
+        elif type(value) is int and value < 0:
+            faults.append(f"{name} must be 0 or more; got {value}.")
+        elif isinstance(value, str) and value.startswith("~/"):
+            namespace[name] = os.path.expanduser(value)
     if faults:
-        raise ValueError(
-            "the parameters cell states types, and these must hold; nothing was run.\n- "
-            + "\n- ".join(faults)
-        )
-    for name in declared:
-        if isinstance(namespace[name], str) and namespace[name].startswith("~/"):
-            namespace[name] = os.path.expanduser(namespace[name])
+        rule = "the parameters cell states types, and these must hold; nothing was run."
+        raise ValueError("\n- ".join([rule, *faults]))
 
 
 def _ran(cells: Sequence[str]) -> tuple[dict[str, Parameter], list[str]]:
@@ -168,10 +157,7 @@ def _ran(cells: Sequence[str]) -> tuple[dict[str, Parameter], list[str]]:
         except SyntaxError:  # one that did not run
             continue
         if source.startswith("# Parameters\n"):  # papermill's own heading
-            given = [
-                name.id for line in lines if isinstance(line, ast.Assign) for name in line.targets
-                if isinstance(name, ast.Name)
-            ]  # fmt: skip
+            given = list(_parameters(source))
         elif any(isinstance(line, ast.AnnAssign) for line in lines) and all(
             isinstance(line, ast.AnnAssign | ast.Assign) for line in lines
         ):
@@ -179,49 +165,16 @@ def _ran(cells: Sequence[str]) -> tuple[dict[str, Parameter], list[str]]:
     raise ValueError("the parameters cell must run before this one; it did not. Run it, then this again.")
 
 
-def _papermill_advice(parameter: Parameter) -> Callable[[Any], str]:
-    """What to write after ``papermill``: its ``-p`` guesses types, and guesses text where it knows none."""
-
-    def advice(value: Any) -> str:
-        annotation = parameter.annotation or ""
-        if "str" in annotation and isinstance(value, bool | int | float | None):
-            return f" Text that looks like another type goes with -r: papermill ... -r {parameter.name} ..."
-        if annotation == "bool":
-            return " Write True or False."
-        if "[" in annotation or annotation in {"list", "dict"}:
-            return f" Write it as YAML: papermill ... -y '{parameter.name}: [1, 2]'"
-        return ""
-
-    return advice
-
-
-def _text(path: Path) -> str:
-    """Text of a file of bounded size.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no plain file, too large, or no UTF-8.
-    """
-    if not path.is_file():
-        raise ValueError("there is no such file" if not path.exists() else "no plain file")
-    with path.open("rb") as file:
-        raw = file.read(_MOST + 1)
-    if len(raw) > _MOST:
-        raise ValueError(f"more than {_MOST >> 20} MiB")
-    return raw.decode("utf-8")
-
-
 def _parameters(source: str) -> dict[str, Parameter]:
+    """Names that a cell assigns; one without a type keeps that of its declaration above."""
     found: dict[str, Parameter] = {}
     for line in ast.parse(source).body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-            name = line.target.id
-            found[name] = Parameter(name, ast.unparse(line.annotation), _literal(line.value))
-        elif isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-            name = line.targets[0].id  # written below its declaration, as people do, it keeps the type
-            found[name] = Parameter(
-                name, found[name].annotation if name in found else None, _literal(line.value)
-            )
+        match line:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=kind, value=ast.expr() as value):
+                found[name] = Parameter(name, ast.unparse(kind), _literal(value))
+            case ast.Assign(targets=[ast.Name(id=name), *_], value=value):
+                known = found[name].annotation if name in found else None
+                found[name] = Parameter(name, known, _literal(value))
     return found
 
 

@@ -5,37 +5,41 @@ The types are those that JSON and YAML can give: nothing of a declaration is exe
 
 import ast
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dhaps_core.checks import shown
 from dhaps_core.json_files import is_text
 
-__all__ = ["Parameter", "is_json", "yaml_advice"]
+__all__ = ["Parameter", "is_json", "papermill_advice", "yaml_advice"]
 
-_PLAIN = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-    "None": type(None),
-}
+Advice = Callable[["Parameter", Any], str]
+
+_PLAIN = {kind.__name__: kind for kind in (int, float, str, bool, list, dict)}
 
 
-def yaml_advice(value: Any) -> str:
-    """The usual slip of YAML behind a value of the wrong type, as the end of a message."""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return ""
-        return (
-            " YAML needs a point: write 1.0e-3 for 1e-3." if "e" in value.lower() else " Remove the quotes."
-        )
+def yaml_advice(_: "Parameter", value: Any) -> str:
+    """The usual slip of YAML behind a value of the wrong type."""
     if isinstance(value, bool):
         return " YAML reads yes, no, on and off as true and false: quote the word if you mean it."
+    try:
+        float(value if isinstance(value, str) else "")
+    except ValueError:
+        return ""
+    return " YAML needs a point: write 1.0e-3 for 1e-3." if "e" in value.lower() else " Remove the quotes."
+
+
+def papermill_advice(parameter: "Parameter", value: Any) -> str:
+    """What to write after ``papermill``: its ``-p`` guesses types, and guesses text where it knows none."""
+    annotation = parameter.annotation or ""
+    if "str" in annotation and isinstance(value, bool | int | float | None):
+        return f" Text that looks like another type goes with -r: papermill ... -r {parameter.name} ..."
+    if annotation == "bool":
+        return " Write True or False."
+    if "[" in annotation or annotation in {"list", "dict"}:
+        return f" Write it as YAML: papermill ... -y '{parameter.name}: [1, 2]'"
     return ""
 
 
@@ -53,12 +57,12 @@ class Parameter:
     annotation: str | None
     default: Any
 
-    def fault(self, value: Any, advice: Callable[[Any], str] = yaml_advice) -> str | None:
+    def fault(self, value: Any, advice: Advice = yaml_advice) -> str | None:
         """Why a value does not fit, or None.
 
         Args:
             value: as the notebook would get it.
-            advice: the end of the message, for a value of the wrong type.
+            advice: gives the end of the message, for a value of the wrong type.
 
         Example:
             >>> Parameter("bits", "int", 32).fault("12")
@@ -73,15 +77,13 @@ class Parameter:
         try:
             fits = _fits(value, ast.parse(self.annotation, mode="eval").body)
         except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
-            known = ", ".join(_PLAIN)
-            return (
-                f"the type of {self.name} must be made of {known}, Literal and |; got {self.annotation:.80}."
-            )
+            rule = f"the type of {self.name} must be made of {', '.join(_PLAIN)}, None, Literal and |"
+            return f"{rule}; got {self.annotation:.80}."
         if not fits:
-            got = f"{_short(value)} ({type(value).__name__})"
-            return f"{self.name} must be {self.annotation}; got {got}.{advice(value)}"
+            got = f"{shown(value)} ({type(value).__name__})"
+            return f"{self.name} must be {self.annotation}; got {got}.{advice(self, value)}"
         if not is_json(value):
-            return f"{self.name} must be made of what JSON holds; got {_short(value)}. Write text or numbers."
+            return f"{self.name} must be made of what JSON holds; got {shown(value)}. Write text or numbers."
         return None
 
     def exact(self, value: Any) -> Any:
@@ -103,14 +105,8 @@ def is_json(value: Any) -> bool:
     return value is None or isinstance(value, bool | int)
 
 
-def _short(value: Any) -> str:
-    """A value in a message."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def _fits(value: Any, kind: ast.expr) -> bool:
-    """Whether a value is of an annotated type.
+    """Whether a value is of an annotated type: of no other that equals it, and of finite numbers.
 
     Raises:
         TypeError: if the annotation is none of those known.
@@ -134,15 +130,7 @@ def _fits(value: Any, kind: ast.expr) -> bool:
                 _fits(k, key) and _fits(v, inner) for k, v in value.items()
             )
         case ast.Name(id="float"):
-            return _is_float(value)
+            return type(value) in (int, float) and abs(value) <= sys.float_info.max
         case ast.Name(id=name) if name in _PLAIN:
             return type(value) is _PLAIN[name]
     raise TypeError(ast.unparse(kind))
-
-
-def _is_float(value: Any) -> bool:
-    """Whether it is a finite float, or an int that is one."""
-    try:
-        return type(value) in (int, float) and math.isfinite(value)
-    except OverflowError:  # an int beyond the largest float
-        return False

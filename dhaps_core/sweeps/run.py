@@ -23,7 +23,8 @@ import platform
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -34,13 +35,7 @@ from dhaps_core.sweeps.notebook import code_cells
 
 __all__ = ["Job", "run_cell"]
 
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+_THREADS = ("OMP_NUM", "MKL_NUM", "OPENBLAS_NUM", "NUMEXPR_NUM", "VECLIB_MAXIMUM")
 _PACKAGES = ("dhaps", "torch", "numpy", "scipy", "scikit-learn", "faiss-cpu", "papermill", "ipykernel")
 
 
@@ -49,31 +44,34 @@ class Job:
     """What a worker needs to know of a run; paths are absolute, on a file system that all workers share.
 
     Attributes:
-        run: name of the run's folder.
-        notebook: to execute; its folder is where it runs.
-        folder: of the run.
+        folder: of the run, with its name.
+        notebook: whose folder is where it runs.
+        copy: of the notebook, which is what is executed.
         given: parameters that the notebook is given.
         threads: compute threads of the notebook.
         timeout: seconds one cell may take.
-        copy: of the notebook, which is executed in its place; empty if the notebook itself is.
         devices: ids of the GPUs of a local cluster; the worker takes the one of its own number.
         record: goes into the marker as it is.
     """
 
-    run: str
-    notebook: str
-    folder: str
-    given: dict[str, Any]
+    folder: Path
+    notebook: Path
+    copy: Path
+    given: Mapping[str, Any]
     threads: int
     timeout: int
-    copy: str = ""
-    devices: tuple[str, ...] = ()
-    record: dict[str, Any] = field(default_factory=dict)
+    devices: tuple[str, ...]
+    record: Mapping[str, Any]
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return self.folder.name
 
     @property
     def output(self) -> Path:
         """Where the executed notebook is kept, whether it ended well or not."""
-        return Path(self.folder, Path(self.notebook).name)
+        return self.folder / self.notebook.name
 
 
 def run_cell(job: Job) -> dict[str, Any]:
@@ -81,39 +79,43 @@ def run_cell(job: Job) -> dict[str, Any]:
 
     Nothing that happens in a notebook is raised: one failing run must not end a sweep.
     """
-    folder = Path(job.folder)
+    folder = job.folder
     try:
         refuse_link(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with open_own(folder / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             remove_leftovers(folder)
-            return read_marker(folder) or _execute(job, folder, lock.fileno())
+            return read_marker(folder) or _execute(job, lock.fileno())
     except Exception as error:  # whatever it is, it belongs to this run
         return {"run": job.run, "state": "failed", "error": _summary(error)}
 
 
-def _execute(job: Job, folder: Path, lock: int) -> dict[str, Any]:
+def _execute(job: Job, lock: int) -> dict[str, Any]:
     import papermill  # noqa: F401  (takes seconds, once for each worker, and is no part of the run)
 
-    with open_own(folder / "starts.log", "a") as log:
+    with open_own(job.folder / "starts.log", "a") as log:
         log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {socket.gethostname()} {os.getpid()}\n")
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
     environment = _environment(job)
     marker = {
         "run": job.run,
         **job.record,
         "threads": job.threads,
-        "starts": len((folder / "starts.log").read_bytes().splitlines()),
+        "starts": len((job.folder / "starts.log").read_bytes().splitlines()),
         "host": socket.gethostname(),
         "machine": platform.machine(),
         "gpu": environment.get("CUDA_VISIBLE_DEVICES"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions,
     }
-    prepare(folder, marker)
+    prepare(job.folder, marker)
     job.output.unlink(missing_ok=True)  # of an earlier start, or a link to anywhere
-    with open_own(folder / "kernel.log", "ab") as log:
+    with open_own(job.folder / "kernel.log", "ab") as log:
         _papermill(job, environment, lock, log)
-    return finish(folder)
+    return finish(job.folder)
 
 
 def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[bytes]) -> None:
@@ -131,12 +133,12 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[byte
         """
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # asynchronous, as its base
-            options |= {"env": dict(environment), "cwd": str(Path(job.notebook).parent), "pass_fds": (lock,)}
+            options |= {"env": dict(environment), "cwd": str(job.notebook.parent), "pass_fds": (lock,)}
             await super().start_kernel(stdout=log, stderr=log, **options)
 
     papermill.execute_notebook(
-        _plain(job.copy or job.notebook),
-        _plain(str(job.output)),
+        _plain(job.copy),
+        _plain(job.output),
         parameters=job.given,
         progress_bar=False,
         execution_timeout=job.timeout,
@@ -147,9 +149,9 @@ def _papermill(job: Job, environment: Mapping[str, str], lock: int, log: IO[byte
     )
 
 
-def _plain(path: str) -> str:
+def _plain(path: Path) -> str:
     """A path as papermill's templates write it: braces would be places for parameters."""
-    return path.replace("{", "{{").replace("}", "}}")
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _watch(job: Job) -> str:
@@ -157,7 +159,7 @@ def _watch(job: Job) -> str:
 
     The folder goes as hex digits: braces, quotes and backslashes mean something to those who pass it on.
     """
-    last, times = last_cell(code_cells(Path(job.copy or job.notebook).read_text(encoding="utf-8")))
+    last, times = last_cell(code_cells(job.copy.read_text(encoding="utf-8")))
     module = f"__import__({last_cell.__module__!r}, fromlist=['watch'])"
     folder = f"bytes.fromhex({os.fsencode(job.folder).hex()!r})"
     return f"{module}.watch(get_ipython().events, {folder}, {last!r}, {times})"
@@ -165,7 +167,8 @@ def _watch(job: Job) -> str:
 
 def _environment(job: Job) -> dict[str, str]:
     """Environment of the kernel: threads and hash seed are fixed, so numbers do not depend on the cluster."""
-    environment = {**os.environ, **dict.fromkeys(_THREADS, str(job.threads)), "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment |= {f"{name}_THREADS": str(job.threads) for name in _THREADS}
     if job.devices:
         from distributed import get_worker
 
@@ -178,13 +181,3 @@ def _summary(error: Exception) -> str:
     name, value = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", str(error))
     lines = str(value).strip().splitlines()
     return f"{name}: {lines[0]}" if lines else str(name)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -32,7 +32,7 @@ from dhaps_core.json_files import is_text
 from dhaps_core.sweeps.cluster import ClusterError, connect, gpu_ids, local_client, patience, slots
 from dhaps_core.sweeps.grid import Grid, GridError, read_grid, require
 from dhaps_core.sweeps.manifest import git_state, run_state, write_manifest, write_table
-from dhaps_core.sweeps.progress import Progress
+from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
 
 __all__ = ["SweepError", "main", "sweep"]
@@ -100,18 +100,13 @@ def sweep(
                         if outcome["state"] == "failed":
                             failures[job.run] = outcome["error"]
         finally:
-            table = _write(grid, out, failures, started, git)
+            try:
+                write_manifest(grid, out, failures, started=started, git=git)
+                table = write_table(grid, out, failures)
+            except OSError as error:
+                rule = f"the table must be written into {out}; got {error}"
+                raise SweepError(f"{rule}. Free some space and start again.") from error
     return table
-
-
-def _write(grid: Grid, out: Path, failures: dict[str, str], started: float, git: dict[str, Any]) -> Any:
-    try:
-        write_manifest(grid, out, failures, started=started, git=git)
-        return write_table(grid, out, failures)
-    except OSError as error:
-        raise SweepError(
-            f"the table must be written into {out}; got {error}. Free some space and start again."
-        ) from error
 
 
 @contextmanager
@@ -121,9 +116,8 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SweepError(
-                f"a folder must have one sweep at a time; another runs in {out}. Wait for it, or stop it."
-            ) from None
+            rule = f"a folder must have one sweep at a time; another runs in {out}"
+            raise SweepError(f"{rule}. Wait for it, or stop it.") from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -134,39 +128,32 @@ def _open_jobs(
     grid: Grid, out: Path, git: dict[str, Any], devices: tuple[str, ...], report: Report
 ) -> list[Job]:
     """Jobs of the cells that are to be run: neither finished nor damaged."""
-    copy = _keep(grid, out)
-    jobs, finished, damaged, other_code = [], 0, 0, 0
+    notebook, copy = grid.notebook, _keep(grid, out)
+    record = {"notebook": notebook.path.name, "code": notebook.code, "copy": str(copy.relative_to(out))}
+    jobs, states, other_code = [], [], 0
     for cell in grid.cells:
-        state, marker, _ = run_state(out / cell.run)
-        if state != "open":
-            finished += state == "finished"
-            damaged += state == "damaged"
-            other_code += state == "finished" and marker.get("code") != grid.notebook.code
-            continue
-        given = {**cell.given, "folder": str(out / cell.run)}
-        if "interactive" in grid.notebook.parameters:
-            given["interactive"] = False
-        record = {
-            "parameters": cell.parameters, "given": given, "notebook": grid.notebook.path.name,
-            "code": grid.notebook.code, "copy": str(copy.relative_to(out)), "git": git,
-        }  # fmt: skip
-        where = str(grid.notebook.path), str(out / cell.run)
-        jobs.append(Job(cell.run, *where, given, grid.threads, grid.timeout, str(copy), devices, record))
-    report(f"{len(grid.cells)} runs, {finished} of them finished before, in {out}")
-    if damaged:
+        state, marker, *_ = run_state(out / cell.run)
+        states.append(state)
+        other_code += state == "finished" and marker.get("code") != notebook.code
+        if state == "open":
+            given = {**cell.given, "folder": str(out / cell.run)}
+            if "interactive" in notebook.parameters:
+                given["interactive"] = False
+            about = {"parameters": cell.parameters, **record, "git": git}
+            where = out / cell.run, notebook.path, copy
+            jobs.append(Job(*where, given, grid.threads, grid.timeout, devices, about))
+    report(f"{len(states)} runs, {states.count('finished')} of them finished before, in {out}")
+    if damaged := states.count("damaged"):
         report(f"WARNING: the files of {damaged} runs are damaged; these are not run. The table says which.")
     if other_code:
-        report(
-            f"WARNING: {other_code} of the finished runs come from another version of "
-            f"{grid.notebook.path.name}. Give another --out to run them anew."
-        )
+        rule = f"{other_code} of the finished runs come from another version of {notebook.path.name}"
+        report(f"WARNING: {rule}. Give another --out to run them anew.")
     return jobs
 
 
 def _keep(grid: Grid, out: Path) -> Path:
     """The notebook as it was read, in the sweep's folder: all runs of this start execute it."""
-    content = grid.notebook.content
-    folder = out / "notebooks"
+    content, folder = grid.notebook.content, out / "notebooks"
     refuse_link(folder)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)
@@ -176,16 +163,14 @@ def _keep(grid: Grid, out: Path) -> Path:
 
 
 def _check_disk(out: Path, jobs: int) -> None:
-    free = shutil.disk_usage(out).free
+    """See that there is room for as many runs, each like the largest that is finished."""
     sizes = [
         sum(f.stat().st_size for f in run.parent.rglob("*") if f.is_file()) for run in out.glob("*/run.json")
     ]
-    need = max(_SPARE, jobs * max(sizes, default=0))
+    free, need = shutil.disk_usage(out).free, max(_SPARE, jobs * max(sizes, default=0))
     if free < need:
-        raise SweepError(
-            f"the disk of {out} must have {need >> 20} MiB free for {jobs} runs; got {free >> 20} MiB. "
-            "Free some, or give another --out."
-        )
+        rule = f"the disk of {out} must have {need >> 20} MiB free for {jobs} runs; got {free >> 20} MiB"
+        raise SweepError(f"{rule}. Free some, or give another --out.")
 
 
 def _run(
@@ -196,7 +181,7 @@ def _run(
     No more runs are handed in than there are workers: one that dies takes only its own run with it, and a
     stopped sweep leaves no queue behind on a cluster that it does not own.
     """
-    progress = Progress(len(grid.cells), len(grid.cells) - len(jobs), report)
+    progress = ProgressLines(len(grid.cells), len(grid.cells) - len(jobs), report)
     names = {cell.run: cell.name for cell in grid.cells}
     waiting = list(reversed(jobs))
     flying: dict[Any, Job] = {}
@@ -222,9 +207,8 @@ def _run(
             future = client.submit(run_cell, job, key=key, pure=False, resources=grid.resources or None)
             flying[future] = job
         if client.status == "closed" or time.monotonic() - seen > 2 * patience():
-            raise SweepError(
-                "the scheduler must stay reachable; it is gone. Start it and its workers, then this again."
-            )
+            rule = "the scheduler must stay reachable; it is gone"
+            raise SweepError(f"{rule}. Start it and its workers, then this again.")
         progress.tick(len(flying), room)
         time.sleep(_POLL)
 
@@ -235,58 +219,35 @@ def _outcome(future: Any) -> dict[str, Any] | None:
 
     if future.cancelled():
         return None
-    error = future.exception()
-    if error is None:
+    lost = future.exception()
+    if lost is None:
         outcome: dict[str, Any] = future.result()
         return outcome
-    if isinstance(error, KilledWorker):
-        return {"state": "failed", "error": "its worker died again and again (out of memory?)"}
-    return {"state": "failed", "error": f"its worker could not run it: {type(error).__name__}: {error}"}
+    error = f"its worker could not run it: {type(lost).__name__}: {lost}"
+    if isinstance(lost, KilledWorker):
+        error = "its worker died again and again (out of memory?)"
+    return {"state": "failed", "error": error}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status of the command; see the module."""
-    parser = argparse.ArgumentParser(
-        prog="python -m dhaps_core.sweeps", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("grid", type=Path, help="grid file, see dhaps_core.sweeps.grid")
-    parser.add_argument(
-        "--out", type=Path, help="folder of the runs and the table; runs/NAME-OF-THE-GRID by default"
-    )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, help="processes on this machine; as many as cores by default")
-    where.add_argument(
-        "--scheduler", help="address of a Dask scheduler to use instead, such as tcp://host:8786"
-    )
-    parser.add_argument(
-        "--dashboard", action="store_true", help="serve Dask's dashboard on the loopback address"
-    )
-    options = parser.parse_args(arguments)
-    if options.workers is not None and options.workers < 1:
-        parser.error(f"--workers must be at least 1; got {options.workers}")
+    told = partial(print, file=sys.stderr)
+    options = _options(arguments)
     out = options.out or Path("runs") / options.grid.stem
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
     try:
         grid = read_grid(options.grid)
         workers = options.workers or max(1, (os.cpu_count() or 1) // grid.threads)
-        table = sweep(
-            grid,
-            out,
-            workers=workers,
-            scheduler=options.scheduler,
-            dashboard=options.dashboard,
-            report=_print,
-        )
+        where = {"workers": workers, "scheduler": options.scheduler, "dashboard": options.dashboard}
+        table = sweep(grid, out, **where, report=partial(print, flush=True))
     except GridError as error:
-        print(error, file=sys.stderr)
+        told(error)
         return 2
     except (SweepError, ClusterError, ImportError, OSError) as error:
-        print(f"The sweep stopped: {error}", file=sys.stderr)
+        told(f"The sweep stopped: {error}")
         return 1
     except KeyboardInterrupt:
-        print(
-            f"Stopped. The table of what is finished is in {out}; the same command goes on.", file=sys.stderr
-        )
+        told(f"Stopped. The table of what is finished is in {out}; the same command goes on.")
         return 130
     rest = table[table["state"] != "finished"]
     print(f"{len(table) - len(rest)} of {len(table)} runs finished; tables: {out}/table.csv and .parquet")
@@ -295,5 +256,17 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if len(rest) else 0
 
 
-def _print(line: str) -> None:
-    print(line, flush=True)
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    line = (__doc__ or "").split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m dhaps_core.sweeps", description=line)
+    add = parser.add_argument
+    add("grid", type=Path, help="grid file, see dhaps_core.sweeps.grid")
+    add("--out", type=Path, help="folder of the runs and the table; runs/NAME-OF-THE-GRID by default")
+    add("--dashboard", action="store_true", help="serve Dask's dashboard on the loopback address")
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--workers", type=int, help="processes on this machine; as many as cores by default")
+    add("--scheduler", help="address of a Dask scheduler to use instead, such as tcp://host:8786")
+    options = parser.parse_args(arguments)
+    if options.workers is not None and options.workers < 1:
+        parser.error(f"--workers must be at least 1; got {options.workers}")
+    return options

@@ -72,8 +72,7 @@ def check_quiet(notebook):
 
 def screen_points(page, folder):
     """Chosen pairs in pixels of the map's canvas, as the card draws them."""
-    done = sorted(folder.glob("round-*/map_xy.npy"))[-1].parent
-    rows, places = np.load(done / "map_rows.npy"), np.load(done / "map_xy.npy")
+    kept = np.load(sorted(folder.glob("round-*/map.npy"))[-1])
     box = page.locator(".dhaps-map canvas").bounding_box()
     unit = min(box["width"], box["height"]) / 2 - 14
     centre = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
@@ -82,7 +81,7 @@ def screen_points(page, folder):
         for path in sorted(folder.glob("round-*/picks.json"))
         for pair in json.loads(path.read_text())["pairs"]
     ]
-    place = {int(row): centre + unit * xy * (1, -1) for row, xy in zip(rows, places, strict=True)}
+    place = {int(row): centre + unit * np.array([x, -y]) for row, x, y in kept}
     # Digits' keys are their positions.
     return [(pair, [place[int(key)] for key in pair]) for pair in pairs]
 

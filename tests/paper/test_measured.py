@@ -1,40 +1,53 @@
 """The paper's table as data, runs gathered into rows, and the claimed order."""
 
 import json
+import math
+import re
 
 import pytest
 
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedRunWarning
-from dhaps_core.paper.measured import Cell, gather, read_runs
+from dhaps_core.paper.measured import gather, read_table_runs
 from dhaps_core.paper.report import check_claims, markdown, order, report, seconds, selection, verdict
 from dhaps_core.paper.table import BITS, DATASETS, ROWS, STAR_SHARES, claims
+from dhaps_core.results.compare import Interval
 from dhaps_core.session.settings import METHODS, Settings
-from widgets.figure1 import figure1
+
+BY_NAME = {row.name: row for row in ROWS}
 
 
-def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", **about):
+def write_run(folder, row, bits, seed, value, stands_for="CIFAR-10", *, took=10.0, **settings):
+    """Files of a finished run of notebook 04 that is one of a row."""
     folder.mkdir(parents=True)
-    last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
-    content = {
-        "settings": Settings(bits=bits, seed=seed).to_json(),
+    if row in BY_NAME:
+        method, acquisition, budget = (
+            getattr(BY_NAME[row], name) for name in ("method", "acquisition", "budget")
+        )
+    else:
+        method, acquisition, budget = row.split()
+    about = {
+        "settings": Settings(bits=bits, seed=seed, method=method, **settings).to_json(),
         "source": "made",
         "protocol": f"by hand, seed {seed}",
-        "rounds": [{"mAP@all": 0.0}, last],
-        "table": {
-            "row": row,
-            "variant": "embeddings",
-            "stands_for": stands_for,
-            "method": "dpsh",
-            "acquisition": "dhaps",
-            "budget": "10%",
-            "share": 0.1,
-            "rounds": 1,
-            "seconds": 10.0,
-        }
-        | about,
     }
-    (folder / "metrics.json").write_text(json.dumps(content))
+    last = {"mAP@all": value, "P@r2": value / 2, "precision_at": {"1": value, "10": value / 2}}
+    rounds = [
+        {"mAP@all": 0.0, "seconds": {"train": 1.0}},
+        last | {"seconds": {"train": took - 2, "select": 1.0}},
+    ]
+    noted = {"acquisition": acquisition, "budget": budget, "stands_for": stands_for, "rounds": 1}
+    (folder / "settings.json").write_text(json.dumps(about))
+    (folder / "metrics.json").write_text(json.dumps(about | {"rounds": rounds, "table": noted}))
+
+
+def plain(table):
+    """Lines of a table without the white space that aligns its columns."""
+    return [re.sub(" +", " ", line) for line in table.splitlines()]
+
+
+def measured(mean, spread, n):
+    return Interval(mean, math.nan, math.nan, n, spread)
 
 
 def test_the_table_is_complete_and_every_row_can_be_run():
@@ -43,10 +56,9 @@ def test_the_table_is_complete_and_every_row_can_be_run():
     for row in ROWS:
         assert set(row.values) == set(DATASETS)
         assert all(len(values) == len(BITS) for values in row.values.values())
-    by_name = {row.name: row for row in ROWS}
-    assert by_name["DH-APS+PTS3H"].values["CIFAR-10"] == (82.1, 85.3, 86.7, 86.9)
-    assert by_name["SDSH"].values["NUS-WIDE"] == (None, 81.7, 82.1, 82.1)
-    assert by_name["DH-APS (30%)"].values["ImageNet-100"] == (43.5, 43.6, 45.2, 46.9)
+    assert BY_NAME["DH-APS+PTS3H"].values["CIFAR-10"] == (82.1, 85.3, 86.7, 86.9)
+    assert BY_NAME["SDSH"].values["NUS-WIDE"] == (None, 81.7, 82.1, 82.1)
+    assert BY_NAME["DH-APS (30%)"].values["ImageNet-100"] == (43.5, 43.6, 45.2, 46.9)
 
 
 def test_the_star_lies_below_ten_percent_as_its_rows_do():
@@ -64,38 +76,33 @@ def test_the_papers_own_numbers_bear_out_most_of_its_order():
 def test_runs_become_cells(tmp_path):
     for seed, value in enumerate((0.4, 0.5, 0.6)):
         write_run(tmp_path / f"a{seed}", "DPSH", 32, seed, value)
-    write_run(tmp_path / "b", "PTS3H", 32, 0, 0.7, method="pts3h")
+    write_run(tmp_path / "b", "PTS3H", 32, 0, 0.7)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "metrics.json").write_text("{}")  # of another notebook
-    runs = read_runs(tmp_path)
+    runs = read_table_runs(tmp_path)
     cells = gather(runs)
     assert cells["DPSH", 32].mean == pytest.approx(0.5)
     assert cells["DPSH", 32].spread == pytest.approx(0.1)
-    assert cells["DPSH", 32].seeds == (0, 1, 2)
-    assert cells["PTS3H", 32] == Cell(0.7, None, (0,))
-    table = markdown(cells, "CIFAR-10", bits=(32,)).splitlines()
+    assert cells["DPSH", 32].n == 3
+    assert (cells["PTS3H", 32].mean, cells["PTS3H", 32].n) == (0.7, 1)
+    table = plain(markdown(cells, "CIFAR-10"))
     assert "| DPSH | 50.0 ± 10.0 (3) | 74.4 |" in table
     assert "| SSH | not measured | 38.1 |" in table
     assert [claim.holds for claim in check_claims(cells, 32)] == [None] * 5
-    figure = figure1(runs, ["DPSH", "SSH"])
-    assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
 def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_path):
-    chosen, random = {"acquisition": "dhaps"}, {"acquisition": "random"}
     for seed, (ours, theirs) in enumerate(((0.4, 0.3), (0.6, 0.3))):
-        write_run(tmp_path / f"a{seed}", "DH-APS (1%)", 32, seed, ours, budget="1%", **chosen)
-        write_run(tmp_path / f"b{seed}", "dpsh random 1%", 32, seed, theirs, budget="1%", **random)
-    write_run(tmp_path / "c", "DH-APS (1%)", 32, 2, 0.9, budget="1%", **chosen)  # no random run of this seed
-    write_run(tmp_path / "d", "DH-APS (10%)", 32, 0, 0.5, budget="10%", seconds=30.0, **chosen)
-    write_run(tmp_path / "e", "DH-APS (10%)", 48, 0, 0.7, budget="10%", seconds=40.0, **chosen)
-    runs = read_runs(tmp_path)
-    assert selection(runs, bits=(32, 48)).splitlines()[2:] == [
-        "| dpsh, 1% | +20.0 ± 14.1 (2) | not measured |"
-    ]
-    claimed = order(gather(runs), bits=(32, 48)).splitlines()
+        write_run(tmp_path / f"a{seed}", "DH-APS (1%)", 32, seed, ours)
+        write_run(tmp_path / f"b{seed}", "dpsh random 1%", 32, seed, theirs)
+    write_run(tmp_path / "c", "DH-APS (1%)", 32, 2, 0.9)  # no random run of this seed
+    write_run(tmp_path / "d", "DH-APS (10%)", 32, 0, 0.5, took=30.0)
+    write_run(tmp_path / "e", "DH-APS (10%)", 48, 0, 0.7, took=40.0)
+    runs = read_table_runs(tmp_path)
+    assert plain(selection(runs))[2:] == ["| dpsh, 1% | +20.0 ± 14.1 (2) | not measured |"]
+    claimed = plain(order(gather(runs)))
     assert "| DH-APS (1%) < DH-APS (10%) | **-13.3 (1 seed): does not hold** | not measured |" in claimed
-    assert seconds(runs, bits=(32, 48)).splitlines()[2:] == [
+    assert plain(seconds(runs))[2:] == [
         "| DH-APS (1%) | 10 | - |",
         "| DH-APS (10%) | 30 | 40 |",
         "| dpsh random 1% | 10 | - |",
@@ -103,41 +110,46 @@ def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_p
     text = report(runs)
     assert text.startswith("Runs of made, embeddings; by hand; one round; beside CIFAR-10.\n\n## mAP@all")
     assert text.count("\n## ") == 4
-    assert all(table in text for table in (markdown(gather(runs), "CIFAR-10", bits=(32, 48)), *claimed))
+    assert all(table in text for table in (markdown(gather(runs), "CIFAR-10"), order(gather(runs))))
+
+
+def test_any_way_to_choose_is_compared_with_random_labels_in_the_order_of_budgets(tmp_path):
+    for who, value in (("random", 0.3), ("dhaps", 0.4), ("typiclust", 0.35)):
+        for budget in ("10%", "*", "1%"):
+            write_run(tmp_path / f"{who} {budget}", f"dpsh {who} {budget}", 32, 0, value)
+    assert plain(selection(read_table_runs(tmp_path)))[2:] == [
+        "| dpsh, 1% | +10.0 (1) |",
+        "| dpsh, 1%, typiclust | +5.0 (1) |",
+        "| dpsh, \\* | +10.0 (1) |",
+        "| dpsh, \\*, typiclust | +5.0 (1) |",
+        "| dpsh, 10% | +10.0 (1) |",
+        "| dpsh, 10%, typiclust | +5.0 (1) |",
+    ]
 
 
 def test_doubled_and_missing_runs_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="must hold a finished run; got none"):
-        read_runs(tmp_path)
+    with pytest.raises(FileNotFoundError, match="must hold at least one finished run; got none"):
+        read_table_runs(tmp_path)
     write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
     write_run(tmp_path / "b", "DPSH", 32, 0, 0.5)
-    with pytest.raises(ValueError, match="one run a seed; got two of DPSH, 32 bits, seed 0"):
-        gather(read_runs(tmp_path))
+    with pytest.raises(ValueError, match="one run a seed; got a and b of seed 0"):
+        gather(read_table_runs(tmp_path))
 
 
 def test_rows_from_pixels_stand_beside_the_papers_and_not_among_rows_on_embeddings(tmp_path):
-    about = {"variant": "from 32 px", "acquisition": "dhaps", "budget": "1%"}
-    write_run(tmp_path / "a", "DH-APS (1%)", 32, 0, 0.2, **about)
-    runs = read_runs(tmp_path)
-    assert "| DH-APS (1%) | 20.0 (1) | 32.6 |" in report(runs).splitlines()
+    write_run(tmp_path / "a", "DH-APS (1%)", 32, 0, 0.2, side=32)
+    runs = read_table_runs(tmp_path)
+    assert "| DH-APS (1%) | 20.0 (1) | 32.6 |" in plain(report(runs))
     assert report(runs).startswith("Runs of made, from 32 px; by hand;")
     write_run(tmp_path / "b", "DH-APS (10%)", 32, 0, 0.4)
     with pytest.raises(
         ValueError, match=r"alike in data.*; got made, embeddings; .* \| made, from 32 px; by"
     ):
-        gather(read_runs(tmp_path))
-
-
-def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2(tmp_path):
-    write_run(tmp_path / "a", "DPSH", 12, 0, 0.4)
-    write_run(tmp_path / "b", "DPSH", 1, 0, 0.3)
-    path = tmp_path / "b" / "metrics.json"
-    content = json.loads(path.read_text())
-    del content["rounds"][-1]["P@r2"]
-    path.write_text(json.dumps(content))
-    left, right = figure1(read_runs(tmp_path), ["DPSH"], bits=1).axes
-    assert left.lines[0].get_xdata().tolist() == [12]
-    assert len(right.lines) == 1
+        gather(read_table_runs(tmp_path))
+    write_run(tmp_path / "tuned" / "c", "DH-APS (1%)", 32, 0, 0.2, side=96, network="efficientnet_lite0")
+    assert report(read_table_runs(tmp_path / "tuned")).startswith(
+        "Runs of made, fine-tuned at 96 px; by hand;"
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,33 +168,33 @@ def test_rows_of_another_protocol_or_training_are_refused(tmp_path, changed, mes
     path = tmp_path / "b" / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(ValueError, match=message):
-        gather(read_runs(tmp_path))
+        gather(read_table_runs(tmp_path))
 
 
 def test_lengths_that_the_paper_has_not_stand_in_the_table(tmp_path):
     write_run(tmp_path / "a", "DPSH", 16, 0, 0.4)
     write_run(tmp_path / "b", "DPSH", 32, 0, 0.5)
-    lines = report(read_runs(tmp_path)).splitlines()
+    lines = plain(report(read_table_runs(tmp_path)))
     assert "| row | 16 bits, here | 32 bits, here | 32, paper |" in lines
     assert "| DPSH | 40.0 (1) | 50.0 (1) | 74.4 |" in lines
 
 
 def test_data_that_the_paper_has_not_stand_alone(tmp_path):
     write_run(tmp_path / "a", "DPSH", 32, 0, 0.4, stands_for="")
-    text = report(read_runs(tmp_path))
-    assert "| row | 32 bits, here |" in text.splitlines()
+    text = report(read_table_runs(tmp_path))
+    assert "| row | 32 bits, here |" in plain(text)
     assert text.startswith("Runs of made, embeddings; by hand; one round.\n")
 
 
 def test_a_gap_within_the_spread_is_no_verdict():
-    worse, better = Cell(0.64, 0.01, (0, 1, 2)), Cell(0.65, 0.02, (0, 1, 2))
+    worse, better = measured(0.64, 0.01, 3), measured(0.65, 0.02, 3)
     cells = {
         ("PTS3H", 32): worse,
         ("DH-APS+PTS3H", 32): better,
         ("PTS3H", 48): better,
         ("DH-APS+PTS3H", 48): worse,
     }
-    cells |= {("PTS3H", 12): Cell(0.6, None, (0,)), ("DH-APS+PTS3H", 12): Cell(0.5, None, (0,))}
+    cells |= {("PTS3H", 12): measured(0.6, math.nan, 1), ("DH-APS+PTS3H", 12): measured(0.5, math.nan, 1)}
     words = [verdict(check_claims(cells, bits)[-1], cells, bits) for bits in (32, 48, 12)]
     assert words == [
         "+1.0 ± 2.2: within the spread",
@@ -191,32 +203,17 @@ def test_a_gap_within_the_spread_is_no_verdict():
     ]
 
 
-def test_figure_1_refuses_rows_and_lengths_that_are_not_there(tmp_path):
-    write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
-    runs = read_runs(tmp_path)
-    with pytest.raises(ValueError, match=r"rows must be among DH, .*; got 'DHAPS 1%'. Write"):
-        figure1(runs, ["DPSH", "DHAPS 1%"])
-    with pytest.raises(ValueError, match=r"got none at 16 bits\. There are: DPSH at 32 bits"):
-        figure1(runs, ["DPSH"], bits=16)
-
-
-def test_figure_1_tells_all_rows_apart(tmp_path):
-    for i, row in enumerate(ROWS):
-        write_run(tmp_path / str(i), row.name, 32, 0, 0.4)
-    left, right = figure1(read_runs(tmp_path), [row.name for row in ROWS]).axes
-    for axes in (left, right):
-        assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == len(ROWS)
-
-
 @pytest.mark.parametrize(
     "change",
     [
         lambda content: "{",
         lambda content: content | {"table": 3},
         lambda content: content | {"table": {"row": "DPSH"}},
+        lambda content: content | {"table": content["table"] | {"acquisition": "dhaps", "budget": "many"}},
         lambda content: content | {"settings": {"bits": "many"}},
         lambda content: content | {"settings": {"nonsense": 1}},
-        lambda content: content | {"rounds": []},
+        lambda content: content | {"rounds": 3},
+        lambda content: content | {"rounds": [{"mAP@all": 0.5, "seconds": "many"}]},
         lambda content: content | {"source": None},
     ],
 )
@@ -227,7 +224,7 @@ def test_one_damaged_run_is_named_and_the_others_make_the_table(tmp_path, change
     changed = change(json.loads(path.read_text()))
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
     with pytest.warns(DamagedRunWarning, match=r"left out: .*b/metrics\.json must "):
-        assert [run.seed for run in read_runs(tmp_path)] == [0]
+        assert [run.seed for run in read_table_runs(tmp_path)] == [0]
 
 
 @pytest.mark.parametrize("value", [float("nan"), True, None, "0.5"])
@@ -237,5 +234,5 @@ def test_a_run_without_a_number_is_refused_by_name(tmp_path, value):
     content = json.loads(path.read_text())
     content["rounds"][-1]["mAP@all"] = value
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"mAP@all must be a finite number; got .* of DPSH, 32 bits, seed 0"):
-        gather(read_runs(tmp_path))
+    with pytest.raises(ValueError, match=r"mAP@all must be a finite number; got .* in a\. Move the run away"):
+        gather(read_table_runs(tmp_path))

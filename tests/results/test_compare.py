@@ -8,19 +8,15 @@ from dhaps_core.json_files import DamagedRunWarning
 from dhaps_core.results.compare import (
     Difference,
     Interval,
-    Run,
     curve,
     interval,
     last_by_seed,
-    load_runs,
     named_groups,
     paired,
     sentence,
 )
-from dhaps_core.results.report import find_runs
+from dhaps_core.results.runs import Run, find_rounds, read_runs
 from dhaps_core.results.tables import Table, curve_table, difference_table, length_table
-from widgets.comparison import band_curves, difference_curves, length_bands
-from widgets.curves import figure_png
 
 
 def run(seed, values, **facts):
@@ -125,9 +121,12 @@ def test_blocks_of_a_grid_do_not_keep_runs_apart():
 def test_length_table_is_table_1s_layout():
     runs = [*RUNS, *(run(seed, [0.4, 0.6 + seed / 50], bits=12) for seed in range(2))]
     table = length_table(runs)
-    assert table.header == ("", "12 bits", "32 bits", "seeds")
-    assert table.rows == (("dhaps", "61.0 ± 1.4", "51.0 ± 1.0", "2-3"), ("random", "-", "41.0 ± 1.0", "3"))
-    assert r"dhaps & 61.0 $\pm$ 1.4 & 51.0 $\pm$ 1.0 & 2-3 \\" in table.latex()
+    assert table.header == ("", "12 bits", "32 bits")
+    assert table.rows == (
+        ("dhaps", "61.0 ± 1.4 (2)", "51.0 ± 1.0 (3)"),
+        ("random", "not measured", "41.0 ± 1.0 (3)"),
+    )
+    assert r" & 61.0 $\pm$ 1.4 (2) & 51.0 $\pm$ 1.0 (3) \\" in table.latex()
 
 
 def test_tables_of_curves_and_differences():
@@ -143,7 +142,7 @@ def test_latex_escapes_what_latex_reads():
     assert r"50 \% \& a\_b" in Table(("x",), (("50 % & a_b",),)).latex()
 
 
-def test_load_runs_reads_sessions_and_finished_runs_of_sweeps(tmp_path):
+def test_sessions_and_finished_runs_of_sweeps_are_read(tmp_path):
     def write(folder, **files):
         (tmp_path / folder).mkdir(parents=True)
         for name, content in files.items():
@@ -152,7 +151,7 @@ def test_load_runs_reads_sessions_and_finished_runs_of_sweeps(tmp_path):
     rounds = [{"items_labelled": 0, "mAP@all": 0.5}]
     write(
         "quick/seed-3",
-        metrics={"rounds": rounds, "source": "digits"},
+        metrics={"rounds": rounds, "source": "digits", "settings": {"seed": 3, "bits": 8}},
         settings={"settings": {"seed": 3, "bits": 8}},
     )
     write(
@@ -165,35 +164,22 @@ def test_load_runs_reads_sessions_and_finished_runs_of_sweeps(tmp_path):
         (tmp_path / "grid" / name / "starts.log").touch()
     (tmp_path / "grid" / "manifest.json").write_text(json.dumps({"runs": [{"run": "aa", "block": "SSH"}]}))
     write("other", metrics={"unrelated": 1})
-    sweep, session = load_runs(tmp_path)
+    sweep, session = read_runs(tmp_path)
     assert (sweep.name, sweep.seed, sweep.facts) == ("grid/aa", 1, {"block": "SSH", "method": "ssh"})
     assert sweep.rounds == ({"mAP@all": 0.7},)
     assert (session.name, session.seed, session.facts) == ("quick/seed-3", 3, {"source": "digits", "bits": 8})
     with pytest.raises(FileNotFoundError, match="must hold at least one finished run"):
-        load_runs(tmp_path / "other")
-
-
-def test_figures_show_bands_and_bars():
-    curves = {name: curve(group, "mAP@all") for name, group in named_groups(RUNS).items()}
-    figure = band_curves(curves, metric="mAP@all", against="items_labelled")
-    axes = figure.axes[0]
-    assert [line.get_label() for line in axes.lines] == ["dhaps (3 seeds)", "random (3 seeds)"]
-    assert len(axes.collections) == 2
-    assert figure_png(figure).startswith(b"\x89PNG")
-    bars = difference_curves(paired(RUNS, "mAP@all"), metric="mAP@all", against="items_labelled")
-    assert "minus random" in bars.axes[0].get_ylabel()
-    lengths = length_bands([*RUNS, *(run(seed, [0.4, 0.6], bits=12) for seed in range(2))])
-    assert list(lengths.axes[0].lines[0].get_xdata()) == [12, 32]
-    assert lengths.axes[0].lines[0].get_ydata()[1] == pytest.approx(0.51 / 2)
+        read_runs(tmp_path / "other")
 
 
 def write_session(folder, seed=0, *, rounds=None, **settings):
     """Files of a session of one round."""
     folder.mkdir(parents=True)
     rounds = [{"items_labelled": 0, "mAP@all": 0.5}] if rounds is None else rounds
-    metrics = {"rounds": rounds, "source": "made", "protocol": f"by hand, seed {seed}", "fingerprint": "ab"}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "settings.json").write_text(json.dumps({"settings": {"seed": seed, **settings}}))
+    about = {"settings": {"seed": seed, **settings}, "source": "made", "protocol": f"by hand, seed {seed}"}
+    about |= {"fingerprint": "ab"}
+    (folder / "metrics.json").write_text(json.dumps({**about, "rounds": rounds}))
+    (folder / "settings.json").write_text(json.dumps(about))
     return folder
 
 
@@ -203,6 +189,7 @@ DAMAGES = {
     "garbage": b"\xff\0",
     "a list": b"[]",
     "no rounds": b'{"rounds": 5}',
+    "no settings": b'{"rounds": [{}]}',
     "rounds of numbers": b'{"rounds": [5]}',
     "deep": b"[" * 100_000,
 }
@@ -215,12 +202,12 @@ def test_one_damaged_run_is_named_and_the_others_are_compared(tmp_path, how):
     damaged = write_session(tmp_path / "z", 2)
     (damaged / "metrics.json").write_bytes(DAMAGES[how])
     with pytest.warns(DamagedRunWarning, match=r"left out: .*z/metrics\.json must .*Put") as said:
-        runs = load_runs(tmp_path)
+        runs = read_runs(tmp_path)
     assert [run.name for run in runs] == ["seed-0", "seed-1"]
     assert len(said) == 1
     assert list(named_groups(runs)) == ["runs"]  # the seed in the protocol's words keeps no run apart
     with pytest.warns(DamagedRunWarning, match="left out: "):
-        assert list(find_runs(tmp_path)) == ["seed-0", "seed-1"]
+        assert list(find_rounds(tmp_path)) == ["seed-0", "seed-1"]
 
 
 def test_files_of_a_run_that_are_gone_are_missed(tmp_path):
@@ -228,7 +215,7 @@ def test_files_of_a_run_that_are_gone_are_missed(tmp_path):
     lost = write_session(tmp_path / "b", 1)
     (lost / "round-000").mkdir()
     (lost / "metrics.json").rename(lost / "round-000" / "metrics.json")
-    (write_session(tmp_path / "c", 2) / "settings.json").write_text("{}")
+    (write_session(tmp_path / "c", 2) / "metrics.json").write_text('{"rounds": [{}]}')
     linked = write_session(tmp_path / "d", 3)
     (linked / "metrics.json").unlink()
     (linked / "metrics.json").symlink_to("nowhere")
@@ -236,10 +223,10 @@ def test_files_of_a_run_that_are_gone_are_missed(tmp_path):
     new.mkdir()
     (new / "settings.json").write_text("{}")  # no round yet: no run yet
     with pytest.warns(DamagedRunWarning) as said:
-        assert [run.name for run in load_runs(tmp_path)] == ["a"]
+        assert [run.name for run in read_runs(tmp_path)] == ["a"]
     assert [str(one.message).split(" must")[0] for one in said] == [
         f"left out: {tmp_path}/b/metrics.json",
-        f"left out: {tmp_path}/c/settings.json",
+        f"left out: {tmp_path}/c/metrics.json",
         f"left out: {tmp_path}/d/metrics.json",
     ]
 
@@ -247,7 +234,7 @@ def test_files_of_a_run_that_are_gone_are_missed(tmp_path):
 def test_a_link_in_a_circle_ends(tmp_path):
     write_session(tmp_path / "a")
     (tmp_path / "a" / "round").symlink_to(tmp_path)
-    assert [run.name for run in load_runs(tmp_path)] == ["a"]
+    assert [run.name for run in read_runs(tmp_path)] == ["a"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "0.5", [0.5]])

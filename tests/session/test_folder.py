@@ -15,7 +15,7 @@ import pytest
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.results.report import find_runs
+from dhaps_core.results.runs import find_rounds
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
 from tests.given import TINY, played, tiny_items
@@ -526,7 +526,7 @@ def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypat
     session.store.export_csv("~/answers.csv")
     assert read_csv("~/answers.csv") == []
     assert len(HammingIndex.load("~/out/index").keys) == len(items.splits["database"])
-    assert list(find_runs("~")) == ["run"]
+    assert list(find_rounds("~")) == ["run"]
     assert not (tmp_path / "~").exists()
 
 

@@ -170,8 +170,8 @@ def test_a_run_with_a_damaged_marker_is_named_and_the_others_have_their_rows(tmp
     finish(whole, {"mAP": 0.5})
     finish(damaged, {"mAP": 0.7})
     spoil(damaged / "run.json", how)
-    state, marker, fault = run_state(damaged)
-    assert (state, marker) == ("damaged", {})
+    state, marker, metrics, fault = run_state(damaged)
+    assert (state, marker, metrics) == ("damaged", {}, {})
     assert fault.startswith(f"{damaged / 'run.json'} must")
     assert f"delete the folder {damaged} to run it anew" in fault
     frame = table(grid, tmp_path)
@@ -190,7 +190,7 @@ def test_a_run_with_a_damaged_marker_is_named_and_the_others_have_their_rows(tmp
 def test_a_finished_run_with_damaged_metrics_is_named(tmp_path, how):
     finish(tmp_path / "a")
     spoil(tmp_path / "a" / "metrics.json", how)
-    state, _, fault = run_state(tmp_path / "a")
+    state, _, _, fault = run_state(tmp_path / "a")
     assert state == "damaged"
     assert fault.startswith(f"{tmp_path / 'a' / 'metrics.json'} must")
 

@@ -48,7 +48,7 @@ def test_declared_types_hold_for_papermill_too():
         ('bits = "32"', r"bits must be int; got '32' \(str\)"),
         ('limit = "None"', r"limit must be int \| None; got 'None'"),
         ("rate = float('nan')", "rate must be float; got nan"),
-        ("rate = 10**400", r"rate must be float; got 1000000.*\.\.\. \(int\)"),
+        ("rate = 10**400", r"rate must be float; got a number of 1329 bits \(int\)"),
         ("who = 7", r"who must be str; got 7 \(int\)\. Text that looks like another type goes with -r"),
         ("who = None", r"who must be str; got None .* -r who"),
         (

@@ -17,7 +17,7 @@ import pytest
 from dhaps_core.sweeps.cluster import ClusterError, connect, gpu_ids, slots
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.manifest import final_metrics
-from dhaps_core.sweeps.progress import Progress
+from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
 from dhaps_core.sweeps.sweep import SweepError, main, sweep
 from tests.given import write_grid, write_notebook
@@ -95,6 +95,11 @@ def assert_same(out, undisturbed):
     pd.testing.assert_frame_equal(
         table(out, without=columns), undisturbed.drop(columns=columns), check_exact=True
     )
+
+
+def job_of(notebook, folder, given, *, threads=1):
+    """A job that executes the notebook itself."""
+    return Job(folder, notebook, notebook, given, threads, timeout=60, devices=(), record={})
 
 
 def quiet(command):
@@ -227,7 +232,7 @@ def test_a_run_is_done_once(tmp_path):
     cell = grid.cells[0]
     folder = tmp_path / "out" / cell.run
     given = {**cell.given, "folder": str(folder), "interactive": False}
-    job = Job(cell.run, str(grid.notebook.path), str(folder), given, threads=3, timeout=60)
+    job = job_of(grid.notebook.path, folder, given, threads=3)
     folder.mkdir(parents=True)
     (folder / "run.json.99999999-0123abcd.new").write_text("of a killed start")
     first = run_cell(job)
@@ -247,7 +252,7 @@ def test_a_run_is_done_once(tmp_path):
 def test_a_notebook_without_metrics_has_failed(tmp_path):
     grid = write_grid(tmp_path, FINE)
     write_notebook(tmp_path / "tiny.ipynb", code="1 + 1")
-    job = Job("x", str(grid.parent / "tiny.ipynb"), str(tmp_path / "x"), {"seed": 1}, 1, 60)
+    job = job_of(grid.parent / "tiny.ipynb", tmp_path / "x", {"seed": 1})
     assert run_cell(job)["error"].startswith("FileNotFoundError: the notebook must write metrics.json")
     assert not (tmp_path / "x" / "run.json").exists()
 
@@ -258,7 +263,7 @@ def test_a_strangers_links_lead_a_run_nowhere(tmp_path, name):
     outside.mkdir() if not name else outside.write_text("mine")
     (folder if name else folder.parent).mkdir(parents=True)
     (folder / name).symlink_to(outside)
-    outcome = run_cell(Job("x", str(grid.parent / "tiny.ipynb"), str(folder), {"seed": "no such"}, 1, 60))
+    outcome = run_cell(job_of(grid.parent / "tiny.ipynb", folder, {"seed": "no such"}))
     assert outcome["state"] == "failed"
     assert outside.read_text() == "mine" if name else not list(outside.iterdir())
 
@@ -286,7 +291,7 @@ def test_a_strangers_links_lead_a_sweep_nowhere(tmp_path, name):
 def test_what_goes_wrong_around_a_notebook_is_its_outcome(tmp_path):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
-    job = Job("x", "none.ipynb", str(blocked / "x"), {}, 1, 60)
+    job = job_of(tmp_path / "none.ipynb", blocked / "x", {})
     assert run_cell(job) == {
         "run": "x",
         "state": "failed",
@@ -369,7 +374,7 @@ def test_final_metrics_are_the_last_rounds_numbers():
 
 def test_progress_lines(tmp_path):
     said = []
-    progress = Progress(3, 1, said.append)
+    progress = ProgressLines(3, 1, said.append)
     progress.tick(2, 2)
     progress.ended("a", {"state": "finished", "seconds": 30.0}, tmp_path)
     progress.ended("b", {"state": "failed", "error": "E: no"}, tmp_path / "n.ipynb")

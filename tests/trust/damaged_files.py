@@ -16,7 +16,7 @@ from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.sources import Items
 from dhaps_core.hashing.backbones import pixels
 from dhaps_core.hashing.embed import embed
-from dhaps_core.results.report import find_runs
+from dhaps_core.results.runs import find_rounds
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
 
@@ -66,7 +66,7 @@ def read_run(folder: Path) -> dict:
         }
         advance(session, ROUNDS + 2)
         told["end"] = [numbers(row) for row in session.history]
-        told["listed"] = [numbers(row) for row in find_runs(folder)["."]]
+        told["listed"] = [numbers(row) for row in find_rounds(folder)["."]]
         return told
     finally:
         session.store.close()

@@ -24,7 +24,8 @@ from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.cifar import read_cifar10
 from dhaps_core.data.images import to_rgb8
 from dhaps_core.data.sources import arrays, image_folder, list_files
-from dhaps_core.results.report import find_runs, round_table
+from dhaps_core.results.runs import find_rounds
+from dhaps_core.results.tables import round_table
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.sweeps.grid import GridError, read_grid
@@ -312,7 +313,7 @@ def _read_run(folder: Path) -> None:
         session.questions()
         session.codes()
         session.outputs()
-        round_table(find_runs(folder))
+        round_table(find_rounds(folder))
     finally:
         session.store.close()
 

@@ -41,9 +41,9 @@ assert again.history == session.history
 """
 FIGURE = """
 import sys
-from widgets.curves import figure_png, learning_curves
-from dhaps_core.results.report import find_runs
-assert figure_png(learning_curves(find_runs(sys.argv[1])))[:4] == b"\\x89PNG"
+from widgets.figures import figure_png, learning_curves
+from dhaps_core.results.runs import find_rounds
+assert figure_png(learning_curves(find_rounds(sys.argv[1])))[:4] == b"\\x89PNG"
 """
 ROOT = Path(__file__).parents[2]
 

@@ -15,21 +15,23 @@ from dhaps_core.data.sources import arrays
 from dhaps_core.escaping import one_line
 from dhaps_core.hashing.training import TrainingSettings
 from dhaps_core.keys import item_key
-from dhaps_core.results.compare import Interval, Run, paired
+from dhaps_core.results.compare import Interval, paired
+from dhaps_core.results.runs import Run
 from dhaps_core.session.settings import Settings
 from tests.given import NASTY
-from widgets.comparison import band_curves, difference_curves, length_bands
-from widgets.curves import (
+from widgets.explore.gallery import gallery_html
+from widgets.explore.neighbours import NeighbourBrowser
+from widgets.explore.pair_map import PairMap
+from widgets.figures import (
+    band_curves,
+    difference_curves,
+    figure1,
     figure_png,
     learning_curves,
-    length_curves,
     pair_figure,
     plain_label,
     precision_curves,
 )
-from widgets.explore.gallery import gallery_html
-from widgets.explore.neighbours import NeighbourBrowser
-from widgets.explore.pair_map import PairMap
 from widgets.labeller.labeller import Labeller
 from widgets.picture_html import FRAMES, row_of, tile
 from widgets.stepper import Stepper
@@ -140,7 +142,7 @@ def test_the_log_of_a_sweep_is_text(tmp_path):
         def text(self):
             return "\n".join(NASTY)
 
-        def snapshot(self):
+        def standing(self):
             return type("now", (), {"done": 1, "failed": 1, "total": 3, "running": False, "line": NASTY[0]})
 
     page = check(SweepPanel(Told()).log.value)
@@ -174,9 +176,8 @@ def test_figures_show_names_letter_by_letter_and_do_not_fail(name):
         learning_curves({group: [{**row, name: 0.5} for row in rows(0.5)]}, metrics=[name]),
         precision_curves({group: rows(0.5)}),
         pair_figure(np.eye(2), [{"points": [0, 1], "round": 1}], labels=np.zeros(2, int), class_names=[name]),
-        length_curves({name: {8: rows(0.4), 16: rows(0.5)}}),
+        figure1([(name, bits, rows(0.4)[1]) for bits in (8, 16)], bits=8),
         band_curves({name: {1: Interval(0.5, 0.4, 0.6, 2)}}, metric=name, against=name),
-        length_bands([Run("r", 0, {"bits": 8, "method": one}, tuple(rows(0.5))) for one in (name, "other")]),
     ]
     for figure in figures:
         assert figure_png(figure, dpi=40).startswith(b"\x89PNG")

@@ -450,6 +450,30 @@ def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch)
     assert {pair["known"] for pair in chart.pairs} <= {"same", "different"}
 
 
+def test_answers_leave_a_map_of_another_run_alone(bench, monkeypatch, caplog):
+    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, *, seed: points[:, :2].copy())
+    chart = PairMap(bench)
+    chart.job.join(60)
+    before = chart.pairs
+    bench.use(replace(QUICK, bits=24))
+    assert "needs codes" in chart.note
+    bench.tell("answers")
+    assert chart.pairs == before
+    assert not caplog.text
+
+
+def test_a_round_draws_each_card_once(bench, monkeypatch):
+    drawn = []
+    cards = Gallery(bench), NeighbourBrowser(bench)
+    for name in ("gallery.gallery_html", "neighbours.neighbours_html"):
+        monkeypatch.setattr(f"widgets.explore.{name}", lambda _, *about: drawn.append(about) or "<p></p>")
+    bench.tell("round")
+    query = cards[1].keys[0]
+    assert drawn == [(1,), (query, [0, 0])]
+    cards[1].following.click()
+    assert drawn[2:] == [(cards[1].keys[1], [0, 0])]
+
+
 def test_the_gallery_shows_pairs_by_round_as_text_and_pictures(bench, items):
     bench.session.answer_all(label_oracle(items))
     html = gallery_html(bench, 1)
@@ -473,6 +497,14 @@ def test_neighbours_are_judged_by_labels(bench, items):
     browser = NeighbourBrowser(bench)
     browser.previous.click()
     assert browser.number.value == len(items.splits["query"])
+
+
+def test_another_query_builds_no_index_anew(bench, monkeypatch):
+    browser = NeighbourBrowser(bench)
+    before = browser.html.value
+    monkeypatch.setattr("dhaps_core.session.run.HammingIndex", lambda *_, **__: pytest.fail("built anew"))
+    browser.following.click()
+    assert "Nearest after round 0" in browser.html.value != before
 
 
 def test_names_are_text_in_every_html(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from dhaps_core.sweeps.grid import GridError
 from tests.given import write_grid
 from widgets.sweep.panel import SweepPanel
-from widgets.sweep.state import Snapshot, SweepProcess
+from widgets.sweep.state import Standing, SweepProcess
 
 GRID = "every: {seed: [0, 1], log: ./log}\n"
 
@@ -17,7 +17,7 @@ def process(tmp_path):
 
 
 def test_before_the_start(process):
-    assert process.snapshot() == Snapshot(done=0, failed=0, total=2, running=False, line="not started")
+    assert process.standing() == Standing(done=0, failed=0, total=2, running=False, line="not started")
     assert process.command[-2:] == ["--workers", "1"]
     assert process.wait() is None
     process.stop()  # nothing to stop
@@ -59,7 +59,7 @@ def test_a_grid_edited_since_is_read_anew_before_a_start_and_a_bad_one_is_shown(
     panel.start.click()
     assert process.wait(60) == 0
     panel.refresh()
-    assert (panel.bar.max, process.snapshot().total) == (3, 3)
+    assert (panel.bar.max, process.standing().total) == (3, 3)
     write_grid(tmp_path, "every: {sed: 0}\n")
     panel.start.click()
     assert "Did you mean seed?" in panel.log.value
@@ -69,7 +69,22 @@ def test_a_damaged_run_does_not_count_as_finished(process):
     for cell, content in zip(process.grid.cells, ("", '{"state": "finished"}'), strict=True):
         (process.out / cell.run).mkdir(parents=True)
         (process.out / cell.run / "run.json").write_text(content)
-    assert process.snapshot().done == 1
+    assert process.standing().done == 1
+
+
+def test_a_sweep_is_asked_to_stop_by_its_process_and_nobody_else_is(process, monkeypatch):
+    asked = []
+    monkeypatch.setattr("widgets.sweep.state.os.kill", lambda pid, signal: asked.append(pid))
+    process.out.mkdir()
+    with (process.out / "sweep.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process.stop()  # it has not said yet which process it is
+        assert asked == []
+        lock.write("4711\n")
+        lock.flush()
+        process.stop()
+    process.stop()  # the lock is left, the sweep is not
+    assert asked == [4711]
 
 
 @pytest.mark.slow
@@ -80,5 +95,5 @@ def test_start_stop_and_go_on(process, tmp_path):
     panel.start.click()
     assert not process.start()
     assert process.wait(60) == 0, process.text()
-    assert process.snapshot() == Snapshot(2, 0, 2, False, process.text().splitlines()[-1])
+    assert process.standing() == Standing(2, 0, 2, False, process.text().splitlines()[-1])
     assert (tmp_path / "log").read_text().count("end") == 2

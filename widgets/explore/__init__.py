@@ -1,1 +1,5 @@
-"""Explore: the chosen pairs and the codes as maps, galleries and neighbours."""
+"""Explore: the chosen pairs of a run and its codes, looked at.
+
+Read ``layout`` first (which pairs were chosen, what is known of them, where their items lie), then the cards
+``pair_map``, ``gallery`` and ``neighbours``. All of them ask the session; none opens a file of the run.
+"""

@@ -1,11 +1,11 @@
 """Gallery of the chosen samples, round by round (the paper's Figure 2b)."""
 
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
-import numpy as np
 
+from widgets.explore.layout import known_of, positions_of
 from widgets.picture_html import row_of, tile
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
@@ -13,34 +13,37 @@ from widgets.workbench import Change, Workbench
 __all__ = ["Gallery", "gallery_html"]
 
 SIZE = 160  # pixels of a picture in the HTML
-KNOWN = {1: "same", -1: "different", 0: "open"}
+MOST = 60  # pairs that are shown
 
 
-def gallery_html(bench: Workbench, number: int, *, most: int = 60) -> str:
-    """Pairs chosen in one round, framed by what is known of them; at most so many of them.
+def gallery_html(bench: Workbench, number: int) -> str:
+    """Pairs chosen in one round, framed by what is known of them; the first of them if they are many.
 
     Args:
         bench: the run in use.
         number: the round, from 1.
-        most: pairs to show.
     """
     session = bench.session
     proposal = session.proposal(number)
     if proposal is None or not proposal.pairs:
         return f"<p>No pair was chosen in round {number}.</p>"
-    position = bench.pictures.position
-    snapshot = session.snapshot()
-    said = {a.keys[0]: a.value for a in snapshot.answers if a.kind == "class"}
-    at = np.array([[position[key] for key in pair] for pair in proposal.pairs])
-    known = snapshot.relations(at[:, 0], at[:, 1])
+    snapshot, pairs = session.snapshot(), proposal.pairs[:MOST]
+    said = {answer.keys[0]: answer.value for answer in snapshot.answers if answer.kind == "class"}
+    known_ones = known_of(snapshot, positions_of(session.items, pairs))
     tiles = []
-    for pick, (pair, relation) in enumerate(zip(proposal.pairs, known, strict=True), 1):
+    for pick, (pair, known) in enumerate(zip(pairs, known_ones, strict=True), 1):
         names = [", ".join(map(str, said[key])) for key in pair if key in said]
-        lines = [f"{pick}. {KNOWN[int(relation)]}", " | ".join(names or pair)]
         pictures = [(key, bench.pictures.data_uri(key, SIZE)) for key in pair]
-        tiles.append(tile(pictures, lines, frame=KNOWN[int(relation)]))
-    left = f" (the first {most} of {len(tiles)})" if len(tiles) > most else ""
-    return row_of(tiles[:most], f"Round {number}: {len(tiles)} pairs, in the order of choosing{left}")
+        tiles.append(tile(pictures, [f"{pick}. {known}", " | ".join(names or pair)], frame=known))
+    left = f" (the first {MOST} of them)" if len(proposal.pairs) > MOST else ""
+    return row_of(tiles, f"Round {number}: {len(proposal.pairs)} pairs, in the order of choosing{left}")
+
+
+def offer(control: Any, options: Sequence[int], value: int | None, draw: Callable[..., None]) -> None:
+    """Offer values in a dropdown and choose one of them; what observes its value draws nothing on the way."""
+    control.unobserve(draw, "value")
+    control.options, control.value = options, value
+    control.observe(draw, "value")
 
 
 class Gallery:
@@ -70,13 +73,12 @@ class Gallery:
 
     def _rounds(self) -> None:
         rounds = list(range(1, self.bench.session.round + 1))
-        self.number.options = rounds
         # The round in progress is hardly answered yet: the one before it has more to show.
-        self.number.value = rounds[-2:][0] if rounds else None
+        offer(self.number, rounds, rounds[-2:][0] if rounds else None, self._draw)
         self._draw()
 
     def _draw(self, _: Any = None) -> None:
         if self.number.value is None:
-            self.html.value = f"<p>{escape('No pair was chosen yet: run the unsupervised start.')}</p>"
+            self.html.value = "<p>No pair was chosen yet: run the unsupervised start.</p>"
         else:
             self.html.value = gallery_html(self.bench, self.number.value)

@@ -1,16 +1,20 @@
-"""Where the items of a collection and the pairs chosen among them lie: the map of the paper's Figure 2a."""
+"""Where the items and the pairs chosen among them lie, and what is known of these: the paper's Figure 2a."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from dhaps_core.answers.snapshot import Snapshot
+from dhaps_core.data.items import Items
 from dhaps_core.session.active import ActiveSession
 
-__all__ = ["MOST", "PairLayout", "sample_rows", "tsne"]
+__all__ = ["PairLayout", "known_of", "positions_of", "sample_rows", "tsne"]
 
 MOST = 5000  # points that are drawn
 FEWEST = 4  # different points for t-SNE
+KNOWN = {1: "same", -1: "different", 0: "open"}
 
 
 def sample_rows(
@@ -61,8 +65,19 @@ def tsne(points: Float32[np.ndarray, "m b"], *, seed: int) -> Float32[np.ndarray
     return np.asarray(flat / max(float(np.abs(flat).max()), 1e-12), dtype=np.float32)[place.reshape(-1)]
 
 
+def positions_of(items: Items, pairs: Sequence[tuple[str, str]]) -> Int64[np.ndarray, "p 2"]:
+    """Positions of the two items of each pair."""
+    found = [[items.position[key] for key in pair] for pair in pairs]
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+
+def known_of(snapshot: Snapshot, at: Int64[np.ndarray, "p 2"]) -> list[str]:
+    """What the answers say of pairs of positions: ``same``, ``different`` or ``open``."""
+    return [KNOWN[relation] for relation in snapshot.relations(at[:, 0], at[:, 1]).tolist()]
+
+
 class PairLayout:
-    """Positions of items by the codes of the last finished round, kept in that round's folder.
+    """Positions of items by the codes of the last finished round, kept with that round.
 
     Args:
         session: the run.
@@ -71,62 +86,45 @@ class PairLayout:
 
     def __init__(self, session: ActiveSession, *, most: int = MOST) -> None:
         self.session, self.most = session, most
-        self.position = {key: i for i, key in enumerate(session.items.keys)}
 
     def stored(self) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, "m 2"]] | None:
         """Rows and their places, if they were computed before and no pair has been chosen since."""
-        folder, number = self.session.folder, self.session.round - 1
-        if number < 0:
+        if self.session.round == 0:
             return None
-        rows = folder.read_derived("map_rows.npy", number, dtype=np.int64, shape=(-1,))
-        if rows is None or not np.isin(rows, np.arange(self.session.items.n)).all():
+        kept = self.session.kept_array("map", dtype=np.float64, shape=(-1, 3))
+        if kept is None or not np.isin(kept[:, 0], np.arange(self.session.items.n)).all():
             return None
-        places = folder.read_derived("map_xy.npy", number, dtype=np.float32, shape=(len(rows), 2))
-        if places is None or not np.isin(self.chosen_rows(), rows).all():
-            return None
-        return rows, places
+        rows, places = kept[:, 0].astype(np.int64), kept[:, 1:].astype(np.float32)
+        return (rows, places) if np.isin(self.chosen_rows(), rows).all() else None
 
     def compute(self) -> None:
         """Compute and keep the map of the last finished round: seconds, so in the background."""
         session, number = self.session, self.session.round - 1
         session.propose()  # the pairs that these codes choose belong on their map
         rows = sample_rows(session.items.n, self.chosen_rows(), most=self.most, seed=session.settings.seed)
-        points = np.tanh(session.outputs(number)[rows].numpy())
-        session.folder.write_array("map_xy.npy", tsne(points, seed=session.settings.seed), number)
-        session.folder.write_array("map_rows.npy", rows, number)
+        places = tsne(np.tanh(session.outputs(number)[rows].numpy()), seed=session.settings.seed)
+        session.keep_array("map", np.column_stack([rows, places]).astype(np.float64), number)
 
-    def proposals(self) -> list[Any]:
-        """The picks of every round so far, the one in progress included."""
-        found = []
-        for number in range(1, self.session.round + 1):
-            proposal = self.session.proposal(number)
-            if proposal is not None:
-                found.append((number, list(proposal.pairs)))
-        return found
+    def chosen(self) -> list[tuple[int, tuple[str, str]]]:
+        """Every pair chosen so far behind the number of its round, the one in progress included."""
+        return [(one.round, pair) for one in self.session.proposals() for pair in one.pairs]
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:
         """Ascending positions of all items of chosen pairs."""
-        keys = {key for _, pairs in self.proposals() for pair in pairs for key in pair}
-        return np.array(sorted(self.position[key] for key in keys), dtype=np.int64)
+        return np.unique(positions_of(self.session.items, [pair for _, pair in self.chosen()]))
 
     def pairs(self, rows: Int64[np.ndarray, " m"]) -> list[dict[str, Any]]:
         """Every chosen pair: its points on the map, its round, what is known of it, its distance in bits."""
-        session = self.session
-        codes, snapshot = session.codes(), session.snapshot()
-        found = []
-        for number, pairs in self.proposals():
-            at = np.array([[self.position[key] for key in pair] for pair in pairs]).reshape(-1, 2)
-            known = snapshot.relations(at[:, 0], at[:, 1])
-            distances = (codes[at[:, 0]] != codes[at[:, 1]]).sum(1)
-            places = np.searchsorted(rows, at)
-            found += [
-                {
-                    "points": place.tolist(),
-                    "keys": list(pair),
-                    "round": number,
-                    "known": {1: "same", -1: "different", 0: "open"}[int(relation)],
-                    "distance": int(distance),
-                }
-                for place, pair, relation, distance in zip(places, pairs, known, distances, strict=True)
-            ]
-        return found
+        session, chosen = self.session, self.chosen()
+        at, codes = positions_of(session.items, [pair for _, pair in chosen]), session.codes()
+        found = zip(
+            chosen,
+            np.searchsorted(rows, at).tolist(),
+            known_of(session.snapshot(), at),
+            (codes[at[:, 0]] != codes[at[:, 1]]).sum(1).tolist(),
+            strict=True,
+        )
+        return [
+            {"points": points, "keys": list(pair), "round": number, "known": known, "distance": distance}
+            for (number, pair), points, known, distance in found
+        ]

@@ -1,18 +1,21 @@
 """Neighbour browser: a query and its nearest codes, in two rounds, right and wrong where labels are known."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
 
+from dhaps_core.data.items import Items
 from dhaps_core.session.active import ActiveSession
+from widgets.explore.gallery import SIZE, offer
 from widgets.picture_html import row_of, tile
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
 __all__ = ["Neighbour", "NeighbourBrowser", "nearest", "neighbours_html"]
 
-SIZE = 160  # pixels of a picture in the HTML
+SHOWN = 16  # neighbours in a row
 
 
 @dataclass(frozen=True)
@@ -35,33 +38,28 @@ class Neighbour:
 def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[Neighbour]:
     """The k database items nearest to a query by the codes of a round; the query itself is left out."""
     items = session.items
-    at = items.keys.index(query)
-    k = min(k, len(items.splits["database"]) - int(at in items.splits["database"]))
-    if k < 1:
+    if not len(items.splits["database"]):
         return []
-    codes = session.codes(number)
-    keys, distances = session.index(number).search(
-        codes[at : at + 1], min(k + 1, len(items.splits["database"]))
-    )
-    position = {key: items.keys.index(key) for key in keys[0]}
-    return [
-        Neighbour(key, int(distance), _verdict(session, at, position[key]), _classes(session, position[key]))
+    index, at = session.index(number), items.position[query]
+    keys, distances = index.search(session.codes(number)[[at]], min(k + 1, len(index)))
+    found = [
+        Neighbour(key, int(distance), _verdict(items, query, key), _classes(items, key))
         for key, distance in zip(keys[0], distances[0], strict=True)
         if key != query
-    ][:k]
+    ]
+    return found[:k]
 
 
-def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int = 16) -> str:
+def neighbours_html(bench: Workbench, query: str, numbers: Iterable[int]) -> str:
     """The query, and a row of its nearest items for each of some rounds."""
-    session = bench.session
-    at = session.items.keys.index(query)
-    lines = ["query", _classes(session, at) or query]
-    rows = [row_of([tile([(query, bench.pictures.data_uri(query, SIZE))], lines)])]
+    session, pictures = bench.session, bench.pictures
+    lines = ["query", _classes(session.items, query) or query]
+    rows = [row_of([tile([(query, pictures.data_uri(query, SIZE))], lines)])]
     for number in dict.fromkeys(numbers):
-        found = nearest(session, query, number, k=k)
+        found = nearest(session, query, number, k=SHOWN)
         tiles = [
             tile(
-                [(one.key, bench.pictures.data_uri(one.key, SIZE))],
+                [(one.key, pictures.data_uri(one.key, SIZE))],
                 [f"{one.distance} bit{'s' * (one.distance != 1)}", one.classes or one.key],
                 frame=one.verdict,
             )
@@ -73,19 +71,28 @@ def neighbours_html(bench: Workbench, query: str, numbers: list[int], *, k: int 
     return "".join(rows)
 
 
+def _classes(items: Items, key: str) -> str:
+    return ", ".join(items.classes_of(items.position[key]))
+
+
+def _verdict(items: Items, query: str, key: str) -> str:
+    if items.labels is None:
+        return "open"
+    return "right" if items.related(items.position[query], items.position[key]) else "wrong"
+
+
 class NeighbourBrowser:
     """The browser with a choice of the query and of the two rounds to compare.
 
     Args:
         bench: the run in use.
-        k: neighbours in a row.
 
     Attributes:
         box: what to display.
     """
 
-    def __init__(self, bench: Workbench, *, k: int = 16) -> None:
-        self.bench, self.k = bench, k
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
         splits = bench.items.splits
         rows = splits["query"] if len(splits["query"]) else splits["database"]
         self.keys = [bench.items.keys[i] for i in rows]
@@ -115,10 +122,8 @@ class NeighbourBrowser:
 
     def _rounds(self) -> None:
         finished = list(range(self.bench.session.round))
-        for control in (self.before, self.after):
-            control.options = finished
-        if finished:
-            self.before.value, self.after.value = finished[0], finished[-1]
+        for control, at in ((self.before, 0), (self.after, -1)):
+            offer(control, finished, finished[at] if finished else None, self._draw)
         self._draw()
 
     def _draw(self, _: Any = None) -> None:
@@ -128,25 +133,4 @@ class NeighbourBrowser:
         if not rounds:
             self.html.value = "<p>Neighbours need codes: run the unsupervised start (round 0).</p>"
         else:
-            query = self.keys[self.number.value - 1]
-            self.html.value = neighbours_html(self.bench, query, rounds, k=self.k)
-
-
-def _classes(session: ActiveSession, at: int) -> str:
-    """Classes of an item by its labels."""
-    items = session.items
-    if items.labels is None:
-        return ""
-    if items.multi_label:
-        return ", ".join(name for name, has in zip(items.class_names, items.labels[at], strict=True) if has)
-    return items.class_names[int(items.labels[at])]
-
-
-def _verdict(session: ActiveSession, query: int, other: int) -> str:
-    labels = session.items.labels
-    if labels is None:
-        return "open"
-    shared = (
-        bool((labels[query] & labels[other]).any()) if labels.ndim == 2 else labels[query] == labels[other]
-    )
-    return "right" if shared else "wrong"
+            self.html.value = neighbours_html(self.bench, self.keys[self.number.value - 1], rounds)

@@ -66,7 +66,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
         """Show the map of the last round; where there is none yet, have it computed and come again."""
         with self._lock:
             layout = PairLayout(self.bench.session)
-            stored = layout.stored()
+            stored, self._shown = layout.stored(), None  # until it is shown, answers change no map
             if stored is not None:
                 self._show(layout, *stored)
             elif self.bench.session.round == 0:
@@ -83,11 +83,8 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _show(self, layout: PairLayout, rows: Any, places: Any) -> None:
         items, number = self.bench.session.items, self.bench.session.round - 1
-        one_class = items.labels is not None and not items.multi_label
-        labels = items.labels[rows].tolist() if one_class and items.labels is not None else []
-        part = (
-            f"{len(rows):,} of {items.n:,} items, all chosen ones among them" if len(rows) < items.n else ""
-        )
+        labels = [] if items.labels is None or items.multi_label else items.labels[rows].tolist()
+        part = f"{len(rows):,} of {items.n:,} items, all chosen ones among them"
         with self.hold_sync():
             self.points = np.ascontiguousarray(places, dtype="<f4").tobytes()
             self.layout_info = {
@@ -97,7 +94,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
                 "pictured": items.images is not None,
                 "bits": self.bench.session.settings.bits,
                 "title": f"codes after round {number}",
-                "part": part,
+                "part": part if len(rows) < items.n else "",
             }
             self.pairs = layout.pairs(rows)
             self.note = ""

@@ -36,7 +36,7 @@ class SweepPanel:
         controls = ipywidgets.HBox([self.start, self.stop, self.bar, self.count])
         self.box = card_box([controls, self.log], "sweep")
         self.start.on_click(self._start)
-        self.stop.on_click(self._stop)
+        self.stop.on_click(lambda _: process.stop())
         self._follower: threading.Thread | None = None
         self.refresh()
         if process.running:
@@ -44,7 +44,7 @@ class SweepPanel:
 
     def refresh(self) -> bool:
         """Show where the sweep stands, and whether it is at work."""
-        now = self.process.snapshot()
+        now = self.process.standing()
         self.bar.max, self.bar.value = now.total, now.done
         self.bar.bar_style = "danger" if now.failed else "" if now.done < now.total else "success"
         failed = f", {now.failed} failed" if now.failed else ""
@@ -61,9 +61,6 @@ class SweepPanel:
             self.log.value = f"<pre>{escape(str(error))}</pre>"
             return
         self._follow()
-
-    def _stop(self, _: Any) -> None:
-        self.process.stop()
 
     def _follow(self) -> None:
         if self._follower is None or not self._follower.is_alive():

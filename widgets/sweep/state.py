@@ -1,4 +1,4 @@
-"""A sweep as a process of its own, which outlives the notebook's kernel: start it, follow it, stop it."""
+"""A sweep as a process of its own, which outlives the notebook's kernel: started, followed and stopped."""
 
 import fcntl
 import os
@@ -13,11 +13,11 @@ from dhaps_core.json_files import DamagedFileError
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.marker import read_marker
 
-__all__ = ["Snapshot", "SweepProcess"]
+__all__ = ["Standing", "SweepProcess"]
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Standing:
     """Where a sweep stands.
 
     Attributes:
@@ -69,17 +69,21 @@ class SweepProcess:
     @property
     def running(self) -> bool:
         """Whether a sweep is at work in the folder."""
+        return self._pid() is not None
+
+    def _pid(self) -> int | None:
+        """Process of the sweep that is at work in the folder, whoever started it; 0 before it said which."""
         if self._process is not None and self._process.poll() is None:
-            return True
+            return self._process.pid
         path = self.out / "sweep.lock"
         if not path.exists():
-            return False
+            return None
         with path.open("r+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                return True
-        return False
+                return int(lock.read() or 0)
+        return None
 
     def start(self) -> bool:
         """Whether the sweep was started; it is not while one is at work in the folder.
@@ -100,8 +104,8 @@ class SweepProcess:
 
     def stop(self) -> None:
         """Ask the sweep to stop; what is finished is kept, and the table is written."""
-        if self.running:
-            os.kill(int((self.out / "sweep.lock").read_text()), signal.SIGTERM)
+        if (pid := self._pid() or 0) > 0:  # others would be whole groups of processes
+            os.kill(pid, signal.SIGTERM)
 
     def wait(self, seconds: float | None = None) -> int | None:
         """Exit status of the sweep started here, see :mod:`dhaps_core.sweeps`; None if none was started here.
@@ -115,11 +119,10 @@ class SweepProcess:
         """The log of the last start; empty before it."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
-    def snapshot(self) -> Snapshot:
+    def standing(self) -> Standing:
         """Where the sweep stands now."""
-        running, text = self.running, self.text()
-        lines = text.splitlines() or ["not started"]
-        return Snapshot(
+        running, lines = self.running, self.text().splitlines() or ["not started"]
+        return Standing(
             done=sum(_finished(self.out / cell.run) for cell in self.grid.cells),
             failed=sum("| FAILED " in line for line in lines),
             total=len(self.grid.cells),
