@@ -20,34 +20,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.answers.questions import Answering, PersonAsked, Source
+from dhaps_core.answers.questions import Answering, Source
 from dhaps_core.bit_entropy import bit_report
 from dhaps_core.codes import pack, sign
 from dhaps_core.files import at_home, digest
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.answering import AnsweredRun
-from dhaps_core.session.errors import (
-    EarlierRunLeftOut,
-    RunDamaged,
-    RunInUse,
-    RunReadOnly,
-    RunRepaired,
-)
+from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
 from dhaps_core.session.folder import CODES, WEIGHTS
-from dhaps_core.session.proposals import Proposal
 
-__all__ = [
-    "ActiveSession",
-    "EarlierRunLeftOut",
-    "PersonAsked",
-    "Proposal",
-    "RunDamaged",
-    "RunInUse",
-    "RunReadOnly",
-    "RunRepaired",
-]
+__all__ = ["ActiveSession"]
 
 
 class ActiveSession(AnsweredRun):

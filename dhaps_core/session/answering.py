@@ -144,9 +144,8 @@ class AnsweredRun(AskingRun):
     def _answers_beside(self, who: str) -> dict[tuple[str, tuple[str, ...]], Value]:
         """What a person said in the other runs on the same items, by kind and keys."""
         found: dict[tuple[str, tuple[str, ...]], Value] = {}
-        for path in sorted(one.parent for one in self.folder.path.parent.glob("*/settings.json")):
-            if path.resolve() == self.folder.path.resolve():
-                continue
+        own = self.folder.path
+        for path in (own.with_name(name) for name in self.runs_beside() if name != own.name):
             try:
                 with_stored_splits(RunFolder(path, read_only=True), self.items, "")  # refuses other items
                 with LabelStore(path / "labels.sqlite", create=False, read_only=True) as store:

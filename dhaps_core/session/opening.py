@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from dhaps_core import __version__
 from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
@@ -49,12 +50,13 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
             if rows := store.watermark():  # an interrupted start leaves a store, but nothing in it
                 raise damaged(path, f"be there beside labels.sqlite with its {rows} rows", "no file")
         items.save_splits(folder.target("splits.npz"))
+        others = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
         described = {
             "settings": settings.to_json(),
             "source": items.source,
             "protocol": items.protocol,
             "fingerprint": items.fingerprint(),
-            "versions": {name: version(name) for name in ("dhaps", "torch", "numpy", "scikit-learn")},
+            "versions": {"dhaps": __version__, **others},  # a checkout need not be installed
         }
         folder.write_json("settings.json", described)
     return model

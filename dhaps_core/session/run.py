@@ -109,14 +109,18 @@ class OpenRun:
         """
         return self._rounds.look()
 
+    def runs_beside(self) -> list[str]:
+        """Names of the runs in the folder that this one lies in, its own among them."""
+        return sorted(path.parent.name for path in self.folder.path.parent.glob("*/settings.json"))
+
     def history_beside(self, name: str) -> list[dict[str, Any]]:
-        """Rows of the finished rounds of the run in the folder of that name beside this one; or none.
+        """Rows of the finished rounds of the run of that name beside this one; none where there is none.
 
         Raises:
             RunDamaged: if a round of it is damaged.
         """
-        path = self.folder.path.parent / name
-        return rounds_in(RunFolder(path, read_only=True)) if (path / "settings.json").exists() else []
+        folder = self.folder.path.parent / name
+        return rounds_in(RunFolder(folder, read_only=True)) if name in self.runs_beside() else []
 
     def proposal(self, number: int) -> Proposal | None:
         """The picks of any round, or None where none are chosen.

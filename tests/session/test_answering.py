@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.answers.questions import Question, Source, csv_source, label_oracle, question_name, round_of
+from dhaps_core.answers.questions import (
+    PersonAsked,
+    Question,
+    Source,
+    csv_source,
+    label_oracle,
+    question_name,
+    round_of,
+)
 from dhaps_core.data.sources import arrays
 from dhaps_core.pairs import median_bandwidth
 from dhaps_core.retrieval.index import HammingIndex
-from dhaps_core.session.active import ActiveSession, PersonAsked, RunDamaged, RunRepaired
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunDamaged, RunRepaired
 from tests.given import TINY, played, tiny_items
 
 PAIRS = replace(TINY, question="pairs")

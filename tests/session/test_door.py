@@ -183,4 +183,5 @@ def test_a_run_beside_another_tells_its_rounds(tmp_path, items):
     other = played(tmp_path / "two", items, 3, replace(TINY, acquisition="random"))
     assert session.history_beside("two") == other.history
     assert session.history_beside("three") == []
+    assert session.runs_beside() == ["one", "two"]
     assert (session.name, other.name) == ("one", "two")

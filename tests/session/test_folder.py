@@ -17,7 +17,8 @@ from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.results.runs import find_rounds
 from dhaps_core.retrieval.index import HammingIndex
-from dhaps_core.session.active import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunDamaged, RunReadOnly, RunRepaired
 from tests.given import TINY, played, tiny_items
 
 PARTS = [

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.questions import PersonAsked, label_oracle
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.sources import arrays
-from dhaps_core.session.active import ActiveSession, PersonAsked
+from dhaps_core.session.active import ActiveSession
 
 # 10 items, 3 bits: an unsupervised start, one round with an oracle, one pair that anna is being asked about.
 TRAINING = {

@@ -14,7 +14,8 @@ import pytest
 
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training import Cancelled
-from dhaps_core.session.active import ActiveSession, RunInUse
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.folder import RunFolder
 from tests.given import TINY, played, tiny_items, training
 

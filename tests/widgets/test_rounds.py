@@ -13,7 +13,8 @@ from dhaps_core.acquisition.problem import Weights
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training import TrainingSettings
-from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import EarlierRunLeftOut
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 from tests.given import training
