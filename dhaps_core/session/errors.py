@@ -4,15 +4,7 @@ from pathlib import Path
 
 from dhaps_core.json_files import DamagedFileError
 
-__all__ = [
-    "RESTORE",
-    "EarlierRunLeftOut",
-    "RunDamaged",
-    "RunInUse",
-    "RunReadOnly",
-    "RunRepaired",
-    "damaged",
-]
+__all__ = ["EarlierRunLeftOut", "RESTORE", "RunDamaged", "RunInUse", "RunReadOnly", "RunRepaired", "damaged"]
 
 RESTORE = (
     "Restore it from a copy of the run. Without one, start a new run in another folder: the answers in "

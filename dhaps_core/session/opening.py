@@ -76,11 +76,7 @@ def _check_new(folder: RunFolder) -> None:
 
 
 def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, str]:
-    """Settings of a run, and the fingerprint of its items.
-
-    Args:
-        folder: of the run.
-        now: the settings that it is opened with, or None for its own.
+    """Settings of a run that is opened with some (None: its own), and the fingerprint of its items.
 
     Raises:
         RunDamaged: if they are missing, something else, or not those that its rounds were made with.
