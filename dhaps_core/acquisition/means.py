@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dhaps_core.codes import pack
+from dhaps_core.hamming import distance_counts
 from dhaps_core.pairs import item_kernel, kernel_means
-from dhaps_core.retrieval.histograms import distance_counts
 
 __all__ = ["KernelMeans", "pool_kernel_means"]
 

@@ -19,8 +19,8 @@ from dhaps_core.acquisition.shortlist import Shortlist, cheapest_pairs
 from dhaps_core.benchmarks.measuring import median_seconds
 from dhaps_core.codes import pack, sign
 from dhaps_core.pairs import median_bandwidth
+from dhaps_core.retrieval.average_precision import mean_average_precision
 from dhaps_core.retrieval.histograms import distance_histograms
-from dhaps_core.retrieval.metrics import mean_average_precision
 from dhaps_core.retrieval.relevance import Relevance
 
 __all__ = [

@@ -10,8 +10,8 @@ from torch import Tensor
 from dhaps_core.codes import sign
 from dhaps_core.hashing.methods.base import TrainingSet
 from dhaps_core.hashing.network import HashNetwork, Inputs, encode
+from dhaps_core.retrieval.average_precision import mean_average_precision
 from dhaps_core.retrieval.histograms import distance_histograms
-from dhaps_core.retrieval.metrics import mean_average_precision
 from dhaps_core.retrieval.relevance import Relevance
 
 __all__ = ["training_set"]

@@ -1,4 +1,6 @@
 """Retrieval: how good a ranking by Hamming distance is, exact under ties, and the index that searches.
 
-Read ``relevance`` first, then ``histograms``, ``average_precision``, ``metrics``; ``index`` stands alone.
+Which items answer a query (``relevance``) and how many of them lie at each distance (``histograms``, counted
+by :mod:`dhaps_core.hamming`) is all that a metric needs: ``average_precision`` first, then ``metrics`` with
+everything else and ``evaluate``. ``index`` stands alone: search by keys, saved as one file.
 """

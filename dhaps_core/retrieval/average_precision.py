@@ -11,7 +11,6 @@ References:
     He, Cakir, Bargal, Sclaroff: Hashing as Tie-Aware Learning to Rank, CVPR 2018.
 """
 
-from numbers import Integral
 from typing import Literal, NamedTuple
 
 import torch
@@ -25,7 +24,6 @@ __all__ = [
     "PrecisionBounds",
     "average_precision",
     "average_precision_bounds",
-    "check_cut_off",
     "mean_average_precision",
     "ratio",
     "threshold_average_precision",
@@ -47,15 +45,7 @@ class PrecisionBounds(NamedTuple):
 def mean_average_precision(
     h: DistanceHistograms, k: int | None = None, denominator: Denominator = "min"
 ) -> float:
-    """Mean over all queries of :func:`average_precision`.
-
-    Args:
-        h: histograms of the rankings.
-        k: cut-off, or None for the whole ranking.
-        denominator: see :func:`average_precision`.
-
-    Raises:
-        ValueError: as :func:`average_precision`.
+    """Mean over all queries of :func:`average_precision`, with the same arguments.
 
     Example:
         >>> from dhaps_core.retrieval.histograms import distance_histograms
@@ -87,26 +77,21 @@ def average_precision(
         raise ValueError(
             f"denominator must be 'min' or 'hits'; got {denominator!r}. Say which one your table uses."
         )
-    g = _Groups(h)
-    relevant = h.relevant.sum(1)
-    if k is None or denominator == "min":
-        kept = h.items if k is None else (check_cut_off(h, k) - g.before).clamp(min=0).minimum(h.items)
-        total = g.partial_sums(g.before, g.hits, h.items, h.relevant, kept).sum(1)
-        return ratio(total, relevant if k is None else relevant.clamp(max=k))
-    return _average_precision_by_hits(h, g, check_cut_off(h, k))
+    if k is not None and denominator == "hits":
+        return _average_precision_by_hits(h, h.first(k))
+    kept = h.items if k is None else h.first(k)
+    groups = h.items_before, h.relevant_before, h.items, h.relevant
+    total = _partial_sums(*groups, kept, harmonic=_harmonic(h)).sum(1)
+    return ratio(total, h.relevant.sum(1).clamp(max=h.database if k is None else k))
 
 
 def average_precision_bounds(h: DistanceHistograms) -> PrecisionBounds:
-    """Average precision over the whole ranking with relevant items last, and first, inside every tie.
-
-    Args:
-        h: histograms of the rankings.
-    """
-    g = _Groups(h)
-    r, relevant = h.relevant, h.relevant.sum(1)
+    """Average precision over the whole ranking with relevant items last, and first, inside every tie."""
+    harmonic, r, relevant = _harmonic(h), h.relevant, h.relevant.sum(1)
     # Slots s+1..s+r hold the hits of a group, so their precisions sum to r + (hits - s) (H_{s+r} - H_s).
     last, first = (
-        r + (g.hits - s) * (g.harmonic[s + r] - g.harmonic[s]) for s in (g.before + h.items - r, g.before)
+        r + (h.relevant_before - s) * (harmonic[s + r] - harmonic[s])
+        for s in (h.items_before + h.items - r, h.items_before)
     )
     return PrecisionBounds(ratio(last.sum(1), relevant), ratio(first.sum(1), relevant))
 
@@ -115,31 +100,9 @@ def threshold_average_precision(h: DistanceHistograms) -> Float64[Tensor, " q"]:
     """Average precision of each query over the b + 1 radii, as scikit-learn defines it for tied scores.
 
     No tie is broken, and the value is *not* the expected average precision: the two are not comparable.
-
-    Args:
-        h: histograms of the rankings.
     """
     within = ratio(h.relevant.cumsum(1), h.items.cumsum(1))
     return ratio((h.relevant * within).sum(1), h.relevant.sum(1))
-
-
-def check_cut_off(h: DistanceHistograms, k: int) -> int:
-    """The cut-off itself, if every ranking is that long.
-
-    Args:
-        h: histograms of the rankings.
-        k: cut-off.
-
-    Raises:
-        ValueError: if it is below 1 or above the length of the shortest ranking.
-    """
-    shortest = int(h.items.sum(1).min())
-    if not _whole(k) or not 1 <= k <= shortest:
-        raise ValueError(
-            f"k must be from 1 to the {shortest} items of the shortest ranking, and whole; got {k}. "
-            "Give a smaller k, or None for the whole ranking."
-        )
-    return k
 
 
 def ratio(a: Num[Tensor, "..."], b: Num[Tensor, "..."]) -> Float64[Tensor, "..."]:
@@ -152,49 +115,41 @@ def ratio(a: Num[Tensor, "..."], b: Num[Tensor, "..."]) -> Float64[Tensor, "..."
     return torch.where(b > 0, a.double() / b.clamp(min=1), 0.0)
 
 
-class _Groups:
-    """Tie groups of the rankings: what lies before each of them, and the harmonic numbers of the ranks."""
-
-    def __init__(self, h: DistanceHistograms) -> None:
-        self.before = h.items.cumsum(1) - h.items
-        self.hits = h.relevant.cumsum(1) - h.relevant
-        ranks = torch.arange(1, h.database + 1, dtype=torch.float64, device=h.items.device)
-        self.harmonic = torch.cat([ranks.new_zeros(1), ranks.reciprocal().cumsum(0)])
-
-    def partial_sums(
-        self, N: Tensor, hits: Tensor, n: Tensor, r: Tensor, T: Tensor
-    ) -> Float64[Tensor, "..."]:
-        """Expected sum of precisions at the relevant items in the first T slots of a tie.
-
-        Slot t holds a relevant item with probability r / n; given that, each of the t - 1 slots before it
-        does with probability c = (r - 1) / (n - 1).
-        """
-        c = ratio((r - 1).clamp(min=0), n - 1)
-        slots = c * T + (hits + 1 - c * (N + 1)) * (self.harmonic[N + T] - self.harmonic[N])
-        return ratio(r, n) * slots
+def _harmonic(h: DistanceHistograms) -> Float64[Tensor, " t"]:
+    """Harmonic numbers H_0, H_1, ... of all ranks."""
+    ranks = torch.arange(1, h.database + 1, dtype=torch.float64, device=h.items.device)
+    return torch.cat([ranks.new_zeros(1), ranks.reciprocal().cumsum(0)])
 
 
-def _average_precision_by_hits(h: DistanceHistograms, g: _Groups, k: int) -> Float64[Tensor, " q"]:
+def _partial_sums(
+    N: Tensor, hits: Tensor, n: Tensor, r: Tensor, T: Tensor, *, harmonic: Tensor
+) -> Float64[Tensor, "..."]:
+    """Expected sum of precisions at the relevant items in the first T slots of a tie.
+
+    The tie has n items, r of them relevant; before it are N items and some hits. Slot t holds a relevant item
+    with probability r / n; given that, each of the t - 1 slots before it does with c = (r - 1) / (n - 1).
+    """
+    c = ratio((r - 1).clamp(min=0), n - 1)
+    slots = c * T + (hits + 1 - c * (N + 1)) * (harmonic[N + T] - harmonic[N])
+    return ratio(r, n) * slots
+
+
+def _average_precision_by_hits(h: DistanceHistograms, kept: Int64[Tensor, "q v"]) -> Float64[Tensor, " q"]:
     """Expected AP@k over the hits in the first k; how many the tie that k cuts adds is hypergeometric."""
-    # The last group that begins before k: the running count of such groups is greatest there first.
-    cut = ((g.before < k) & (h.items > 0)).long().cumsum(1).argmax(1, keepdim=True)
-    N, hits, n, r = (x.gather(1, cut) for x in (g.before, g.hits, h.items, h.relevant))
-    full = g.partial_sums(g.before, g.hits, h.items, h.relevant, h.items)
-    earlier = (full.cumsum(1) - full).gather(1, cut)
-    T = k - N
+    harmonic, groups = _harmonic(h), (h.items_before, h.relevant_before, h.items, h.relevant)
+    full = _partial_sums(*groups, h.items, harmonic=harmonic)
+    # The last group of which something is kept: the running count of such groups is greatest there first.
+    cut = (kept > 0).long().cumsum(1).argmax(1, keepdim=True)
+    N, hits, n, r, T, earlier = (x.gather(1, cut) for x in (*groups, kept, full.cumsum(1) - full))
     least = (T - (n - r)).clamp(min=0)
-    span = int((torch.minimum(r, T) - least).max()) + 1
-    extra = torch.arange(span, device=n.device)
-    rows = max(1, _CELLS // span)
-    parts = []
-    for start in range(0, len(n), rows):
-        N_, hits_, n_, r_, T_, least_, earlier_ = (
-            x[start : start + rows] for x in (N, hits, n, r, T, least, earlier)
-        )
+    extra = torch.arange(int((torch.minimum(r, T) - least).max()) + 1, device=n.device)
+    means = []
+    parts = (x.split(max(1, _CELLS // len(extra))) for x in (N, hits, n, r, T, earlier, least))
+    for N_, hits_, n_, r_, T_, earlier_, least_ in zip(*parts, strict=True):
         found = least_ + extra
-        precisions = earlier_ + g.partial_sums(N_, hits_, T_, found, T_)
-        parts.append((_hypergeometric(n_, r_, T_, found) * ratio(precisions, hits_ + found)).sum(1))
-    return torch.cat(parts)
+        precisions = earlier_ + _partial_sums(N_, hits_, T_, found, T_, harmonic=harmonic)
+        means.append((_hypergeometric(n_, r_, T_, found) * ratio(precisions, hits_ + found)).sum(1))
+    return torch.cat(means)
 
 
 def _hypergeometric(
@@ -205,11 +160,7 @@ def _hypergeometric(
     Ratios of neighbours are exact, so summing their logarithms and normalising loses no digits to factorials.
     """
     at, possible = found[:, :-1], found <= torch.minimum(r, T)
-    ratio = ((r - at).clamp(min=0) * (T - at).clamp(min=0)).double() / ((at + 1) * (n - r - T + at + 1))
-    logs = torch.cat([torch.zeros_like(n, dtype=torch.float64), ratio.log().cumsum(1)], 1)
+    steps = ((r - at).clamp(min=0) * (T - at).clamp(min=0)).double() / ((at + 1) * (n - r - T + at + 1))
+    logs = torch.cat([torch.zeros_like(n, dtype=torch.float64), steps.log().cumsum(1)], 1)
     logs = torch.where(possible, logs, -torch.inf)
     return logs.softmax(1)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -4,18 +4,20 @@ faiss scans the packed codes (`IndexBinaryFlat`). Codes whose length is no multi
 zero bits, which adds nothing to a distance. Items at equal distance come in the order in which they were
 added, also where a cut-off falls between them: faiss promises no order there. Its range search excludes the
 radius itself; `within` includes it.
+
+A saved index is one `.npz` file, which opens without this package::
+
+    file = np.load("index.npz")
+    index = faiss.IndexBinaryFlat(8 * file["codes"].shape[1]); index.add(file["codes"])
+    keys = json.loads(file["keys"].tobytes())  # keys[i] is the item of row i
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 import faiss
 import numpy as np
@@ -23,11 +25,13 @@ import torch
 from jaxtyping import Float, Int8, Int32, Int64, UInt8
 from torch import Tensor
 
+from dhaps_core.array_files import read_arrays
+from dhaps_core.checks import shown, whole
 from dhaps_core.codes import pack, unpack
-from dhaps_core.files import at_home, remove_leftovers, replacing
+from dhaps_core.files import at_home, replacing
 from dhaps_core.keys import item_key, item_keys
 
-__all__ = ["Codes", "HammingIndex"]
+__all__ = ["HammingIndex"]
 
 Codes = (
     Float[Tensor, "n b"]
@@ -39,10 +43,7 @@ Codes = (
 )
 """Codes in {-1, +1}, or packed ones if uint8 (see `codes.pack`)."""
 
-_VERSION = 1
-_MOST_BITS = 1 << 16
-_HEADER = struct.Struct("<4siiqBiQ")
-"""Of `IndexBinaryFlat` in a file: kind, bits, bytes a code, codes, trained, metric, bytes of all codes."""
+_VERSION = 2  # 1 was a folder of several files
 _BLOCK_VALUES = 1 << 22
 """Most results of a range search at a time, so that collapsed codes do not fill the memory."""
 
@@ -76,9 +77,10 @@ class HammingIndex:
             raise ValueError(
                 "bits must be given with packed codes; got uint8 codes and no bits. Pass bits=..."
             )
-        if bits is not None and not _whole(bits):
-            raise ValueError(f"bits must be a whole number; got {bits!r}.")
-        self.bits = int(codes.shape[1] if bits is None else bits)
+        number = whole(codes.shape[1] if bits is None else bits)
+        if number is None:
+            raise ValueError(f"bits must be a whole number; got {shown(bits)}.")
+        self.bits = number
         packed = self._packed(codes)
         self._index = faiss.IndexBinaryFlat(8 * packed.shape[1])
         self._index.add(packed)
@@ -98,10 +100,8 @@ class HammingIndex:
             raise KeyError(
                 f"keys must be in the index; got {missing[0]!r}, which is not. Look at index.keys."
             )
-        packed = np.zeros((len(names), self._index.code_size), dtype=np.uint8)
-        for row, name in zip(packed, names, strict=True):
-            row[:] = self._index.reconstruct(self._positions[name])
-        return unpack(torch.from_numpy(packed), self.bits)
+        rows = self._index.reconstruct_n(0, len(self))[[self._positions[name] for name in names]]
+        return unpack(torch.from_numpy(rows), self.bits)
 
     def search(self, queries: Codes, k: int) -> tuple[list[list[str]], Int32[np.ndarray, "q k"]]:
         """Keys and Hamming distances, in bits, of the k nearest items of each query.
@@ -116,23 +116,23 @@ class HammingIndex:
         Raises:
             ValueError: k is out of range, or the queries have another number of bits.
         """
-        if not _whole(k) or not 1 <= k <= len(self):
+        most = whole(k)
+        if most is None or not 1 <= most <= len(self):
             raise ValueError(
-                f"k must be from 1 to the {len(self)} items of the index; got {k!r}. Ask for fewer."
+                f"k must be from 1 to the {len(self)} items of the index; got {shown(k)}. Ask for fewer."
             )
-        k = int(k)
         packed = self._packed(queries)
         # One more than asked: if it is as near as the k-th, which of the equals belong in is settled below.
-        distances, positions = self._index.search(packed, min(k + 1, len(self)))
-        tied = np.flatnonzero(distances[:, k - 1] == distances[:, -1]) if k < len(self) else np.arange(0)
-        distances, positions = distances[:, :k], positions[:, :k]
+        distances, positions = self._index.search(packed, min(most + 1, len(self)))
+        tied = np.flatnonzero((most < len(self)) & (distances[:, most - 1] == distances[:, -1]))
+        distances, positions = distances[:, :most], positions[:, :most]
         order = np.lexsort((positions, distances))
         distances = np.take_along_axis(distances, order, 1)
         positions = np.take_along_axis(positions, order, 1)
         for radius in np.unique(distances[tied, -1]):
             rows = tied[distances[tied, -1] == radius]
             for row, (near, at) in zip(rows, self._range(packed[rows], int(radius)), strict=True):
-                distances[row], positions[row] = near[:k], at[:k]
+                distances[row], positions[row] = near[:most], at[:most]
         return [self._named(row) for row in positions], distances
 
     def within(self, queries: Codes, radius: int) -> list[tuple[list[str], Int32[np.ndarray, " r"]]]:
@@ -148,55 +148,61 @@ class HammingIndex:
         Raises:
             ValueError: radius is negative, or the queries have another number of bits.
         """
-        if not _whole(radius) or radius < 0:
-            raise ValueError(f"radius must be at least 0 bits, a whole number; got {radius!r}.")
+        most = whole(radius)
+        if most is None or most < 0:
+            raise ValueError(f"radius must be at least 0 bits, a whole number; got {shown(radius)}.")
         packed = self._packed(queries)
-        return [(self._named(at), near) for near, at in self._range(packed, min(int(radius), self.bits))]
+        return [(self._named(at), near) for near, at in self._range(packed, min(most, self.bits))]
 
-    def save(self, folder: str | Path) -> None:
-        """Write the index to a folder, made if absent; an index there is replaced as a whole.
+    def save(self, path: str | Path) -> None:
+        """Write the index to one `.npz` file, whose folder is made if absent, in place of what was there.
 
-        The codes and keys go into files named by their content; then `meta.json`, which names them, is
-        replaced. Whoever loads the folder meets the old index or the new one, also after a crash.
+        It holds `codes` (uint8 [n ceil(b/8)], least significant bit first), `keys` (a JSON list as bytes, so
+        that one long key does not make room for all), `bits` and `version`.
 
         Args:
-            folder: where to.
+            path: such as `index.npz`.
         """
-        folder = at_home(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        meta = {"version": _VERSION, "bits": self.bits, "bit_order": "least significant first"}
-        parts = {
-            "codes": ("faiss", faiss.serialize_index_binary(self._index).tobytes()),
-            "keys": ("json", json.dumps(self.keys).encode()),
-        }
-        for part, (suffix, content) in parts.items():
-            meta[part] = f"{part}-{_digest(content)}.{suffix}"
-            with replacing(folder / str(meta[part])) as file:
-                file.write(content)
-        with replacing(folder / "meta.json") as file:
-            file.write(json.dumps(meta, indent=1).encode())
-        for part, (suffix, _) in parts.items():
-            for path in folder.glob(f"{part}-{'[0-9a-f]' * 32}.{suffix}"):
-                if path.name != meta[part]:
-                    path.unlink()
-        remove_leftovers(folder)
+        path = at_home(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        codes = self._index.reconstruct_n(0, len(self))
+        keys = np.frombuffer(json.dumps(self.keys).encode(), np.uint8)
+        with replacing(path) as file:
+            np.savez(file, codes=codes, keys=keys, bits=self.bits, version=_VERSION)
 
     @classmethod
-    def load(cls, folder: str | Path) -> HammingIndex:
-        """The index saved in a folder.
+    def load(cls, path: str | Path) -> HammingIndex:
+        """The index saved in a file.
 
         Args:
-            folder: as given to `save`.
+            path: as given to `save`.
 
         Raises:
-            FileNotFoundError: there is no index.
-            ValueError: it is of another version, or its files are damaged or do not belong together.
+            FileNotFoundError: there is no file.
+            ValueError: it is damaged, of another version, or no index.
         """
-        folder = at_home(folder)
-        meta = _meta(folder)
-        contents = {part: _content(folder, part, meta[part]) for part in ("codes", "keys")}
-        packed = _codes(contents["codes"], folder / meta["codes"])
-        return cls(packed, _keys(contents["keys"], folder / meta["keys"]), bits=meta["bits"])
+        path = at_home(path)
+        if path.is_dir():
+            raise ValueError(
+                f"{path} must be a file; got a folder, which an older dhaps made of an index. Export the run "
+                "again, or read its codes with faiss.read_index_binary and its keys as JSON, and save those."
+            )
+        arrays = read_arrays(path)
+        version = arrays.get("version", np.array(None)).tolist()
+        if version != _VERSION:
+            raise ValueError(
+                f"{path} must be an index of version {_VERSION}; got {shown(version)}. Save it again."
+            )
+        try:
+            bits, codes, keys = arrays["bits"].item(), arrays["codes"], json.loads(arrays["keys"].tobytes())
+            texts = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+            if not texts or codes.dtype != np.uint8:
+                raise ValueError(f"{codes.dtype} codes, keys {shown(keys)}")  # noqa: TRY301 - named below
+            return cls(codes, keys, bits=bits)
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path} must hold the codes, keys and bits of an index; got {error!r}. Save it again."
+            ) from error
 
     def _packed(self, codes: Codes) -> UInt8[np.ndarray, "n w"]:
         """Packed codes, checked to have the bits of the index."""
@@ -231,69 +237,3 @@ class HammingIndex:
 
     def _named(self, positions: Int64[np.ndarray, " r"]) -> list[str]:
         return [self.keys[i] for i in positions.tolist()]
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    path = folder / "meta.json"
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} must be there; got a folder without an index. Save one.")
-    try:
-        meta = json.loads(path.read_bytes())
-        version, _ = meta["version"], [meta[part] for part in ("bits", "codes", "keys")]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(
-            f"{path} must describe an index; it is damaged ({error!r}). Save it again."
-        ) from error
-    if version != _VERSION:
-        raise ValueError(
-            f"{path} must be of version {_VERSION}; got {version!r:.100}. Save it again with this dhaps."
-        )
-    if not _whole(meta["bits"]) or not 1 <= meta["bits"] <= _MOST_BITS:
-        raise ValueError(
-            f"{path} must have bits from 1 to {_MOST_BITS}; got {meta['bits']!r:.100}. Save the index again."
-        )
-    return {**meta}
-
-
-def _content(folder: Path, part: str, name: Any) -> bytes:
-    """Content of a file of the index, which its name vouches for."""
-    named = re.fullmatch(rf"{part}-([0-9a-f]{{32}})\.(faiss|json)", name) if isinstance(name, str) else None
-    if named is None:
-        rule = f"{folder / 'meta.json'} must name the {part}"
-        raise ValueError(f"{rule}; got {name!r:.100}. Save the index again.")
-    path = folder / name
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} must be there; the index is incomplete. Save it again.")
-    content: bytes = path.read_bytes()
-    if _digest(content) != named[1]:
-        raise ValueError(f"{path} must have the content it was saved with; it is damaged. Save again.")
-    return content
-
-
-def _codes(content: bytes, path: Path) -> UInt8[np.ndarray, "n w"]:
-    """Packed codes of a file of faiss, read by hand: faiss itself takes the sizes in a file on trust."""
-    header = _HEADER.size
-    if len(content) >= header:
-        kind, bits, width, n, _, _, size = _HEADER.unpack(content[:header])
-        whole = bits == 8 * width and size == n * width == len(content) - header and n > 0 and width > 0
-        if kind == b"IBxF" and whole:
-            return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(n, width)
-    raise ValueError(f"{path} must be a flat binary index of faiss; got another file. Save the index again.")
-
-
-def _keys(content: bytes, path: Path) -> list[str]:
-    try:
-        keys = json.loads(content)
-    except (ValueError, RecursionError):
-        keys = None
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-        raise ValueError(f"{path} must be a list of texts; got another file. Save the index again.")
-    return keys
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:32]

@@ -11,43 +11,29 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from dhaps_core.retrieval.average_precision import (
-    Denominator,
-    PrecisionBounds,
-    average_precision,
     average_precision_bounds,
-    check_cut_off,
     mean_average_precision,
     ratio,
     threshold_average_precision,
 )
-from dhaps_core.retrieval.histograms import DistanceHistograms, distance_histograms
-from dhaps_core.retrieval.relevance import Relevance
+from dhaps_core.retrieval.histograms import DistanceHistograms
 
 __all__ = [
-    "Denominator",
-    "DistanceHistograms",
-    "PrecisionBounds",
     "PrecisionRecall",
     "RadiusPrecision",
-    "Relevance",
-    "average_precision",
-    "average_precision_bounds",
-    "distance_histograms",
     "evaluate",
     "expected_hits",
-    "mean_average_precision",
     "precision_at_k",
     "precision_recall_curve",
     "precision_within_radius",
     "recall_at_k",
-    "threshold_average_precision",
 ]
 
 
@@ -65,65 +51,31 @@ class PrecisionRecall(NamedTuple):
     recall: Float64[Tensor, " v"]
 
 
-def expected_hits(h: DistanceHistograms, k: int | Sequence[int]) -> Float64[Tensor, "q k"]:
+def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "q k"]:
     """Expected number of relevant items among the first k, for each query and each cut-off.
 
     Args:
         h: histograms of the rankings.
-        k: one cut-off or several; each gives a column.
+        ks: cut-offs.
 
     Raises:
         ValueError: if a cut-off is below 1 or above the length of a ranking.
     """
-    before = h.items.cumsum(1) - h.items
-    columns = []
-    for cut in [k] if isinstance(k, int) else k:
-        kept = (check_cut_off(h, cut) - before).clamp(min=0).minimum(h.items)
-        columns.append(ratio(kept * h.relevant, h.items).sum(1))
-    return torch.stack(columns, 1) if columns else h.items.new_empty(len(h.items), 0, dtype=torch.float64)
+    hits = h.items.new_empty(len(h.items), len(ks), dtype=torch.float64)
+    for column, k in zip(hits.T, ks, strict=True):
+        column[:] = ratio(h.first(k) * h.relevant, h.items).sum(1)
+    return hits
 
 
-@overload
-def precision_at_k(h: DistanceHistograms, k: int) -> float: ...
-@overload
-def precision_at_k(h: DistanceHistograms, k: Sequence[int]) -> Float64[Tensor, " k"]: ...
-def precision_at_k(h: DistanceHistograms, k: int | Sequence[int]) -> float | Float64[Tensor, " k"]:
-    """Mean over the queries of the expected precision among the first k.
-
-    Args:
-        h: histograms of the rankings.
-        k: a cut-off, or several at once.
-
-    Returns:
-        One number for one cut-off, a vector for several.
-
-    Raises:
-        ValueError: if a cut-off is below 1 or above the length of a ranking.
-    """
-    hits = expected_hits(h, k)
-    means = hits.mean(0) / torch.tensor([k] if isinstance(k, int) else k, device=hits.device)
-    return float(means) if isinstance(k, int) else means
+def precision_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
+    """Mean over the queries of the expected precision among the first k; as :func:`expected_hits`."""
+    hits = expected_hits(h, ks)
+    return hits.mean(0) / torch.tensor(ks, device=hits.device)
 
 
-@overload
-def recall_at_k(h: DistanceHistograms, k: int) -> float: ...
-@overload
-def recall_at_k(h: DistanceHistograms, k: Sequence[int]) -> Float64[Tensor, " k"]: ...
-def recall_at_k(h: DistanceHistograms, k: int | Sequence[int]) -> float | Float64[Tensor, " k"]:
-    """Mean over the queries of the expected share of the relevant items that is among the first k.
-
-    Args:
-        h: histograms of the rankings.
-        k: a cut-off, or several at once.
-
-    Returns:
-        One number for one cut-off, a vector for several.
-
-    Raises:
-        ValueError: if a cut-off is below 1 or above the length of a ranking.
-    """
-    means = ratio(expected_hits(h, k), h.relevant.sum(1, keepdim=True)).mean(0)
-    return float(means) if isinstance(k, int) else means
+def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
+    """Mean expected share of the relevant items that is among the first k; as :func:`expected_hits`."""
+    return ratio(expected_hits(h, ks), h.relevant.sum(1, keepdim=True)).mean(0)
 
 
 def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecision:
@@ -146,11 +98,7 @@ def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecisi
 
 
 def precision_recall_curve(h: DistanceHistograms) -> PrecisionRecall:
-    """Mean precision and recall within every radius: b + 1 points that no tie can move.
-
-    Args:
-        h: histograms of the rankings.
-    """
+    """Mean precision and recall within every radius: b + 1 points that no tie can move."""
     hits = h.relevant.cumsum(1)
     precision = ratio(hits, h.items.cumsum(1)).mean(0)
     return PrecisionRecall(precision, ratio(hits, h.relevant.sum(1, keepdim=True)).mean(0))
@@ -178,9 +126,9 @@ def evaluate(
         ValueError: if a cut-off or the radius is out of range.
     """
     if h.overlap and not h.exclude_self:
-        rule = "queries must not be in their own rankings"
         raise ValueError(
-            f"{rule}; got {h.overlap} of {len(h.items)} queries in the database. Set exclude_self."
+            f"queries must not be in their own rankings; got {h.overlap} of {len(h.items)} queries in the "
+            "database. Set exclude_self."
         )
     bounds = average_precision_bounds(h)
     ball = precision_within_radius(h, radius)
@@ -194,8 +142,8 @@ def evaluate(
     for k in ks:
         values[f"mAP@{k} (min)"] = mean_average_precision(h, k, "min")
         values[f"mAP@{k} (hits)"] = mean_average_precision(h, k, "hits")
-        values[f"P@{k}"] = precision_at_k(h, k)
-        values[f"R@{k}"] = recall_at_k(h, k)
+        values[f"P@{k}"] = float(precision_at_k(h, [k]))
+        values[f"R@{k}"] = float(recall_at_k(h, [k]))
     return values | {
         f"P@r{radius}": ball.precision,
         f"empty_balls@r{radius}": ball.empty_balls,

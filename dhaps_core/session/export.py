@@ -17,7 +17,7 @@ __all__ = ["export"]
 def export(run: OpenRun, number: int, folder: Path) -> None:
     """Write the results of a finished round into a folder, in place of those of any other.
 
-    The folder then holds ``codes.npz`` (packed codes, bits, keys, round), ``index/`` for
+    The folder then holds ``codes.npz`` (packed codes, bits, keys, round), ``index.npz`` for
     :meth:`HammingIndex.load`, ``answers.csv`` (all that count now) and ``export.json``, which is away while
     the others change: where it is, they belong together.
 
@@ -31,14 +31,13 @@ def export(run: OpenRun, number: int, folder: Path) -> None:
         run.settings.bits,
     )
     make_folder(folder)
-    for name in ("export.json", "codes.npz", "answers.csv"):
+    for name in ("export.json", "codes.npz", "index.npz", "answers.csv"):
         check_place(folder / name)
-    check_place(folder / "index", folder=True)
     remove_leftovers(folder, below=False)  # of exports that were killed
     (folder / "export.json").unlink(missing_ok=True)
     with replacing(folder / "codes.npz") as file:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(run.items.keys), round=number)
-    index.save(folder / "index")
+    index.save(folder / "index.npz")
     run.store.export_csv(folder / "answers.csv")
     about = {
         "run": run.name,

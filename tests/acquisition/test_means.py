@@ -5,8 +5,8 @@ import torch
 
 from dhaps_core.acquisition import means as kernel_means
 from dhaps_core.acquisition.means import pool_kernel_means
+from dhaps_core.hamming import distance_counts
 from dhaps_core.pairs import item_kernel
-from dhaps_core.retrieval.histograms import distance_counts
 
 
 def points(n, d, *, codes, dtype=torch.float64):

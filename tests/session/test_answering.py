@@ -236,7 +236,7 @@ def test_an_export_is_of_one_round_and_says_what_it_holds(tmp_path, items):
         assert (int(stored["bits"]), int(stored["round"])) == (session.settings.bits, number)
         assert stored["codes"].shape == (items.n, session.settings.bits // 8)
         assert stored["keys"].tolist() == list(items.keys)
-        index = HammingIndex.load(out / "index")
+        index = HammingIndex.load(out / "index.npz")
         assert index.bits == session.settings.bits
         some = items.splits["database"][:3]
         assert (index.codes([items.keys[i] for i in some]).numpy() == session.codes()[some]).all()
@@ -247,7 +247,9 @@ def test_an_export_is_of_one_round_and_says_what_it_holds(tmp_path, items):
             session.settings.bits,
         )
         assert about["answers"] == len(session.store.answers())
-    assert sorted(path.name for path in out.iterdir()) == ["answers.csv", "codes.npz", "export.json", "index"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("answers.csv", "codes.npz", "export.json", "index.npz")
+    ]
 
 
 def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, monkeypatch):
@@ -266,7 +268,7 @@ def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, mon
 def test_an_export_removes_what_a_killed_one_left_and_nothing_else(tmp_path, items):
     session = played(tmp_path / "run", items, 1)
     out = session.export(tmp_path / "result")
-    names = [f"{name}.{2**22 + 1}-0123abcd.new" for name in ("export.json", "answers.csv", "index/meta.json")]
+    names = [f"{name}.{2**22 + 1}-0123abcd.new" for name in ("export.json", "answers.csv", "index.npz")]
     for name in (*names, "mine.new", f"codes.npz.{os.getpid()}-0123abcd.new"):
         (out / name).write_text("half")
     session.export(out)
@@ -274,12 +276,12 @@ def test_an_export_removes_what_a_killed_one_left_and_nothing_else(tmp_path, ite
     assert left == [f"codes.npz.{os.getpid()}-0123abcd.new", "mine.new"]
 
 
-@pytest.mark.parametrize("name", ["codes.npz", "answers.csv", "export.json", "index"])
+@pytest.mark.parametrize("name", ["codes.npz", "answers.csv", "export.json", "index.npz"])
 def test_what_is_in_the_way_of_an_export_is_named_and_the_one_before_stays(tmp_path, items, name):
     session = played(tmp_path / "run", items, 1)
     out = session.export(tmp_path / "result")
     kept = (out / name).rename(out / "kept")
-    (out / name).write_text("mine") if name == "index" else (out / name).mkdir()
+    (out / name).mkdir()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(
         RunDamaged, match=rf"{name} must be a f[a-z]+, or absent; got a f[a-z]+. Move it away"
@@ -287,7 +289,7 @@ def test_what_is_in_the_way_of_an_export_is_named_and_the_one_before_stays(tmp_p
         session.export(out)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     with pytest.raises(ValueError, match="folder must be a folder"):
-        session.export(kept / "meta.json" if name == "index" else kept)
+        session.export(kept)
 
 
 def test_copies_in_the_pool_inherit_answers_and_cost_the_budget_nothing(tmp_path):

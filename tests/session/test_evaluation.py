@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhaps_core.data.sources import arrays
-from dhaps_core.retrieval.metrics import Relevance, distance_histograms, evaluate, mean_average_precision
+from dhaps_core.retrieval.average_precision import mean_average_precision
+from dhaps_core.retrieval.histograms import distance_histograms
+from dhaps_core.retrieval.metrics import evaluate
+from dhaps_core.retrieval.relevance import Relevance
 from dhaps_core.session.evaluation import evaluate_codes
 from tests import reference
 

@@ -526,7 +526,7 @@ def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypat
     assert session.export("~/out") == tmp_path / "out"
     session.store.export_csv("~/answers.csv")
     assert read_csv("~/answers.csv") == []
-    assert len(HammingIndex.load("~/out/index").keys) == len(items.splits["database"])
+    assert len(HammingIndex.load("~/out/index.npz").keys) == len(items.splits["database"])
     assert list(find_rounds("~")) == ["run"]
     assert not (tmp_path / "~").exists()
 

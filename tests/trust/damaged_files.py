@@ -74,7 +74,7 @@ def read_run(folder: Path) -> dict:
 
 def read_export(folder: Path) -> dict:
     """What our own readers read of an export."""
-    index = HammingIndex.load(folder / "index")
+    index = HammingIndex.load(folder / "index.npz")
     answers = [(one.kind, one.keys, one.value, one.who) for one in read_csv(folder / "answers.csv")]
     return {"keys": index.keys, "codes": index.codes(index.keys).tolist(), "answers": answers}
 

@@ -58,7 +58,7 @@ def exported(folder: Path) -> dict:
     """What an export holds."""
     with np.load(folder / "codes.npz") as file:
         codes = {name: file[name].tolist() for name in ("codes", "bits", "keys")}
-    index = HammingIndex.load(folder / "index")
+    index = HammingIndex.load(folder / "index.npz")
     answers = [(one.kind, one.keys, one.value) for one in read_csv(folder / "answers.csv")]
     return {**codes, "index": index.codes(index.keys).tolist(), "answers": answers}
 

@@ -201,7 +201,7 @@ def _read_only_store(case: Case) -> None:
 def _read_only_index(case: Case) -> None:
     folder = _run_of(case)
     ActiveSession(folder, tiny_items()).export(case.folder / "result")
-    look = lambda: HammingIndex.load(case.folder / "result" / "index")  # noqa: E731
+    look = lambda: HammingIndex.load(case.folder / "result" / "index.npz")  # noqa: E731
     _on_a_read_only_folder(case, case.folder / "result", look)
 
 

@@ -1,0 +1,172 @@
+"""Hamming distances of codes: of every pair, and how many items lie at each distance.
+
+Counting never holds all distances. On a CPU it goes query by query through chunks of the items that stay in
+the cache, in threads: XOR of packed words, their set bits, and a histogram. Elsewhere it is a product of
+blocks and one histogram for all queries of a block. Both are exact.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
+from torch import Tensor
+
+from dhaps_core.block_threads import block_threads
+from dhaps_core.codes import check_codes, pack_bits
+
+__all__ = ["distance_counts", "hamming_distance", "marked_distance_counts"]
+
+Marks = Callable[[slice, slice], Bool[Tensor, "_ _"]]
+"""Which of some items are marked for which of some queries."""
+
+_Count = Callable[[slice, slice, Tensor | None], Int64[Tensor, "_ _"]]
+"""Counts of the keys of some queries and some items, a row for each query.
+
+A key is the distance d, or 2 d + 1 and 2 d for what is marked and what is not.
+"""
+
+_QUERIES, _ITEMS = 16, 1 << 16
+"""Size of a block on a CPU: what one query needs stays in the cache, and all of it is a few MiB."""
+
+
+def hamming_distance(
+    a: Float[Tensor, "q b"] | Int8[Tensor, "q b"], b_: Float[Tensor, "m b"] | Int8[Tensor, "m b"]
+) -> Int[Tensor, "q m"] | UInt8[Tensor, "q m"]:
+    """Hamming distance, in bits, of every code of one set to every code of the other.
+
+    Args:
+        a: codes in {-1, +1}.
+        b_: codes in {-1, +1}, same dtype and device.
+
+    Returns:
+        Exact distances, uint8 up to 255 bits and int16 beyond.
+
+    Raises:
+        ValueError: if a value is not -1 or +1, or if the two sets do not match.
+
+    Example:
+        >>> hamming_distance(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))
+        tensor([[0, 1]], dtype=torch.uint8)
+    """
+    _check_same(a, b_)
+    bits = a.shape[1]
+    # Exact in every precision that torch may be told to multiply in: factors are -1 and 1, sums are whole.
+    product = a.float() @ b_.float().T
+    return product.sub_(bits).div_(-2).to(torch.uint8 if bits <= 255 else torch.int16)
+
+
+def distance_counts(
+    a: Float[Tensor, "q b"] | Int8[Tensor, "q b"], b_: Float[Tensor, "m b"] | Int8[Tensor, "m b"]
+) -> Int64[Tensor, "q v"]:
+    """Number of codes of the second set at each distance 0..b from each of the first, v = b + 1.
+
+    Args:
+        a: codes in {-1, +1}.
+        b_: codes in {-1, +1}, same dtype and device.
+
+    Raises:
+        ValueError: if a value is not -1 or +1, or if the two sets do not match.
+
+    Example:
+        >>> distance_counts(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))
+        tensor([[1, 1, 0]])
+    """
+    return _counts(a, b_, None)
+
+
+def marked_distance_counts(
+    a: Float[Tensor, "q b"] | Int8[Tensor, "q b"],
+    b_: Float[Tensor, "m b"] | Int8[Tensor, "m b"],
+    marks: Marks,
+) -> Int64[Tensor, "q v two"]:
+    """Number of codes at each distance as in :func:`distance_counts`, those without and those with a mark.
+
+    Args:
+        a: codes in {-1, +1}.
+        b_: codes in {-1, +1}, same dtype and device.
+        marks: from some rows of ``a`` and some of ``b_`` to whether each pair of them is marked; it is called
+            from several threads.
+
+    Raises:
+        ValueError: if a value is not -1 or +1, or if the two sets do not match.
+    """
+    return _counts(a, b_, marks).view(len(a), -1, 2)
+
+
+def _counts(a: Tensor, b_: Tensor, marks: Marks | None) -> Int64[Tensor, "q k"]:
+    _check_same(a, b_)
+    keys = (a.shape[1] + 1) * (1 if marks is None else 2)
+    counts = torch.zeros(len(a), keys, dtype=torch.int64, device=a.device)
+    cpu = a.device.type == "cpu"
+    count, step = (_count_by_words(a, b_, keys), _QUERIES) if cpu else (_count_by_product(a, b_, keys), 256)
+
+    def work(start: int) -> None:
+        rows = slice(start, min(start + step, len(a)))
+        for first in range(0, len(b_), _ITEMS):
+            items = slice(first, min(first + _ITEMS, len(b_)))
+            counts[rows] += count(rows, items, None if marks is None else marks(rows, items))
+
+    with block_threads(a.device) as each:
+        list(each(work, range(0, len(a), step)))
+    return counts
+
+
+def _count_by_product(a: Tensor, b_: Tensor, keys: int) -> _Count:
+    def count(rows: slice, items: slice, marks: Tensor | None) -> Tensor:
+        key = hamming_distance(a[rows], b_[items]).long()
+        if marks is not None:
+            key = 2 * key + marks
+        key += keys * torch.arange(len(key), device=key.device)[:, None]
+        return torch.bincount(key.flatten(), minlength=keys * len(key)).view(-1, keys)
+
+    return count
+
+
+def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
+    # NumPy counts the bits of bytes seven times as fast as those of words, so up to three bytes are faster.
+    bits = a.shape[1]
+    width = 1 if bits <= 24 else 4 if bits <= 32 else 8
+    query, database = (
+        pack_bits(codes > 0, word=width).numpy().view(f"u{width}").T.copy() for codes in (a, b_)
+    )
+
+    def count(rows: slice, items: slice, marks: Tensor | None) -> Tensor:
+        first, *others = database[:, items]
+        n = len(first)
+        differ, more = np.empty_like(first), np.empty(n, np.uint8)
+        padded: npt.NDArray[Any] = np.zeros(n + n % 2, np.uint8 if keys <= 256 else np.int32)
+        key, values = padded[:n], torch.from_numpy(padded)
+        if keys <= 128:  # two bytes are one number below 2^15: half as many to count
+            values = values.view(torch.int16)
+        marked = None if marks is None else marks.numpy().view(np.uint8)
+        counts = np.empty((rows.stop - rows.start, keys), np.int64)
+        for i, (own, *rest) in enumerate(query[:, rows].T):
+            np.bitwise_count(np.bitwise_xor(first, own, out=differ), out=key)
+            for words, word in zip(others, rest, strict=True):
+                key += np.bitwise_count(np.bitwise_xor(words, word, out=differ), out=more)
+            if marked is not None:
+                key += key
+                key += marked[i]
+            if keys <= 128:
+                pairs = torch.bincount(values, minlength=256 * keys).numpy().reshape(keys, 256)
+                np.add(pairs.sum(1), pairs[:, :keys].sum(0), out=counts[i])
+            else:
+                counts[i] = torch.bincount(values, minlength=keys)
+        counts[:, 0] -= n % 2
+        return torch.from_numpy(counts)
+
+    return count
+
+
+def _check_same(a: Tensor, b_: Tensor) -> None:
+    check_codes(a)
+    check_codes(b_)
+    if (a.shape[1], a.dtype, a.device) != (b_.shape[1], b_.dtype, b_.device):
+        raise ValueError(
+            "both sets of codes must have the same bits, dtype and device; got "
+            f"{a.shape[1]} bits {a.dtype} on {a.device} and {b_.shape[1]} bits {b_.dtype} on {b_.device}. "
+            "Encode both with one network."
+        )
