@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from dhaps_core.acquisition.calibration import fit_calibration
-from dhaps_core.acquisition.select import Calibration
+from dhaps_core.acquisition.problem import Calibration
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Closure
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
@@ -440,6 +441,7 @@ class ActiveSession:
         if self.folder.file("settings.json").exists():
             return None
         check_new(self.folder)
+        STRATEGIES[settings.acquisition].check_installed()
         model = Model(items, settings, self.device)  # what cannot be is refused before anything is written
         return model if start(self.folder, items, settings.to_json()) else None
 
@@ -488,23 +490,18 @@ class ActiveSession:
     def _choose(self, number: int) -> Proposal:
         started = time.perf_counter()
         watermark = self.store.watermark()
-        snapshot, settings = self.snapshot(watermark), self.settings
+        snapshot = self.snapshot(watermark)
         if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
             path = self.folder.file("picks.json", number)
             told = f"{path} was missing, though {given} of its questions are answered"
             warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
-        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
-        earlier: list[tuple[str, str]] = []
-        if settings.reading == "published":
-            for before in range(1, number):
-                earlier += proposal.pairs if (proposal := self.proposal(before)) else ()
         picks = self.picker.choose(
             number,
             snapshot,
             picks=self._picks_left(snapshot),
             relaxed=relax(self.outputs(number - 1)),
-            earlier=earlier,
-            calibration=(lambda: self.calibration(snapshot)) if calibrated else None,
+            earlier=lambda: self._earlier(number),
+            calibration=lambda: self.calibration(snapshot),
         )
         content = {
             **vars(picks),
@@ -514,6 +511,11 @@ class ActiveSession:
         }
         self.folder.write_json("picks.json", content, number)
         return Proposal(number, tuple(picks.pairs), picks.scores, picks.certificate)
+
+    def _earlier(self, number: int) -> list[tuple[str, str]]:
+        """Pairs chosen before a round."""
+        proposals = (self.proposal(before) for before in range(1, number))
+        return [pair for proposal in proposals if proposal is not None for pair in proposal.pairs]
 
     def _train(self, number: int, progress: Progress | None) -> dict[str, Any]:
         watermark = self.store.watermark()
