@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from math import ceil
 
+from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.checks import hint
 from dhaps_core.paper.table import DATASETS, row_name, share_of
 from dhaps_core.session.settings import METHODS
 
 __all__ = ["Plan", "plan"]
 
-_ACQUISITIONS = ("dhaps", "random", "all", "none")
+_ACQUISITIONS = (*STRATEGIES, "all", "none")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
 
     Args:
         method: name of the objective.
-        acquisition: ``dhaps`` or ``random`` choose pairs, ``all`` labels the whole pool, ``none`` nothing.
+        acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool,
+            ``none`` nothing.
         budget: share of the pool, as in ``10%``, or ``*``; not read where all or nothing is labelled.
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.
@@ -56,8 +59,8 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         ("stands_for", stands_for, ("", *DATASETS)),
     ):
         if value not in known:
-            rule = f"{name} must be one of {', '.join(map(repr, known))}"
-            raise ValueError(f"{rule}; got {value!r}. Write one of these.")
+            advice = hint(value, known) or " Write one of these."
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}.{advice}")
     for name, number in (("rounds", rounds), ("pool", pool)):
         if type(number) is not int:
             raise ValueError(f"{name} must be a whole number; got {number!r} ({type(number).__name__}).")

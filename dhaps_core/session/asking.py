@@ -100,21 +100,19 @@ class AskingRun(OpenRun):
     def _choose(self, number: int) -> Proposal:
         started = time.perf_counter()
         watermark = self.store.watermark()
-        snapshot, settings = self.snapshot(watermark), self.settings
+        snapshot = self.snapshot(watermark)
         if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
             told = (
                 f"{self.folder.file(PICKS, number)} was missing, though {given} of its questions are answered"
             )
             warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
-        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
-        published = settings.reading == "published"
         picks = self.picker.choose(
             number,
             snapshot,
             picks=self._picks_left(snapshot),
             relaxed=relax(self.outputs(number - 1)),
-            earlier=[pair for one in self.proposals() for pair in one.pairs] if published else [],
-            calibration=(lambda: self.calibration(snapshot)) if calibrated else None,
+            earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
+            calibration=lambda: self.calibration(snapshot),
         )
         proposal = Proposal(
             round=number,

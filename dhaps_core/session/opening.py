@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from dhaps_core import __version__
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
@@ -35,11 +36,13 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
         RunDamaged: if the folder holds parts of a run that has lost its settings.
         FileNotFoundError: if it holds none, and is only looked at.
         ValueError: if these items and settings make no run; nothing is written.
+        ImportError: if they need a package that is not installed.
     """
     path = folder.file("settings.json")
     if path.exists():
         return None
     _check_new(folder)
+    STRATEGIES[settings.acquisition].check_installed()
     model = Model(items, settings, device)
     folder.tidy()
     with folder.owned("begins it"):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dhaps_core.acquisition.calibration import fit_calibration
-from dhaps_core.acquisition.select import Calibration
+from dhaps_core.acquisition.problem import Calibration
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure
 from dhaps_core.answers.snapshot import Snapshot

@@ -81,7 +81,11 @@ def test_rounds_are_those_that_the_pairs_suffice_for():
         ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),
         ({"method": None}, "method must be one of .*; got None"),
         ({"method": "dpshh"}, "method must be one of .*; got 'dpshh'"),
-        ({"acquisition": "best"}, "acquisition must be one of 'dhaps', 'random', 'all', 'none'; got 'best'"),
+        (
+            {"acquisition": "best"},
+            "acquisition must be one of 'dhaps', .*, 'all', 'none'; got 'best'. Write one",
+        ),
+        ({"acquisition": "dhasp"}, "got 'dhasp'. Did you mean dhaps?"),
         ({"stands_for": "NUSWIDE"}, "stands_for must be one of .*; got 'NUSWIDE'"),
         ({"rounds": 0}, "rounds must be at least 1; got 0. To label nothing, set acquisition to none"),
         ({"budget": "0.01%"}, "at least one pair of the pool's 1000 items; got 0.01%. Label more"),

@@ -221,7 +221,9 @@ def test_codes_that_are_equal_in_a_sample_but_not_all_have_a_bandwidth(tmp_path,
     codes = torch.ones(items.n, 8)
     codes[items.splits["train"][0], :4] = -1
     monkeypatch.setattr(session.model, "encode", lambda _: codes)
-    monkeypatch.setattr("dhaps_core.session.picking.median_bandwidth", partial(median_bandwidth, sample=2))
+    monkeypatch.setattr(
+        "dhaps_core.acquisition.strategies.median_bandwidth", partial(median_bandwidth, sample=2)
+    )
     session.train()
     assert len(session.propose().pairs) == 3
 
