@@ -106,7 +106,7 @@ class AskingRun(OpenRun):
                 f"{self.folder.file(PICKS, number)} was missing, though {given} of its questions are answered"
             )
             warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
-        picks = self.picker.choose(
+        chosen = self.picker.choose(
             number,
             snapshot,
             picks=self._picks_left(snapshot),
@@ -114,15 +114,8 @@ class AskingRun(OpenRun):
             earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
             calibration=lambda: self.calibration(snapshot),
         )
-        proposal = Proposal(
-            round=number,
-            pairs=tuple(picks.pairs),
-            scores=picks.scores,
-            certificate=picks.certificate,
-            watermark=watermark,
-            seal=self.store.seal(watermark),
-            seconds=time.perf_counter() - started,
-        )
+        seal, seconds = self.store.seal(watermark), time.perf_counter() - started
+        proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
         proposal.write(self.folder)
         self._proposals[number] = proposal
         return proposal

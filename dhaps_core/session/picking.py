@@ -1,7 +1,6 @@
 """From the state of a run to the pairs to ask next: what a strategy sees of it, and its picks by key."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -17,16 +16,7 @@ from dhaps_core.data.items import Items
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 
-__all__ = ["Picker", "Picks"]
-
-
-@dataclass(frozen=True)
-class Picks:
-    """Chosen pairs of one round by key, scores by term, certificate; some strategies leave both empty."""
-
-    pairs: list[tuple[str, str]]
-    scores: dict[str, list[float]]
-    certificate: dict[str, Any]
+__all__ = ["Picker"]
 
 
 class Picker:
@@ -72,8 +62,10 @@ class Picker:
         relaxed: Float[Tensor, "n b"],
         earlier: Callable[[], Sequence[tuple[str, str]]],
         calibration: Callable[[], Calibration],
-    ) -> Picks:
-        """Pairs of a round; none if none is left or ``picks`` is below 1.
+    ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
+        """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
+
+        There is no pair if none is left or ``picks`` is below 1.
 
         Args:
             number: of the round.
@@ -88,7 +80,7 @@ class Picker:
         """
         candidates = self._candidates(snapshot)
         if picks < 1 or int(candidates.sum()) < 2:
-            return Picks([], {}, {})
+            return (), {}, {}
         rows, device = self.rows.numpy(), self.device
         pool = Pool(
             relaxed=relaxed[self.rows].to(device),
@@ -110,8 +102,8 @@ class Picker:
         certificate = {} if found.certificate is None else dict(vars(found.certificate))
         if not isfinite(certificate.get("margin", 0.0)):
             certificate["margin"] = None  # nothing was left unscored
-        pairs = [(self.keys[a], self.keys[b]) for a, b in self.rows[found.pairs.cpu()].tolist()]
-        return Picks(pairs, {name: values.tolist() for name, values in found.scores.items()}, certificate)
+        pairs = tuple((self.keys[a], self.keys[b]) for a, b in self.rows[found.pairs.cpu()].tolist())
+        return pairs, {name: values.tolist() for name, values in found.scores.items()}, certificate
 
     def why_none(self, snapshot: Snapshot) -> str:
         """Why there is no pair to pick after some answers, although the budget allows one."""
