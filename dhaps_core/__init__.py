@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dhaps_core.acquisition.select import select_pairs
+    from dhaps_core.acquisition.select import select
     from dhaps_core.answers.questions import label_oracle
     from dhaps_core.data.items import Items
     from dhaps_core.data.sources import arrays, cifar10, digits, image_folder, list_files, open_items
@@ -42,7 +42,7 @@ __all__ = [
     "open_items",
     "label_oracle",
     "HammingIndex",
-    "select_pairs",
+    "select",
     "__version__",
 ]
 
@@ -55,7 +55,7 @@ _HOME = {
     "Items": "data.items",
     "label_oracle": "answers.questions",
     "HammingIndex": "retrieval.index",
-    "select_pairs": "acquisition.select",
+    "select": "acquisition.select",
 } | dict.fromkeys(("digits", "arrays", "image_folder", "cifar10", "list_files", "open_items"), "data.sources")
 
 

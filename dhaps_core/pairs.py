@@ -22,7 +22,6 @@ from torch import Tensor
 __all__ = [
     "Kernel",
     "Points",
-    "all_pairs_kernel_mean",
     "closed_mmd_squared",
     "exponents",
     "item_kernel",
@@ -263,38 +262,6 @@ def kernel_means(
             if left > start:
                 sums[theirs] += kernel.sum(0, dtype=torch.float64)
     return (sums / n).to(dtype)
-
-
-def all_pairs_kernel_mean(
-    pairs: Int[Tensor, "p 2"],
-    points: Float[Tensor, "n d"],
-    *,
-    bandwidth: float,
-    population: Literal["ordered", "distinct"] = "ordered",
-) -> Float[Tensor, " p"]:
-    """Mean invariant kernel of the given pairs with *all* pairs of the collection, by factorisation.
-
-    Args:
-        pairs: positions of the two items of each pair.
-        points: codes or embeddings of the whole collection.
-        bandwidth: sigma, above 0.
-        population: ``ordered`` = all n^2 ordered pairs, (i, i) included: m(a) m(b). ``distinct`` = the
-            n(n-1)/2 unordered pairs of distinct items: the diagonal sum_i k(a,i) k(b,i) is subtracted.
-
-    Returns:
-        Exact means in (0, 1], from O(p n) kernels instead of O(p n^2).
-
-    Raises:
-        ValueError: if ``distinct`` is asked of fewer than two items.
-    """
-    a = item_kernel(points[pairs[:, 0]].double(), points, bandwidth=bandwidth)
-    b = item_kernel(points[pairs[:, 1]].double(), points, bandwidth=bandwidth)
-    n, dtype = len(points), _dtype(points)
-    if population == "ordered":
-        return (a.mean(1) * b.mean(1)).to(dtype)
-    if n < 2:
-        raise ValueError(f"distinct pairs need at least 2 items; got {n}.")
-    return ((a.sum(1) * b.sum(1) - (a * b).sum(1)) / (n * (n - 1))).to(dtype)
 
 
 def closed_mmd_squared(

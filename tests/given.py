@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -30,6 +32,25 @@ def played(folder, items, rounds, settings=TINY):
     while session.round < rounds:
         session.run_round(label_oracle(items))
     return session
+
+
+@contextmanager
+def training(session):
+    """The round of a session is trained in the background for as long as the block lasts."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(*_):
+        begun.set()
+        return not go_on.wait(30)
+
+    thread = threading.Thread(target=lambda: session.train(progress=wait, partial=True))
+    thread.start()
+    try:
+        assert begun.wait(30)
+        yield
+    finally:
+        go_on.set()
+        thread.join(30)
 
 
 # Deterministic, failing or sleeping, as the parameters say.

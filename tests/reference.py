@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
+import torch
 
 
 def hamming(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> list[list[int]]:
@@ -79,7 +81,7 @@ class Problem:
     space: np.ndarray
     means: np.ndarray
     bandwidth: float
-    reading: str
+    closed: bool
     picks: int
     weights: tuple[float, float, float]
     beta: float
@@ -88,8 +90,32 @@ class Problem:
     candidates: np.ndarray
     forbidden: np.ndarray
     credit: np.ndarray
-    slope: float = 1.0
-    intercept: float = 0.0
+    slope: float
+    intercept: float
+
+
+def written_out(problem: Any, picks: int) -> Problem:
+    """A problem of either reading with what it was given, its means included."""
+    n, rows = len(problem.relaxed), torch.arange(len(problem.relaxed))
+    known, credit, candidates = problem.known, problem.credit, problem.candidates
+    items, pairs = (getattr(problem, name, None) for name in ("labelled_items", "labelled_pairs"))
+    return Problem(
+        relaxed=problem.relaxed.double().numpy(),
+        space=problem.space.double().numpy(),
+        means=problem.m.numpy(),
+        bandwidth=problem.bandwidth,
+        closed=hasattr(problem, "labelled_items"),
+        picks=picks,
+        weights=tuple(vars(problem.weights).values()),
+        beta=problem.beta,
+        labelled_items=[] if items is None else items.tolist(),
+        labelled_pairs=[] if pairs is None else pairs.tolist(),
+        candidates=np.ones(n, bool) if candidates is None else candidates.numpy(),
+        forbidden=np.zeros((n, n), bool) if known is None else known(rows[:, None], rows).numpy(),
+        credit=np.zeros(n) if credit is None else credit.double().numpy(),
+        slope=problem.calibration.slope,
+        intercept=problem.calibration.intercept,
+    )
 
 
 def cost_tables(problem: Problem, picks: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
@@ -116,7 +142,7 @@ def cost_tables(problem: Problem, picks: Sequence[Sequence[int]]) -> Iterator[np
     )
     fixed += step * (represent * share + diverse * (1 - share)) * nearness(problem.labelled_pairs)
     for place in range(len(picks) + 1):
-        if problem.reading == "closed":
+        if problem.closed:
             g = k[:, chosen].sum(1)
             shared = diverse * (g[:, None] + g + k) / (len(chosen) + 2) - represent * mean
             costs = uncertain * doubt + problem.beta / m.max() * shared

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.acquisition.select import select_pairs, select_random
+from dhaps_core.acquisition.closed import Closed
+from dhaps_core.acquisition.published import Published
+from dhaps_core.acquisition.select import select
+from dhaps_core.acquisition.strategies import random_pairs
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.methods.base import Batch
@@ -87,12 +90,13 @@ def test_every_strategy_takes_any_number_of_pairs(strategy, picks):
     space = torch.randn(24, 5, generator=generator)
     if strategy == "random":
         everything = torch.ones(24, dtype=torch.bool)
-        pairs = select_random(everything, picks=picks, generator=generator)
+        pairs = random_pairs(everything, picks=picks, generator=generator)
     else:
-        how = {"closed": {}, "published": {"reading": "published"}}.get(
-            strategy, {"reading": "published", "kernel": "matched", "generator": generator}
-        )
-        pairs = select_pairs(space.tanh(), picks=picks, space=space, bandwidth=1.0, **how).pairs
+        kind, kernel = Closed if strategy == "closed" else Published, {}
+        if strategy == "matched":
+            kernel = {"kernel": "matched"}
+        problem = kind(space.tanh(), space=space, bandwidth=1.0, **kernel)
+        pairs = select(problem, picks=picks, generator=generator).pairs
     assert len(pairs) == min(picks, 12)
     assert pairs.flatten().unique().numel() == pairs.numel()
     assert bool((pairs[:, 0] < pairs[:, 1]).all())

@@ -24,18 +24,18 @@ class Pictures:
 
     def __init__(self, items: Items) -> None:
         self.images: Images | None = items.images
-        self.position = {key: i for i, key in enumerate(items.keys)}
+        self._position = items.position
         self._kept: dict[tuple[str, int], bytes] = {}
         self._lock = threading.Lock()  # cards ask from the notebook and from the background
 
     def picture(self, key: str, size: int) -> bytes:
         """PNG or JPEG file within size x size pixels, never scaled up; empty if it cannot be read."""
-        if self.images is None or key not in self.position:
+        if self.images is None or key not in self._position:
             return b""
         with self._lock:
             found = self._kept.pop((key, size), None)
         if found is None:
-            found = _encoded(self.images, self.position[key], size)
+            found = _encoded(self.images, self._position[key], size)
         with self._lock:
             self._kept[key, size] = found  # at the end: the first is the one not used for longest
             if len(self._kept) > KEPT:

@@ -102,7 +102,7 @@ class Workbench:
 
     def exists(self, settings: Settings) -> bool:
         """Whether there is already a run with these settings."""
-        return (self.folder / run_name(settings) / "settings.json").exists()
+        return run_name(settings) in self.session.runs_beside()
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
         """Rounds of the run in use and of random pairs on the same seed, as figures want them."""

@@ -1,7 +1,5 @@
 """Mean kernel of every item with its pool, by the cheapest exact way; sampled for huge pools."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,29 +8,21 @@ from dhaps_core.codes import pack
 from dhaps_core.hamming import distance_counts
 from dhaps_core.pairs import item_kernel, kernel_means
 
-__all__ = ["KernelMeans", "pool_kernel_means"]
+__all__ = ["pool_kernel_means", "sampled"]
 
 EXACT_ITEMS = 200_000
 SAMPLED_ITEMS = 65_536
 BLOCK = 1024
 
 
-@dataclass(frozen=True)
-class KernelMeans:
-    """Mean kernel of each item, in (0, 1]."""
-
-    values: Float[Tensor, " n"]
-
-    @property
-    def note(self) -> str:
-        """The approximation in words, empty if there is none."""
-        n = len(self.values)
-        return "" if n <= EXACT_ITEMS else f"kernel means over a random {SAMPLED_ITEMS} of the {n} items"
+def sampled(n: int) -> str:
+    """That the means of a pool of n items are over a sample, in words; empty if they are exact."""
+    return f"kernel means over a random {SAMPLED_ITEMS} of the {n} items" if n > EXACT_ITEMS else ""
 
 
 def pool_kernel_means(
     space: Float[Tensor, "n d"], *, bandwidth: float, generator: torch.Generator | None = None
-) -> KernelMeans:
+) -> Float[Tensor, " n"]:
     """Mean Gaussian kernel of every item of a pool with all items, or from 200,001 on with a random 65,536.
 
     Codes in {-1, +1} take b+1 distances only, so their means follow from counts of distances: no exponential
@@ -43,6 +33,9 @@ def pool_kernel_means(
         bandwidth: sigma, above 0.
         generator: CPU generator of the sample.
 
+    Returns:
+        Means in (0, 1].
+
     Raises:
         ValueError: if a sample is needed and no generator was given.
     """
@@ -50,14 +43,14 @@ def pool_kernel_means(
     if n > EXACT_ITEMS:
         if generator is None:
             rule = f"means over more than {EXACT_ITEMS} items need a generator"
-            raise ValueError(f"{rule}; got {n} items and none. Give one.")
+            raise ValueError(f"{rule}; got {n} items and none. Give one to pool_kernel_means.")
         others = space[torch.randperm(n, generator=generator)[:SAMPLED_ITEMS].sort().values.to(space.device)]
     if bool((space.abs() == 1).all()):
-        return KernelMeans(_code_means(space, others, bandwidth))
+        return _code_means(space, others, bandwidth)
     if others is space:
-        return KernelMeans(kernel_means(space, bandwidth=bandwidth))
+        return kernel_means(space, bandwidth=bandwidth)
     parts = [item_kernel(part, others, bandwidth=bandwidth).mean(1) for part in space.split(BLOCK)]
-    return KernelMeans(torch.cat(parts))
+    return torch.cat(parts)
 
 
 def _code_means(codes: Tensor, others: Tensor, bandwidth: float) -> Tensor:

@@ -1,29 +1,45 @@
-"""One round's selection problem: the pool, what is labelled, and the cost of picking a pair.
+"""The selection problem: a pool, what is known of it, and what a pair costs by the terms of DH-APS.
 
-The two readings of "which pairs count as labelled" differ only in the coefficients kept here; the solvers
-(`greedy`, `quadratic`) see costs and nothing else.
+With L the l labelled pairs, U the unlabelled ones, n_p = l + u, and a in {0,1}^u with sum q:
+
+    s1 = 1/(l+q) sum_x a_x sup_y J(x, y)          s2 = -(l+q)/n_p 1'K_UU a
+    s3 = 1/2 a'K_UU a + (u-q)/n_p 1'K_LU a        minimise s1 + beta 2/(l+q)^2 (s2 + s3)
+
+and s2 + s3 is (l+q)^2/2 MMD^2(all pairs, L + Q) up to a constant. The population of "all pairs" is P x P,
+the n^2 ordered pairs of the pool: its mean kernel is a product of item means, exactly.
+
+Two readings of "labelled pairs": ``published`` takes L and Q as the chosen pairs. ``closed`` (ours, the
+default) takes all pairs among the labelled and picked items S, because the items of a chosen pair get class
+labels and then every pair among labelled items is supervision.
+
+References:
+    Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020.
+    Wang, Ye: Querying Discriminative and Representative Samples for Batch Mode Active Learning, KDD 2013.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import Literal
+from math import inf, isfinite
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from dhaps_core.checks import check_fields
-from dhaps_core.pairs import Kernel, Points, exponents, pair_kernel
+from dhaps_core.acquisition.means import pool_kernel_means, sampled
+from dhaps_core.acquisition.quadratic import MOST_PAIRS, QuadraticForm
+from dhaps_core.checks import Range, check_fields
+from dhaps_core.pairs import Points, exponents
 
-__all__ = ["LOG2", "Calibration", "Pool", "Reading", "Weights", "uncertainty"]
+__all__ = ["LOG2", "Calibration", "Known", "Problem", "Rounding", "Weights", "uncertainty"]
 
 LOG2 = 0.6931471805599453  # the least uncertainty of a pair
 
-Reading = Literal["closed", "published"]
 Known = Callable[[Tensor, Tensor], Tensor]
-MOST_WEIGHT = 1e6
+WEIGHT = Range(0.0, 1e6)
 
 
 @dataclass(frozen=True)
@@ -38,19 +54,12 @@ class Weights:
             large (over a million) that float32 keeps nothing of the other terms.
     """
 
-    uncertainty: float = 0.03
-    representativeness: float = 1.0
-    diversity: float = 1.0
+    uncertainty: Annotated[float, WEIGHT] = 0.03
+    representativeness: Annotated[float, WEIGHT] = 1.0
+    diversity: Annotated[float, WEIGHT] = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(
-                    f"weight {name!r} must be 0 or more; got {value}. Use 0 to switch the term off."
-                )
-            if value > MOST_WEIGHT:
-                raise ValueError(f"weight {name!r} must be at most {MOST_WEIGHT:g}; got {value:g}. Lower it.")
 
 
 @dataclass(frozen=True)
@@ -81,160 +90,183 @@ def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """Everything a solver needs; all tensors on one device, and but for the space of one dtype: float64.
+class Rounding:
+    """Bounds on the rounding errors of costs, computed in float64 from what the problem was given.
 
     Attributes:
-        relaxed: relaxed codes in [-1, 1], for theta = <u_a, u_b> / 2.
-        space: points the kernel compares (codes, relaxed codes or embeddings).
-        bandwidth: sigma of the kernel.
-        means: :func:`dhaps_core.pairs.kernel_means` of the space, all above 0.
-        candidates: items that may be picked.
-        labelled_pairs: L of the reading ``published``.
-        labelled_items: S of the reading ``closed``.
-        picks: q, pairs to choose.
-        reading: see :mod:`dhaps_core.acquisition.select`.
+        fixed: of all terms of a cost but its kernels, and of the sum of the terms.
+        kernel: of a kernel, relative.
+        kernels: most that kernels can add to a cost.
+        size: of the terms of a cost: what its rounding is measured by.
+    """
+
+    fixed: float
+    kernel: float
+    kernels: float
+    size: float
+
+    @property
+    def most(self) -> float:
+        """Of the cost of any pair."""
+        return self.fixed + 2 * self.kernel * self.kernels
+
+    def of(self, kernels: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+        """Of costs with so much of kernels in them, each."""
+        return self.fixed + 2 * self.kernel * kernels.clamp_min(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem(ABC):
+    """A pool and the costs of its pairs, all tensors on one device; see `closed` and `published`.
+
+    Positions count from 0 in the pool. What solvers use (`u`, `m`, `free`, `credits`) is in float64.
+
+    Attributes:
+        relaxed: relaxed codes in [-1, 1], for the uncertainty of each pair: theta = <u_a, u_b> / 2.
+        space: points that the kernel compares: codes (as published), relaxed codes or embeddings.
+        bandwidth: sigma of the kernel; see :func:`dhaps_core.pairs.median_bandwidth`.
         weights: weights of the three terms.
-        beta: common factor of representativeness and diversity.
-        credit: subtracted from a pair's cost for each of its items (answers that imply more).
-        calibration: log-odds from theta.
-        known: tells which pairs are answered or implied, for positions that broadcast; None = none.
+        beta: common factor of representativeness and diversity, 0 or more.
+        candidates: items that may be picked; None: all.
+        known: tells for broadcasting positions, the two of a pair in either order, which pairs are answered
+            or implied: never asked again. None: none is.
+        credit: subtracted from a pair's cost for each of its items (answers that imply more); None: nothing.
+        calibration: log-odds of "similar" from theta; the default takes theta itself.
+        means: :func:`dhaps_core.acquisition.means.pool_kernel_means` of the space, where they are known
+            already; from 200,001 items on they must be given.
+
+    Raises:
+        ValueError: on shapes that do not fit, and values that are not finite or no bound can hold for.
     """
 
     relaxed: Float[Tensor, "n b"]
+    _: KW_ONLY
     space: Float[Tensor, "n d"]
     bandwidth: float
-    means: Float[Tensor, " n"]
-    candidates: Bool[Tensor, " n"]
-    labelled_pairs: Int[Tensor, "l 2"]
-    labelled_items: Int[Tensor, " s"]
-    picks: int
-    reading: Reading
-    weights: Weights
-    beta: float
-    credit: Float[Tensor, " n"]
-    calibration: Calibration
-    known: Known | None
+    weights: Weights = Weights()
+    beta: float = 1.0
+    candidates: Bool[Tensor, " n"] | None = None
+    known: Known | None = None
+    credit: Float[Tensor, " n"] | None = None
+    calibration: Calibration = Calibration()
+    means: Float[Tensor, " n"] | None = None
 
-    @property
-    def population(self) -> int:
-        """Number of pairs of the population P x P: ordered, (i, i) included, so that its mean factorises."""
-        return len(self.means) ** 2
+    def __post_init__(self) -> None:
+        n, line = len(self.relaxed), self.calibration
+        if n < 2:
+            raise ValueError(f"a pool must have 2 items or more; got {n}. Add items.")
+        if not 0 <= self.beta < inf:
+            raise ValueError(f"beta must be a number, at least 0; got {self.beta}.")
+        if not (isfinite(line.slope) and isfinite(line.intercept)):
+            raise ValueError(f"the calibration must be finite; got {line}. Fit it again, or leave it out.")
+        if self.candidates is not None and self.candidates.dtype != torch.bool:
+            rule = "candidates must be true or false for each item"
+            raise ValueError(f"{rule}; got {self.candidates.dtype}. Use .bool().")
+        for name in ("relaxed", "space", "means", "credit", "candidates"):
+            if (values := getattr(self, name)) is None:
+                continue
+            fits = values.isfinite() & (values > 0 if name == "means" else True)
+            if len(values) != n or not bool(fits.all()):
+                rule = f"{'above 0 and ' if name == 'means' else ''}finite for each of the {n} items"
+                raise ValueError(
+                    f"{name} must be {rule}; got {len(values)}, with {int((~fits).sum())} wrong values."
+                )
+        for name in ("labelled_items", "labelled_pairs"):  # a reading has one of them
+            if (at := getattr(self, name, None)) is None:
+                continue
+            if at.dtype not in (torch.long, torch.int32):
+                rule = f"{name} must be positions (int64 or int32)"
+                raise ValueError(f"{rule}; got {at.dtype}. Use .nonzero() on a mask.")
+            if len(at) and not bool(((at >= 0) & (at < n)).all()):
+                got = f"{int(at.min())} to {int(at.max())}"
+                raise ValueError(f"{name} must be positions of the {n} items, from 0 on; got {got}.")
 
-    @property
-    def published_scale(self) -> tuple[float, float, float, float]:
-        """Factors of uncertainty, mean kernel, kernel with L, and kernel with picks, reading ``published``.
+    # --- what a reading defines ----------------------------------------------------------------------------
 
-        s2 counts the *unlabelled* pairs only, so part of the kernel with L sits in representativeness.
+    @abstractmethod
+    def greedy(self, picks: int) -> tuple[Int[Tensor, "q 2"], int, float]:
+        """Greedy picks, each the cheapest of ALL pairs; pairs scored; the least margin of the certificate.
+
+        Branch and bound: a pair that was not scored has a cost of at least a known bound, and a pick is made
+        only when its cost is at most that bound. The difference ``bound - cost`` is the margin.
+
+        Costs that differ by no more than rounding can explain count as equal, and of equal pairs the first
+        by position is picked: so picks depend neither on the size of a block, nor on threads, nor on the
+        device.
         """
-        total = len(self.labelled_pairs) + self.picks
-        step = 2 * self.beta / total**2
-        share = total / self.population
-        labelled = self.weights.representativeness * share + self.weights.diversity * (1 - share)
-        return (
-            self.weights.uncertainty / total,
-            step * total * self.weights.representativeness,
-            step * labelled,
-            step * self.weights.diversity,
-        )
 
-    @property
-    def closed_scale(self) -> float:
-        """Factor of the item-level kernel terms, reading ``closed``: in units of the largest mean."""
-        return self.beta / float(self.means.max())
+    @abstractmethod
+    def dense(self, pairs: Int[Tensor, "u 2"], picks: int) -> QuadraticForm:
+        """The objective over some pairs; differences between sets of them are those of the reading."""
 
-    def uncertainties(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
-        """Uncertainty of every pair of ``rows`` with ``columns``."""
-        theta = self.relaxed[rows] @ self.relaxed[columns].T / 2
-        return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
+    @abstractmethod
+    def sizes(self, picks: int) -> tuple[float, float, float]:
+        """Factor of a cost's uncertainty, size of its other terms, and most that kernels can add to it."""
 
-    def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
-        """Uncertainty of the given pairs."""
-        theta = (self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1) / 2
-        return uncertainty(theta * self.calibration.slope + self.calibration.intercept)
+    # --- what readings share -------------------------------------------------------------------------------
+
+    def scores(self, pairs: Int[Tensor, "q 2"], picks: int) -> dict[str, Float[Tensor, " q"]]:
+        """What each greedy pick added to the objective, term by term, replayed in the order of picking."""
+        return self.dense(pairs, picks).scores(torch.arange(len(pairs), device=pairs.device))
 
     @cached_property
-    def _points(self) -> Points:
+    def u(self) -> Float[Tensor, "n b"]:
+        """Relaxed codes."""
+        return self.relaxed.double()
+
+    @cached_property
+    def m(self) -> Float[Tensor, " n"]:
+        """Mean kernel of each item with the pool, above 0."""
+        if self.means is not None:
+            return self.means.double()
+        return pool_kernel_means(self.space.double(), bandwidth=self.bandwidth)
+
+    @cached_property
+    def credits(self) -> Float[Tensor, " n"]:
+        """What each item takes off the cost of its pairs."""
+        return self.u.new_zeros(len(self.u)) if self.credit is None else self.credit.double()
+
+    @cached_property
+    def free(self) -> Bool[Tensor, " n"]:
+        """Items that may be picked."""
+        return self._allowed()
+
+    def _allowed(self) -> Bool[Tensor, " n"]:
+        everything = torch.ones(len(self.relaxed), dtype=torch.bool, device=self.relaxed.device)
+        return everything if self.candidates is None else self.candidates
+
+    @property
+    def note(self) -> str:
+        """The approximation made, in words; empty if there is none."""
+        return sampled(len(self.relaxed))
+
+    @property
+    def factorises(self) -> bool:
+        """Whether sums over all pairs are exact products, which the greedy solver needs."""
+        return True
+
+    @cached_property
+    def points(self) -> Points:
+        """Points of the space, in bandwidths."""
         return Points.of(self.space, bandwidth=self.bandwidth)
-
-    @cached_property
-    def kernel_rounding(self) -> float:
-        """Bound on the relative rounding error of a kernel.
-
-        A sum of d products errs by 4 sqrt(d) units in the last place of the sizes that are summed, but for a
-        chance of one in thousands of pairs (Higham, Mary, SISC 2019).
-        """
-        # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
-        size = 50.0 if self._points.wide else self._points.reach
-        width = self.space.shape[1] + 2
-        return float(torch.finfo(self.means.dtype).eps / 2 * (4 + 4 * width**0.5 * size))
-
-    @cached_property
-    def other_rounding(self) -> float:
-        """Bound on the rounding error of all other terms of a cost, and of the sum of the terms."""
-        unit, width = torch.finfo(self.means.dtype).eps / 2, self.relaxed.shape[1]
-        odds = abs(self.calibration.slope) * float(self.relaxed.square().sum(1).max()) / 2
-        doubt = 4 * (width + 2) ** 0.5 * (odds + abs(self.calibration.intercept)) + 4
-        largest, credit = float(self.means.max()), float(self.credit.abs().max())
-        if self.reading == "closed":
-            shared = self.closed_scale * (self.weights.representativeness + self.weights.diversity) * largest
-            return float(unit * (self.weights.uncertainty * doubt + 8 * (shared + credit)))
-        uncertain, mean, _, diverse = self.published_scale
-        return float(unit * (uncertain * doubt + 8 * (mean * largest * largest + diverse + credit)))
-
-    def errors(self, pairs: Int[Tensor, "p 2"], costs: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """Bounds on the rounding errors of the costs of pairs.
-
-        Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
-        """
-        if self.reading == "closed":
-            own = self.closed_scale * self.weights.representativeness * self.means[pairs].sum(1)
-            least = self.weights.uncertainty * LOG2
-        else:
-            uncertain, mean, _, _ = self.published_scale
-            own, least = mean * self.means[pairs].prod(1), uncertain * LOG2
-        kernels = (costs - least + own + self.credit[pairs].sum(1)).clamp_min(0)
-        return self.other_rounding + 2 * self.kernel_rounding * kernels
-
-    @property
-    def cost_size(self) -> float:
-        """Size of the terms of a cost: what its rounding is measured by."""
-        largest, credit = float(self.means.max()), float(self.credit.abs().max())
-        if self.reading == "closed":
-            shared = self.weights.representativeness + self.weights.diversity
-            return self.weights.uncertainty + self.closed_scale * shared * largest + credit
-        uncertain, mean, _, diverse = self.published_scale
-        return uncertain + mean * largest * largest + diverse + credit
-
-    @cached_property
-    def rounding(self) -> float:
-        """Bound on the rounding error of the cost of any pair."""
-        if self.reading == "closed":
-            kernels = 3 * self.closed_scale * self.weights.diversity
-        else:
-            _, _, labelled, diverse = self.published_scale
-            kernels = diverse * (self.picks + 1) + labelled * len(self.labelled_pairs)
-        return self.other_rounding + 2 * self.kernel_rounding * kernels
 
     def kernels(
         self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"] | None = None
     ) -> Float[Tensor, "p r"]:
         """Item kernel of ``rows`` with ``columns`` (all items by default), on the space."""
-        others = self._points if columns is None else self._points[columns]
-        return exponents(self._points[rows], others).exp_()
+        others = self.points if columns is None else self.points[columns]
+        return exponents(self.points[rows], others).exp_()
 
-    def kernels_within(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
-        """Item kernel of the two items of each pair, on the space."""
-        first, second = self._points.scaled[pairs.T]
-        squared: Tensor = (first - second).square().sum(1)
-        return (squared / -2).exp_()
+    def uncertainties(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
+        """Uncertainty of every pair of ``rows`` with ``columns``."""
+        return self._doubt(self.u[rows] @ self.u[columns].T)
 
-    def pair_kernels(
-        self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"], kind: Kernel = "invariant"
-    ) -> Float[Tensor, "p r"]:
-        """Pair kernel of the given pairs, on the space."""
-        points = self.space[pairs].to(self.means.dtype), self.space[others].to(self.means.dtype)
-        return pair_kernel(*points, bandwidth=self.bandwidth, kind=kind)
+    def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
+        """Uncertainty of the given pairs."""
+        return self._doubt((self.u[pairs[:, 0]] * self.u[pairs[:, 1]]).sum(1))
+
+    def _doubt(self, products: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
+        return uncertainty(products / 2 * self.calibration.slope + self.calibration.intercept)
 
     def forbidden(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Bool[Tensor, "p r"]:
         """Pairs that must not be asked: an item with itself, answered or implied pairs."""
@@ -245,9 +277,44 @@ class Pool:
 
     def feasible_pairs(self) -> Int[Tensor, "p 2"]:
         """Every pair that may be asked, as (smaller, larger) positions: for small pools only."""
-        items = self.candidates.nonzero().flatten()
-        upper = torch.triu_indices(len(items), len(items), 1, device=items.device)
-        pairs = items[upper.T]
-        if self.known is not None:
-            pairs = pairs[~self.known(pairs[:, 0], pairs[:, 1])]
-        return pairs
+        items = self.free.nonzero().flatten()
+        return self.unknown(items[torch.triu_indices(len(items), len(items), 1, device=items.device).T])
+
+    def unknown(self, pairs: Int[Tensor, "p 2"]) -> Int[Tensor, "u 2"]:
+        """Those of some pairs that are neither answered nor implied."""
+        if self.known is None or not len(pairs):
+            return pairs
+        return pairs[~self.known(pairs[:, 0], pairs[:, 1])]
+
+    def form(self, picks: int, generator: torch.Generator | None = None) -> tuple[QuadraticForm, str]:
+        """The problem written out over all feasible pairs, and the approximation made in words: here none.
+
+        Raises:
+            ValueError: if there are more pairs than a dense matrix should hold.
+        """
+        free = int(self.free.sum())
+        if (every := free * (free - 1) // 2) > MOST_PAIRS:
+            raise ValueError(
+                f"this solver takes at most {MOST_PAIRS} pairs; got {every}. Use the greedy solver."
+            )
+        return self.dense(self.feasible_pairs(), picks), ""
+
+    def rounding(self, picks: int) -> Rounding:
+        """Bounds on the rounding errors of the costs.
+
+        A sum of d products errs by 4 sqrt(d) units in the last place of the sizes that are summed, but for a
+        chance of one in thousands of pairs (Higham, Mary, SISC 2019).
+        """
+        unit, line = torch.finfo(torch.float64).eps / 2, self.calibration
+        # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
+        reach = 50.0 if self.points.wide else self.points.reach
+        odds = abs(line.slope) * float(self.u.square().sum(1).max()) / 2
+        doubt = 4 * (self.u.shape[1] + 2) ** 0.5 * (odds + abs(line.intercept)) + 4
+        uncertain, shared, kernels = self.sizes(picks)
+        others = shared + float(self.credits.abs().max())
+        return Rounding(
+            fixed=unit * (uncertain * doubt + 8 * others),
+            kernel=unit * (4 + 4 * (self.space.shape[1] + 2) ** 0.5 * reach),
+            kernels=kernels,
+            size=uncertain + others,
+        )

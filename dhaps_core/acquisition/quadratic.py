@@ -6,45 +6,42 @@ Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb, inf
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dhaps_core.acquisition.problem import Pool
-from dhaps_core.pairs import Kernel
-
-__all__ = [
-    "QuadraticForm",
-    "quadratic_form",
-    "round_to_disjoint",
-    "solve_exhaustive",
-    "solve_greedy",
-    "solve_relaxed",
-]
+__all__ = ["QuadraticForm", "round_to_disjoint", "solve_exhaustive", "solve_greedy", "solve_relaxed"]
 
 MOST_SUBSETS = 2_000_000
 MOST_PAIRS = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuadraticForm:
     """Objective over the indicator of the listed pairs: c'a + 1/2 a'Ha.
 
     Attributes:
         pairs: in rising order of position.
-        linear: c.
+        terms: c by its terms ``uncertainty``, ``representativeness`` and ``diversity``.
+        credit: of each pair, subtracted from them.
         quadratic: H, the diversity among the picks.
         picks: q, at most.
-        terms: c by its terms ``uncertainty``, ``representativeness`` and ``diversity``; less the credits.
     """
 
     pairs: Int[Tensor, "u 2"]
-    linear: Float[Tensor, " u"]
+    terms: Mapping[str, Float[Tensor, " u"]]
+    credit: Float[Tensor, " u"]
     quadratic: Float[Tensor, "u u"]
     picks: int
-    terms: Mapping[str, Float[Tensor, " u"]]
+
+    @cached_property
+    def linear(self) -> Float[Tensor, " u"]:
+        """The vector c."""
+        uncertain, represent, diverse = self.terms.values()
+        return uncertain + represent + diverse - self.credit
 
     def value(self, chosen: Int[Tensor, " q"]) -> float:
         """Objective of a set of listed pairs."""
@@ -57,88 +54,6 @@ class QuadraticForm:
         own = within.diagonal() / 2 + within.tril(-1).sum(1)
         scores = {name: values[chosen] for name, values in self.terms.items()}
         return scores | {"diversity": scores["diversity"] + own, "total": self.linear[chosen] + own}
-
-    def disjoint(self, chosen: Int[Tensor, " q"]) -> bool:
-        """Whether no item is used twice."""
-        items = self.pairs[chosen].flatten()
-        return len(items.unique()) == len(items)
-
-
-def quadratic_form(
-    pool: Pool,
-    pairs: Int[Tensor, "u 2"],
-    *,
-    kind: Kernel = "invariant",
-    population: Int[Tensor, "r 2"] | None = None,
-) -> QuadraticForm:
-    """Objective of a round over the given pairs; differences between sets are those of the reading.
-
-    Args:
-        pool: the round.
-        pairs: candidates, at most 20,000.
-        kind: pair kernel of the reading ``published``.
-        population: pairs whose mean kernel stands for the mean over all pairs (needed for ``matched``);
-            None uses the exact product of item means, for ``invariant`` only.
-
-    Raises:
-        ValueError: if there are more pairs than a dense matrix should hold.
-    """
-    if len(pairs) > MOST_PAIRS:
-        raise ValueError(
-            f"the dense form takes at most {MOST_PAIRS} pairs; got {len(pairs)}. Use the greedy solver."
-        )
-    build = _published if pool.reading == "published" else _closed
-    return build(pool, pairs, kind, population)
-
-
-def _published(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
-    uncertain, mean, labelled, diverse = pool.published_scale
-    if population is None:
-        if kind == "matched":
-            raise ValueError(
-                "the matched kernel has no factorised mean; got no population. Give population pairs."
-            )
-        means = pool.means[pairs].prod(1)
-    else:
-        means = pool.pair_kernels(pairs, population, kind).mean(1)
-    near = pool.pair_kernels(pairs, pool.labelled_pairs, kind).sum(1)
-    # Part of the kernel with L stands for the unlabelled pairs that are not there.
-    absent = mean / pool.population * near
-    terms = {
-        "uncertainty": uncertain * pool.pair_uncertainties(pairs),
-        "representativeness": absent - mean * means,
-        "diversity": labelled * near - absent,
-    }
-    return _form(pool, pairs, terms, diverse * pool.pair_kernels(pairs, pairs, kind))
-
-
-def _closed(pool: Pool, pairs: Tensor, kind: Kernel, population: Tensor | None) -> QuadraticForm:
-    if kind != "invariant" or population is not None:
-        raise ValueError(
-            f"the reading 'closed' is defined for the invariant kernel; got {kind!r}. Use 'published'."
-        )
-    # S x S with |S| + 2q items at the end of the round, in the units of the greedy step.
-    scale, total = pool.closed_scale, len(pool.labelled_items) + 2 * pool.picks
-    a, b = pairs.unbind(1)
-    items, where = torch.unique(pairs, return_inverse=True)
-    kernels = pool.kernels(items, items)
-    first, second = where.unbind(1)
-    rows = kernels[first] + kernels[second]
-    quadratic = rows[:, first]
-    quadratic += rows[:, second]
-    sums = pool.kernels(items, pool.labelled_items).sum(1)
-    diverse = scale * pool.weights.diversity / total
-    terms = {
-        "uncertainty": pool.weights.uncertainty * pool.pair_uncertainties(pairs),
-        "representativeness": -scale * pool.weights.representativeness * (pool.means[a] + pool.means[b]),
-        "diversity": diverse * (sums[first] + sums[second]),
-    }
-    return _form(pool, pairs, terms, quadratic.mul_(diverse))
-
-
-def _form(pool: Pool, pairs: Tensor, terms: dict[str, Tensor], quadratic: Tensor) -> QuadraticForm:
-    linear = terms["uncertainty"] + terms["representativeness"] + terms["diversity"]
-    return QuadraticForm(pairs, linear - pool.credit[pairs].sum(1), quadratic, pool.picks, terms)
 
 
 def solve_exhaustive(form: QuadraticForm) -> Int[Tensor, " q"]:
@@ -177,25 +92,25 @@ def _disjoint_sets(form: QuadraticForm, size: int) -> Iterator[tuple[float, list
     yield from extend(0.0, [], set())
 
 
-def solve_greedy(form: QuadraticForm) -> Int[Tensor, " q"]:
+def solve_greedy(form: QuadraticForm, beside: Int[Tensor, " t"] | None = None) -> Int[Tensor, " q"]:
     """Cheapest pair first, every cost updated after each pick; fewer than q when no disjoint pair is left.
 
     Of pairs that cost the same up to rounding, the first by position.
+
+    Args:
+        form: the problem.
+        beside: disjoint pairs that are picked already.
     """
-    return _fill(form, form.pairs.new_zeros(0))
-
-
-def _fill(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Int[Tensor, " q"]:
-    """Some disjoint pairs and the greedy picks beside them."""
+    chosen = form.pairs.new_zeros(0) if beside is None else beside
     cost = form.linear + form.quadratic.diagonal() / 2
     tie = 64 * torch.finfo(cost.dtype).eps * float(cost.abs().max()) if len(cost) else 0.0
     cost += form.quadratic[chosen].sum(0)
-    cost[_touching(form, chosen)] = float("inf")
-    while len(chosen) < form.picks and len(cost) and bool(cost.isfinite().any()):
+    cost[_touching(form, chosen)] = inf
+    while len(chosen) < form.picks and bool(cost.isfinite().any()):
         best = (cost <= cost.min() + tie).to(torch.uint8).argmax()
         chosen = torch.cat([chosen, best[None]])
         cost = cost + form.quadratic[best]
-        cost[_touching(form, best[None])] = float("inf")
+        cost[_touching(form, best[None])] = inf
     return chosen
 
 
@@ -222,9 +137,7 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
         return greedy, 0.0
     point = torch.full_like(form.linear, q / len(form.linear))
     ahead, momentum = point, 1.0
-    step = 1 / float(
-        form.quadratic.abs().sum(1).max().clamp_min(1e-12)
-    )  # no eigenvalue exceeds a sum of a row
+    step = 1 / max(1e-12, float(form.quadratic.abs().sum(1).max()))  # no eigenvalue exceeds a sum of a row
     for _ in range(steps):
         gradient = form.linear + form.quadratic @ ahead
         new = _project_capped_simplex(ahead - step * gradient, q)
@@ -262,36 +175,29 @@ def round_to_disjoint(form: QuadraticForm, point: Float[Tensor, " u"]) -> Int[Te
 
 
 def _improve(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Int[Tensor, " q"]:
-    """Best swaps, and more pairs where they leave room for some: each turn but the last adds a pair."""
-    while True:
-        chosen = _improve_by_swaps(form, chosen)
-        fuller = _fill(form, chosen)
-        if len(fuller) == len(chosen):
-            return chosen
-        chosen = fuller
+    """Best swaps while they lower the objective, then more pairs where there is room for some, and so on.
 
-
-def _improve_by_swaps(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
-    """Exchange one chosen pair for one outside while that lowers the objective.
-
-    Every turn lowers the value of the set, so no set comes twice: rounding cannot make a circle.
+    Every turn but the last lowers the value of the set or adds a pair, so no set comes twice: rounding cannot
+    make a circle.
     """
-    diagonal, value = form.quadratic.diagonal(), form.value(chosen)
     while True:
-        load = form.linear + form.quadratic[:, chosen].sum(1)
-        best_change, swapped = 0.0, chosen
-        for out in range(len(chosen)):
-            gone = chosen[out]
-            rest = torch.cat([chosen[:out], chosen[out + 1 :]])
-            removed = load[gone] - diagonal[gone] / 2
-            added = load - form.quadratic[:, gone] + diagonal / 2
-            change = added - removed
-            change[_touching(form, rest)] = float("inf")
-            change[gone] = float("inf")
-            place = change.argmin()
-            if float(change[place]) < best_change:
-                best_change, swapped = float(change[place]), torch.cat([rest, place[None]]).sort().values
-        lower = form.value(swapped)
-        if not lower < value:
-            return chosen
-        chosen, value = swapped, lower
+        better = _swap(form, chosen) if len(chosen) else chosen
+        if not form.value(better) < form.value(chosen):
+            better = solve_greedy(form, chosen)
+            if len(better) == len(chosen):
+                return chosen
+        chosen = better
+
+
+def _swap(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
+    """The set with the one pair exchanged whose exchange lowers the objective most; or the set as it is."""
+    half, items = form.quadratic.diagonal() / 2, form.pairs[chosen]
+    load = form.linear + form.quadratic[:, chosen].sum(1)
+    change = load - form.quadratic[chosen] + half - (load - half)[chosen, None]  # [q u]
+    shared = (form.pairs[:, :, None, None] == items).any(3).any(1).T.long()
+    change[shared.sum(0) > shared] = inf  # an item of another chosen pair
+    change[torch.arange(len(chosen)), chosen] = inf
+    out, place = divmod(int(change.argmin()), len(half))
+    if not change[out, place] < 0:
+        return chosen
+    return torch.cat([chosen[:out], chosen[out + 1 :], chosen.new_tensor([place])]).sort().values

@@ -5,11 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from dhaps_core.answers.answer import NO_CLASS, Value
+from dhaps_core.answers.answer import NO_CLASS, Kind, Value
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
@@ -76,7 +73,7 @@ class Question:
     """
 
     id: str
-    kind: Literal["class", "pair"]
+    kind: Kind
     keys: tuple[str, ...]
     pick: int
 
@@ -128,16 +125,12 @@ def label_oracle(items: Items) -> Source:
         raise NoAnswer(
             "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
         )
-    labels, position = items.labels, {key: i for i, key in enumerate(items.keys)}
 
     def answer(question: Question) -> Value:
-        rows = [labels[position[key]] for key in question.keys]
         if question.kind == "class":
-            if items.multi_label:
-                return [items.class_names[c] for c in np.flatnonzero(rows[0])] or NO_CLASS
-            return items.class_names[int(rows[0])]
-        same = bool((rows[0] & rows[1]).any()) if items.multi_label else bool(rows[0] == rows[1])
-        return "same" if same else "different"
+            return items.classes_of(items.position[question.keys[0]]) or NO_CLASS
+        a, b = (items.position[key] for key in question.keys)
+        return "same" if items.related(a, b) else "different"
 
     return Source("oracle", answer)
 

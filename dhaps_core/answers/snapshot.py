@@ -7,7 +7,6 @@ that the answers imply: 500 answers may imply 500 pairs or 70,000.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, Integer, UInt8
@@ -16,16 +15,7 @@ from dhaps_core.answers.answer import NO_CLASS, Answer
 from dhaps_core.answers.closure import Closure, Components, Overlaps
 from dhaps_core.keys import positions
 
-__all__ = ["Counts", "Snapshot"]
-
-_BLOCK = 1024
-
-
-class Counts(NamedTuple):
-    """Unordered pairs of two different items known to be similar and dissimilar, implied ones included."""
-
-    similar: int
-    dissimilar: int
+__all__ = ["Snapshot"]
 
 
 class Snapshot:
@@ -157,40 +147,6 @@ class Snapshot:
     def similarity_matrix(self, positions: Integer[np.ndarray, " l"]) -> Int8[np.ndarray, "l l"]:
         """What is known of all pairs among some items, as `relations` tells it."""
         return self.relations(positions[:, None], positions[None, :])
-
-    def counts(self) -> Counts:
-        """The pairs known, counted without listing them."""
-        sizes = np.bincount(self._group, minlength=self._groups)
-        similar, dissimilar = self._by_classes(sizes)
-        low, high = np.divmod(self._links, self._groups)
-        weights = sizes[low] * sizes[high]
-        linked, apart = (int(weights[self._link_values == value].sum()) for value in (1, -1))
-        return Counts(similar + linked, dissimilar + apart)
-
-    def _by_classes(self, sizes: Int64[np.ndarray, " g"]) -> tuple[int, int]:
-        """Pairs known to be similar and dissimilar, but for the links."""
-        if not self.multi_label:
-            classed = np.bincount(self.classes[self.classed])
-            return int((sizes * (sizes - 1) // 2).sum()), int(classed.sum() ** 2 - (classed**2).sum()) // 2
-        patterns, counts = np.unique(self._bytes[:, self.classed], axis=1, return_counts=True)
-        items = int(counts.sum())
-        ordered = 0
-        for start in range(0, len(counts), _BLOCK):
-            block = patterns[:, start : start + _BLOCK]
-            shared = np.zeros((block.shape[1], len(counts)), dtype=bool)
-            for mine, theirs in zip(block, patterns, strict=True):
-                shared |= (mine[:, None] & theirs[None, :]) != 0
-            ordered += int(counts[start : start + _BLOCK] @ (shared @ counts))
-        themselves = int(counts[patterns.any(axis=0)].sum())
-        similar = (ordered - themselves) // 2  # an item without a class does not share one with itself
-        dissimilar = items * (items - 1) // 2 - similar
-        # Copies are similar to each other also where they share no class: of none, or of no known ones.
-        none = ~self._bytes.any(axis=0)
-        pairs = sizes * (sizes - 1) // 2
-        of_none, unknown = (
-            int(pairs[np.unique(self._group[none & known])].sum()) for known in (self.classed, ~self.classed)
-        )
-        return similar + of_none + unknown, dissimilar - of_none
 
     def _at(self, keys: Iterable[str]) -> list[int]:
         return [self._position[key] for key in keys if key in self._position]

@@ -17,6 +17,8 @@ from dhaps_core.answers.closure import Closure, Components, Overlaps
 
 __all__ = ["Tally"]
 
+_BLOCK = 256
+
 
 class Tally:
     """Counts over the items of a collection.
@@ -101,8 +103,10 @@ def _of_overlaps(facts: Overlaps, weights: dict[str, int]) -> tuple[int, int, in
     for row, pattern in zip(hot, patterns, strict=True):
         row[[place[one] for one in pattern]] = 1
     counts = np.array(list(patterns.values()), dtype=np.int64)
+    blocks = range(0, len(counts), _BLOCK)
+    ordered = sum(counts[i : i + _BLOCK] @ ((hot[i : i + _BLOCK] @ hot.T > 0) @ counts) for i in blocks)
     items, themselves = int(counts.sum()), int(counts[hot.any(axis=1)].sum())
-    shared = (int(counts @ ((hot @ hot.T > 0) @ counts)) - themselves) // 2
+    shared = (int(ordered) - themselves) // 2  # an item without a class does not share one with itself
     labelled = {key for key, n in weights.items() if key in facts.classes or n > 1}
     for pair, answer in facts.pairs.items():
         a, b = pair

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.acquisition.greedy import LISTED
-from dhaps_core.acquisition.means import KernelMeans, pool_kernel_means
-from dhaps_core.acquisition.problem import Calibration, Pool, Reading, Weights
-from dhaps_core.acquisition.select import Selection, select_pairs
-from dhaps_core.acquisition.shortlist import Shortlist, cheapest_pairs
+from dhaps_core.acquisition.means import pool_kernel_means
+from dhaps_core.acquisition.published import Published
+from dhaps_core.acquisition.select import Selection, select
+from dhaps_core.acquisition.shortlist import Shortlist
+from dhaps_core.acquisition.strategies import READINGS, Reading
 from dhaps_core.benchmarks.measuring import median_seconds
 from dhaps_core.codes import pack, sign
 from dhaps_core.pairs import median_bandwidth
@@ -100,48 +100,27 @@ class SelectionCase:
         """The floor: the n x n x b product alone, a block at a time into the same memory."""
         _product(self.codes, self.codes, block=1024)
 
-    def means(self, reading: Reading) -> KernelMeans:
+    def means(self, reading: Reading) -> Float[Tensor, " n"]:
         """Kernel means of the pool."""
         generator = torch.Generator().manual_seed(0)
         return pool_kernel_means(self._space(reading), bandwidth=self.bandwidth(reading), generator=generator)
 
-    def pool(self, means: KernelMeans) -> Pool:
-        """The round of the reading ``published``."""
-        none = torch.zeros(0, 2, dtype=torch.long)
-        return Pool(
-            relaxed=self.relaxed,
-            space=self.codes,
-            bandwidth=self.bandwidth("published"),
-            means=means.values,
-            candidates=torch.ones(len(self.codes), dtype=torch.bool),
-            labelled_pairs=none,
-            labelled_items=none[:, 0],
-            picks=self.picks,
-            reading="published",
-            weights=Weights(uncertainty=1.0),
-            beta=1.0,
-            credit=torch.zeros(len(self.codes)),
-            calibration=Calibration(),
-            known=None,
-        )
+    def published(self, means: Float[Tensor, " n"]) -> Published:
+        """The problem of the reading ``published``."""
+        return Published(self.relaxed, space=self.codes, bandwidth=self.bandwidth("published"), means=means)
 
-    def scan(self, means: KernelMeans) -> Shortlist:
+    def scan(self, means: Float[Tensor, " n"]) -> Shortlist:
         """The one pass of the reading ``published`` over all pairs."""
-        pool = self.pool(means)
-        return cheapest_pairs(pool, pool.candidates, pool.labelled_pairs, most=LISTED)
+        problem = self.published(means)
+        return problem.shortlist(self.picks, problem.free, problem.labelled)
 
-    def select(self, reading: Reading, means: KernelMeans) -> Selection:
+    def select(self, reading: Reading, means: Float[Tensor, " n"]) -> Selection:
         """The picks of one round."""
-        return select_pairs(
-            self.relaxed,
-            picks=self.picks,
-            space=self._space(reading),
-            bandwidth=self.bandwidth(reading),
-            reading=reading,
-            means=means,
-        )
+        space, bandwidth = self._space(reading), self.bandwidth(reading)
+        problem = READINGS[reading](self.relaxed, space=space, bandwidth=bandwidth, means=means)
+        return select(problem, picks=self.picks)
 
-    def published_seconds(self, means: KernelMeans, *, repeats: int) -> dict[str, float]:
+    def published_seconds(self, means: Float[Tensor, " n"], *, repeats: int) -> dict[str, float]:
         """Median seconds of the product alone, the means, the pass, and a selection with given means."""
         return median_seconds(
             {
@@ -154,13 +133,14 @@ class SelectionCase:
         )
 
     def _space(self, reading: Reading) -> Tensor:
-        return self.codes if reading == "published" else self.features
+        return {"closed": self.features, "published": self.codes}[reading]
 
 
 def selection_of(path: str, n: int, bits: int) -> bool:
     """Whether a round of the reading ``published`` is certified: for its peak, in a process of its own."""
     case = SelectionCase.projected(pool_features(path, n), bits=bits)
-    return case.select("published", case.means("published")).certificate.exact
+    certificate = case.select("published", case.means("published")).certificate
+    return certificate is not None and certificate.exact
 
 
 def huge_pool(n: int, reading: Reading) -> dict[str, Any]:
@@ -169,14 +149,9 @@ def huge_pool(n: int, reading: Reading) -> dict[str, Any]:
     case = SelectionCase(sign(relaxed), relaxed)
     started = time.perf_counter()
     chosen = case.select(reading, case.means(reading))
-    certificate = chosen.certificate
-    return {
-        "seconds": time.perf_counter() - started,
-        "picks": len(chosen.pairs),
-        "exact": certificate.exact,
-        "margin": certificate.margin,
-        "note": certificate.note,
-    }
+    seconds = time.perf_counter() - started
+    told = {name: getattr(chosen.certificate, name) for name in ("exact", "margin", "note")}
+    return {"seconds": seconds, "picks": len(chosen.pairs), **told}
 
 
 @dataclass(frozen=True)

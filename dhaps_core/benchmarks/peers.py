@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
-from dhaps_core.acquisition.quadratic import QuadraticForm, quadratic_form, round_to_disjoint
+from dhaps_core.acquisition.quadratic import QuadraticForm, round_to_disjoint
 from dhaps_core.benchmarks.cases import SelectionCase, made_features
 
 __all__ = ["peer_selections", "quadratic_programme", "small_form"]
@@ -43,8 +43,8 @@ def peer_selections(
 def small_form(items: int, *, picks: int) -> tuple[SelectionCase, QuadraticForm]:
     """A pool so small that all its pairs fit a dense quadratic programme, and that programme."""
     case = SelectionCase.projected(made_features(items, clusters=5), picks=picks)
-    pool = case.pool(case.means("published"))
-    return case, quadratic_form(pool, pool.feasible_pairs())
+    form, _ = case.published(case.means("published")).form(picks)
+    return case, form
 
 
 def quadratic_programme(form: QuadraticForm) -> float:
@@ -53,7 +53,7 @@ def quadratic_programme(form: QuadraticForm) -> float:
     References:
         Kraft: A software package for sequential quadratic programming, DFVLR-FB 88-28, 1988 (in SciPy).
     """
-    linear, quadratic = form.linear.double().numpy(), form.quadratic.double().numpy()
+    linear, quadratic = form.linear.numpy(), form.quadratic.numpy()
     u, q = len(linear), form.picks
     found = minimize(
         lambda a: linear @ a + a @ quadratic @ a / 2,

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from math import ceil
 
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.checks import one_of
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.table import DATASETS, row_name, share_of
 
 __all__ = ["Plan", "plan"]
 
-_ACQUISITIONS = ("dhaps", "random", "all", "none")
+_ACQUISITIONS = (*STRATEGIES, "all", "none")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
 
     Args:
         method: name of the objective.
-        acquisition: ``dhaps`` or ``random`` choose pairs, ``all`` labels the whole pool, ``none`` nothing.
+        acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool,
+            ``none`` nothing.
         budget: share of the pool, as in ``10%``, or ``*``; not read where all or nothing is labelled.
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.

@@ -20,30 +20,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.answers.questions import Answering, PersonAsked, Source
+from dhaps_core.answers.questions import Answering, Source
 from dhaps_core.bit_entropy import bit_report
 from dhaps_core.codes import pack, sign
 from dhaps_core.files import at_home, digest
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.answering import AnsweredRun
-from dhaps_core.session.damage import RunDamaged
+from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
-from dhaps_core.session.folder import CODES, WEIGHTS, RunRepaired
-from dhaps_core.session.neighbours import EarlierRunLeftOut
-from dhaps_core.session.owner import RunInUse, RunReadOnly
-from dhaps_core.session.proposals import Proposal
+from dhaps_core.session.folder import CODES, WEIGHTS
 
-__all__ = [
-    "ActiveSession",
-    "EarlierRunLeftOut",
-    "PersonAsked",
-    "Proposal",
-    "RunDamaged",
-    "RunInUse",
-    "RunReadOnly",
-    "RunRepaired",
-]
+__all__ = ["ActiveSession"]
 
 
 class ActiveSession(AnsweredRun):
@@ -139,15 +127,7 @@ class ActiveSession(AnsweredRun):
         """
         folder = at_home(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
-            number = self.refresh() - 1
-            export(
-                folder,
-                codes=self.codes(number),
-                keys=self.items.keys,
-                index=self.index(number),
-                store=self.store,
-                about={"run": self.name, "round": number},
-            )
+            export(self, self.refresh() - 1, folder)
         return folder
 
     @contextmanager

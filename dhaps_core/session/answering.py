@@ -1,14 +1,18 @@
 """What people and sources answer: stored at once unless it contradicts, and never in a person's place."""
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
+from dhaps_core.answers.store import LabelStore
 from dhaps_core.session.asking import AskingRun
-from dhaps_core.session.neighbours import earlier_answers
+from dhaps_core.session.errors import EarlierRunLeftOut
+from dhaps_core.session.folder import RunFolder
+from dhaps_core.session.opening import with_stored_splits
 
 __all__ = ["AnsweredRun"]
 
@@ -121,13 +125,14 @@ class AnsweredRun(AskingRun):
     def reuse_answers(self, *, who: str) -> int:
         """Number of open questions that a person had answered in a run beside this one.
 
-        What contradicts the run's own answers is left for the person to judge.
+        The later folder name wins where they differ. What contradicts the run's own answers is left for the
+        person to judge.
 
         Warns:
             EarlierRunLeftOut: naming a run that cannot be read, or whose items are others.
         """
         questions, stored = self.questions(), 0
-        known = earlier_answers(self.folder.path, self.items, who) if questions else {}
+        known = self._answers_beside(who) if questions else {}
         for question in questions:
             if (value := known.get(question.about)) is not None:
                 given = replace(question, id=question_name(None, question.keys))  # nobody was asked just now
@@ -135,6 +140,19 @@ class AnsweredRun(AskingRun):
                     self.answer(given, value, who=who, seconds=0.0)
                     stored += 1
         return stored
+
+    def _answers_beside(self, who: str) -> dict[tuple[str, tuple[str, ...]], Value]:
+        """What a person said in the other runs on the same items, by kind and keys."""
+        found: dict[tuple[str, tuple[str, ...]], Value] = {}
+        own = self.folder.path
+        for path in (own.with_name(name) for name in self.runs_beside() if name != own.name):
+            try:
+                with_stored_splits(RunFolder(path, read_only=True), self.items, "")  # refuses other items
+                with LabelStore(path / "labels.sqlite", create=False, read_only=True) as store:
+                    found |= {(one.kind, one.keys): one.value for one in store.answers() if one.who == who}
+            except (StoreError, ValueError) as error:
+                warnings.warn(f"The answers in {path} stay there: {error}", EarlierRunLeftOut, stacklevel=3)
+        return found
 
     def _answer_each(
         self,

@@ -8,7 +8,7 @@ from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import Question, Source, round_of
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.hashing.network import relax
-from dhaps_core.session.folder import RunRepaired
+from dhaps_core.session.errors import RunRepaired
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.run import OpenRun
 
@@ -67,7 +67,7 @@ class AskingRun(OpenRun):
     @property
     def finished(self) -> str | None:
         """Why no further round is possible, or None."""
-        if self.round == 0 or (proposal := self.propose()).pairs:
+        if self.refresh() == 0 or (proposal := self.propose()).pairs:
             return None
         chosen = self.snapshot(proposal.watermark)
         return "the budget is spent" if self._picks_left(chosen) < 1 else self.picker.why_none(chosen)
@@ -100,31 +100,22 @@ class AskingRun(OpenRun):
     def _choose(self, number: int) -> Proposal:
         started = time.perf_counter()
         watermark = self.store.watermark()
-        snapshot, settings = self.snapshot(watermark), self.settings
+        snapshot = self.snapshot(watermark)
         if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
             told = (
                 f"{self.folder.file(PICKS, number)} was missing, though {given} of its questions are answered"
             )
             warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
-        calibrated = settings.question == "pairs" if settings.calibrated is None else settings.calibrated
-        published = settings.reading == "published"
-        picks = self.picker.choose(
+        chosen = self.picker.choose(
             number,
             snapshot,
             picks=self._picks_left(snapshot),
             relaxed=relax(self.outputs(number - 1)),
-            earlier=[pair for one in self.proposals() for pair in one.pairs] if published else [],
-            calibration=(lambda: self.calibration(snapshot)) if calibrated else None,
+            earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
+            calibration=lambda: self.calibration(snapshot),
         )
-        proposal = Proposal(
-            round=number,
-            pairs=tuple(picks.pairs),
-            scores=picks.scores,
-            certificate=picks.certificate,
-            watermark=watermark,
-            seal=self.store.seal(watermark),
-            seconds=time.perf_counter() - started,
-        )
+        seal, seconds = self.store.seal(watermark), time.perf_counter() - started
+        proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
         proposal.write(self.folder)
         self._proposals[number] = proposal
         return proposal

@@ -19,14 +19,8 @@ NAMED_CUTS = (100, 1000, 5000)  # reported under their own names as well
 def evaluate_codes(items: Items, codes: Float[Tensor, "n b"]) -> dict[str, Any]:
     """Metrics of the query items against the database items, for JSON; empty without labels or queries.
 
-    Args:
-        items: splits say which are queries and which are database; relevance comes from the labels (several
-            classes: at least one shared).
-        codes: codes in {-1, +1} of every item.
-
-    Returns:
-        What :func:`dhaps_core.retrieval.metrics.evaluate` gives, ``precision_at`` (by cut-off) and
-        ``by_radius`` (precision and recall within each radius).
+    They are those of :func:`dhaps_core.retrieval.metrics.evaluate`, ``precision_at`` (by cut-off) and
+    ``by_radius`` (precision and recall within each). Items are relevant that share a class by their labels.
 
     Raises:
         ValueError: if a query is also a database item, or a value is no code.

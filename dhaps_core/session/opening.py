@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
+from dhaps_core import __version__
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
 from dhaps_core.json_files import DamagedFileError
-from dhaps_core.session.damage import RESTORE, RunDamaged, damaged
+from dhaps_core.session.errors import RESTORE, RunDamaged, damaged
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.model import Model
 from dhaps_core.session.rounds import Rounds
@@ -34,13 +36,15 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
         RunDamaged: if the folder holds parts of a run that has lost its settings.
         FileNotFoundError: if it holds none, and is only looked at.
         ValueError: if these items and settings make no run; nothing is written.
+        ImportError: if they need a package that is not installed.
     """
     path = folder.file("settings.json")
     if path.exists():
         return None
     _check_new(folder)
+    STRATEGIES[settings.acquisition].check_installed()
     model = Model(items, settings, device)
-    folder.check_parts()
+    folder.tidy()
     with folder.owned("begins it"):
         if path.exists():
             return None
@@ -49,12 +53,13 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
             if rows := store.watermark():  # an interrupted start leaves a store, but nothing in it
                 raise damaged(path, f"be there beside labels.sqlite with its {rows} rows", "no file")
         items.save_splits(folder.target("splits.npz"))
+        others = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
         described = {
             "settings": settings.to_json(),
             "source": items.source,
             "protocol": items.protocol,
             "fingerprint": items.fingerprint(),
-            "versions": {name: version(name) for name in ("dhaps", "torch", "numpy", "scikit-learn")},
+            "versions": {"dhaps": __version__, **others},  # a checkout need not be installed
         }
         folder.write_json("settings.json", described)
     return model
@@ -74,11 +79,7 @@ def _check_new(folder: RunFolder) -> None:
 
 
 def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, str]:
-    """Settings of a run, and the fingerprint of its items.
-
-    Args:
-        folder: of the run.
-        now: the settings that it is opened with, or None for its own.
+    """Settings of a run that is opened with some (None: its own), and the fingerprint of its items.
 
     Raises:
         RunDamaged: if they are missing, something else, or not those that its rounds were made with.

@@ -1,7 +1,7 @@
-"""From the state of a run to the pairs to ask next: what may be picked, and the call of the acquisition."""
+"""From the state of a run to the pairs to ask next: what a strategy sees of it, and its picks by key."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -9,27 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dhaps_core.acquisition.means import KernelMeans, pool_kernel_means
-from dhaps_core.acquisition.problem import Known
-from dhaps_core.acquisition.select import Calibration, Selection, select_pairs, select_random
+from dhaps_core.acquisition.problem import Calibration, Known
+from dhaps_core.acquisition.strategies import STRATEGIES, Pool
 from dhaps_core.answers.snapshot import Snapshot
-from dhaps_core.codes import sign
 from dhaps_core.data.items import Items
-from dhaps_core.pairs import median_bandwidth
-from dhaps_core.seeds import derive_generator
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 
-__all__ = ["Picker", "Picks"]
-
-
-@dataclass(frozen=True)
-class Picks:
-    """Chosen pairs of one round by key, scores by term, certificate; the last two are empty for random."""
-
-    pairs: list[tuple[str, str]]
-    scores: dict[str, list[float]]
-    certificate: dict[str, Any]
+__all__ = ["Picker"]
 
 
 class Picker:
@@ -39,7 +26,7 @@ class Picker:
         items: the collection.
         settings: of the run.
         references: features of every item, the space ``embeddings``.
-        folder: keeps the kernel means of embeddings, which are the same in every round.
+        folder: keeps what a strategy computes of the features, which are the same in every round.
         device: where the selection runs.
 
     Attributes:
@@ -73,53 +60,50 @@ class Picker:
         *,
         picks: int,
         relaxed: Float[Tensor, "n b"],
-        earlier: Sequence[tuple[str, str]],
-        calibration: Callable[[], Calibration] | None,
-    ) -> Picks:
-        """Pairs of a round; none if none is left or ``picks`` is below 1.
+        earlier: Callable[[], Sequence[tuple[str, str]]],
+        calibration: Callable[[], Calibration],
+    ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
+        """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
+
+        There is no pair if none is left or ``picks`` is below 1.
 
         Args:
             number: of the round.
             snapshot: what is answered.
             picks: how many at most.
             relaxed: relaxed codes of every item.
-            earlier: pairs chosen in earlier rounds.
-            calibration: gives the log-odds of "same", or None for theta itself.
+            earlier: gives the pairs chosen in earlier rounds.
+            calibration: gives the log-odds of "same" fitted on the answers.
+
+        Raises:
+            ImportError: if the strategy needs a package that is not installed.
         """
-        candidates, known = self._candidates(snapshot), self._known(snapshot)
-        if self.settings.question == "classes" and not len(snapshot.unsure_pairs):
-            known = None  # nothing is known of items without an answer
+        candidates = self._candidates(snapshot)
         if picks < 1 or int(candidates.sum()) < 2:
-            return Picks([], {}, {})
-        generator = derive_generator(self.settings.seed, "select", number)
-        if self.settings.acquisition == "random":
-            pairs = select_random(candidates, picks=picks, generator=generator, known=known)
-            return Picks(self._named(pairs), {}, {})
-        pool = relaxed[self.rows].to(self.device)
-        space = self._space(pool)
-        bandwidth = self._bandwidth(space)
-        labelled = np.flatnonzero(np.isin(self.rows.numpy(), snapshot.supervised))
-        pairs_before = [(self.place[a], self.place[b]) for a, b in earlier]
-        sizes = torch.tensor(snapshot.component_sizes)[self.rows].to(pool)
-        selection = select_pairs(
-            pool,
-            picks=picks,
-            space=space,
-            bandwidth=bandwidth,
-            reading=self.settings.reading,
-            kernel=self.settings.kernel,
-            weights=self.settings.weights,
-            beta=self.settings.beta,
-            labelled_pairs=torch.tensor(pairs_before, dtype=torch.long).view(-1, 2).to(self.device),
-            labelled_items=torch.from_numpy(labelled).to(self.device),
-            candidates=candidates.to(self.device),
-            known=known,
-            credit=self.settings.implication * sizes.log(),
-            calibration=calibration() if calibration else None,
-            means=self._means(space, bandwidth),
-            generator=generator,
+            return (), {}, {}
+        rows, device = self.rows.numpy(), self.device
+        pool = Pool(
+            relaxed=relaxed[self.rows].to(device),
+            features=self.references[self.rows].to(device),
+            candidates=candidates.to(device),
+            seed=self.settings.seed,
+            round=number,
+            known=self._known(snapshot),
+            labelled=torch.from_numpy(np.flatnonzero(np.isin(rows, snapshot.supervised))).to(device),
+            classes=torch.from_numpy(snapshot.classes[rows]).to(device),
+            alike=torch.from_numpy(snapshot.component_sizes[rows]).to(device),
+            earlier=lambda: self._places(earlier()),
+            calibration=calibration,
+            keep=self._keep,
         )
-        return self._recorded(selection)
+        strategy = STRATEGIES[self.settings.acquisition]
+        strategy.check_installed()
+        found = strategy.of(self.settings).choose(pool, picks=picks)
+        certificate = {} if found.certificate is None else dict(vars(found.certificate))
+        if not isfinite(certificate.get("margin", 0.0)):
+            certificate["margin"] = None  # nothing was left unscored
+        pairs = tuple((self.keys[a], self.keys[b]) for a, b in self.rows[found.pairs.cpu()].tolist())
+        return pairs, {name: values.tolist() for name, values in found.scores.items()}, certificate
 
     def why_none(self, snapshot: Snapshot) -> str:
         """Why there is no pair to pick after some answers, although the budget allows one."""
@@ -136,48 +120,26 @@ class Picker:
             return self.distinct.clone()
         return self.distinct & ~torch.from_numpy(np.isin(self.rows.numpy(), snapshot.supervised))
 
-    def _bandwidth(self, space: Tensor) -> float:
-        scale, generator = self.settings.bandwidth_scale, derive_generator(self.settings.seed, "bandwidth")
-        try:
-            return median_bandwidth(space, scale=scale, generator=generator)
-        except ValueError:  # the points are equal, or those of its sample are
-            distinct = space.unique(dim=0)
-        if len(distinct) < 2:
-            return 1.0  # between equal points the kernel is 1 at every bandwidth
-        return median_bandwidth(distinct, scale=scale, generator=generator)
+    def _places(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        places = [(self.place[a], self.place[b]) for a, b in pairs]
+        return torch.tensor(places, dtype=torch.long, device=self.device).view(-1, 2)
 
-    def _recorded(self, selection: Selection) -> Picks:
-        certificate = dict(vars(selection.certificate))
-        if not np.isfinite(certificate["margin"]):
-            certificate["margin"] = None  # nothing was left unscored
-        scores = {name: values.tolist() for name, values in selection.scores.items()}
-        return Picks(self._named(selection.pairs.cpu()), scores, certificate)
-
-    def _named(self, pairs: Tensor) -> list[tuple[str, str]]:
-        return [(self.keys[a], self.keys[b]) for a, b in self.rows[pairs].tolist()]
-
-    def _space(self, relaxed: Tensor) -> Tensor:
-        if self.settings.space == "embeddings":
-            return self.references[self.rows].to(self.device)
-        return sign(relaxed) if self.settings.space == "codes" else relaxed
-
-    def _means(self, space: Tensor, bandwidth: float) -> KernelMeans:
-        embeddings = self.settings.space == "embeddings"
-        if embeddings:
-            name, shape = "kernel_means.npy", (len(space),)
-            stored = self.folder.read_derived(name, dtype=np.float32, shape=shape)
-            if stored is not None and np.isfinite(stored).all() and (stored > 0).all():
-                return KernelMeans(torch.from_numpy(stored).to(space))
-        generator = derive_generator(self.settings.seed, "means")
-        means = pool_kernel_means(space, bandwidth=bandwidth, generator=generator)
-        if embeddings:
-            self.folder.write_array("kernel_means.npy", means.values.cpu().numpy())
-        return means
+    def _keep(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """See :attr:`Pool.keep`: in the folder of the run."""
+        file, shape = f"{name}.npy", (len(self.rows),)
+        stored = self.folder.read_derived(file, dtype=np.float32, shape=shape)
+        if stored is not None and np.isfinite(stored).all() and (stored > 0).all():
+            return torch.from_numpy(stored).to(self.device)
+        values = compute()
+        self.folder.write_array(file, values.cpu().numpy())
+        return values
 
     def _known(self, snapshot: Snapshot) -> Known | None:
         """Pairs of train positions that are answered, implied, or were answered "unsure"."""
         rows, n = self.rows.numpy(), len(self.keys)
         unsure = snapshot.unsure_pairs @ np.array([n, 1])
+        if self.settings.question == "classes" and not len(unsure):
+            return None  # nothing is known of items without an answer
 
         def known(a: Tensor, b: Tensor) -> Tensor:
             x, y = rows[a.cpu().numpy()], rows[b.cpu().numpy()]

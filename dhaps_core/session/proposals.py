@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dhaps_core.answers.questions import Question, question_name
-from dhaps_core.session.damage import damaged
+from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import RunFolder
 
 __all__ = ["Proposal"]
@@ -25,8 +25,7 @@ class Proposal:
         pairs: keys of the two items of each pick, in the order of picking.
         scores: per pick: uncertainty, representativeness, diversity, total; empty for random picks.
         certificate: of :class:`dhaps_core.acquisition.select.Certificate`; empty for random picks.
-        watermark: of the answers that they were chosen upon.
-        seal: of those answers; None of a dhaps that kept none.
+        watermark: of the answers that they were chosen upon; their seal (None of an older dhaps) beside it.
         seconds: that the choice took.
     """
 
@@ -39,7 +38,7 @@ class Proposal:
     seconds: float = field(compare=False)
 
     def write(self, folder: RunFolder) -> None:
-        """Keep it in the folder of its round; only for who owns the run's."""
+        """Keep it in the folder of its round; only for who owns the run."""
         content = {name: value for name, value in vars(self).items() if name != "round"}
         folder.write_json(PICKS, content, self.round)
 

@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.session.damage import RunDamaged, damaged
-from dhaps_core.session.folder import RunFolder, RunRepaired
-from dhaps_core.session.owner import RunInUse
+from dhaps_core.session.errors import RunDamaged, RunInUse, RunRepaired, damaged
+from dhaps_core.session.folder import RunFolder
 
 __all__ = ["Rounds", "rounds_in"]
 
@@ -24,20 +23,14 @@ Row = dict[str, Any]
 class Rounds:
     """The finished rounds as they are known in memory; what others finish is known after :meth:`look`.
 
-    What only one of the two places has is written to the other where nobody is at work in the folder; else it
-    was, when they opened it.
-
-    Args:
-        folder: of the run.
+    What only one of the two places has is written to the other, with :class:`RunRepaired` as a warning, where
+    nobody is at work in the folder; else they did so when they opened it.
 
     Attributes:
         rows: of the finished rounds, in order.
 
     Raises:
         RunDamaged: if a round is in neither place.
-
-    Warns:
-        RunRepaired: naming what was written anew.
     """
 
     def __init__(self, folder: RunFolder) -> None:

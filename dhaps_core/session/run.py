@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dhaps_core.acquisition.calibration import fit_calibration
-from dhaps_core.acquisition.select import Calibration
+from dhaps_core.acquisition.problem import Calibration
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure
 from dhaps_core.answers.snapshot import Snapshot
@@ -23,14 +23,13 @@ from dhaps_core.data.items import Items
 from dhaps_core.hashing.network import find_device, relax
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.seeds import derive_generator
-from dhaps_core.session.damage import damaged
+from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
 from dhaps_core.session.model import Model
-from dhaps_core.session.neighbours import history_beside
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.proposals import PICKS, Proposal
-from dhaps_core.session.rounds import Rounds
+from dhaps_core.session.rounds import Rounds, rounds_in
 from dhaps_core.session.settings import Settings
 
 __all__ = ["OpenRun"]
@@ -65,8 +64,7 @@ class OpenRun:
         self.folder = RunFolder(folder, read_only=read_only)
         self.read_only = self.folder.read_only
         model = begin(self.folder, items, settings or Settings(), self.device)
-        self.folder.check_parts()
-        self.folder.clean()
+        self.folder.tidy()
         self._rounds = Rounds(self.folder)
         self.settings, fingerprint = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
@@ -111,13 +109,18 @@ class OpenRun:
         """
         return self._rounds.look()
 
+    def runs_beside(self) -> list[str]:
+        """Names of the runs in the folder that this one lies in, its own among them."""
+        return sorted(path.parent.name for path in self.folder.path.parent.glob("*/settings.json"))
+
     def history_beside(self, name: str) -> list[dict[str, Any]]:
-        """Rows of the finished rounds of the run in the folder of that name beside this one; or none.
+        """Rows of the finished rounds of the run of that name beside this one; none where there is none.
 
         Raises:
             RunDamaged: if a round of it is damaged.
         """
-        return history_beside(self.folder.path, name)
+        folder = self.folder.path.parent / name
+        return rounds_in(RunFolder(folder, read_only=True)) if name in self.runs_beside() else []
 
     def proposal(self, number: int) -> Proposal | None:
         """The picks of any round, or None where none are chosen.
@@ -151,18 +154,10 @@ class OpenRun:
 
     def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:
         """Both budgets (items labelled, answers given) and the pairs known, now or in a snapshot."""
-        if snapshot is None:
-            answers = self.answers()
-            with self._facts:
-                self.closure.update(answers)
-                return self._tally.count(self.closure)
-        known = snapshot.counts()
-        return {
-            "items_labelled": len(snapshot.answered),
-            "answers": len(snapshot.answers),
-            "pairs_similar": known.similar,
-            "pairs_dissimilar": known.dissimilar,
-        }
+        answers = self.answers() if snapshot is None else snapshot.answers
+        with self._facts:
+            self.closure.update(answers)
+            return self._tally.count(self.closure)
 
     # --- what a finished round left ------------------------------------------------------------------------
 
@@ -234,8 +229,6 @@ class OpenRun:
         if number not in self._packed:
             shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
             packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
-            if packed is None:
-                raise damaged(self.folder.file(CODES, number), "be there", "no file")
             self._packed[number] = torch.from_numpy(packed)
         return self._packed[number]
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from dhaps_core.acquisition.problem import Reading, Weights
+from dhaps_core.acquisition.problem import Weights
+from dhaps_core.acquisition.strategies import STRATEGIES, Reading
 from dhaps_core.checks import Range, check_fields, one_of, read_fields
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm, Method
@@ -25,11 +26,12 @@ class Settings:
         seed: the one seed; everything drawn derives from it.
         bits: b, length of the codes.
         picks: q, pairs chosen in a round.
-        acquisition: ``dhaps`` or ``random`` (the baseline on the same seeds).
+        acquisition: how pairs are chosen, one of :data:`dhaps_core.acquisition.strategies.STRATEGIES`;
+            ``random`` is the baseline on the same seeds.
         question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
             ``pairs`` asks whether the two are the same.
         method: name of the training objective, one of :data:`dhaps_core.hashing.methods.METHODS`.
-        reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.select`.
+        reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.problem`.
         kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
         space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
         bandwidth_scale: 2 sigma^2 over the median squared distance of the space.
@@ -56,7 +58,7 @@ class Settings:
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     bits: Annotated[int, Range(1, 4096)] = 32
     picks: Annotated[int, Range(1, 10**9)] = 10
-    acquisition: Literal["dhaps", "random"] = "dhaps"
+    acquisition: str = "dhaps"
     question: Literal["classes", "pairs"] = "classes"
     method: str = "dpsh"
     reading: Reading = "closed"
@@ -83,7 +85,7 @@ class Settings:
             object.__setattr__(self, "training", USUAL[self.network])
         method = METHODS[one_of("method", self.method, METHODS)]
         self._check_method(method)
-        self._check_selection()
+        STRATEGIES[one_of("acquisition", self.acquisition, STRATEGIES)].of(self)
         per_pick = {"budget_items": 2, "budget_answers": 2 if self.question == "classes" else 1}
         for name, least in per_pick.items():
             if 0 < (getattr(self, name) or 0) < least:
@@ -103,20 +105,6 @@ class Settings:
         if self.question == "pairs" and method.labels == "classes":
             rule = f"{self.method} learns from class labels"
             raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
-
-    def _check_selection(self) -> None:
-        """Refuse what :func:`dhaps_core.acquisition.select.select_pairs` has no definition for."""
-        if self.kernel == "matched" and self.reading != "published":
-            rule = "the kernel 'matched' is defined for the reading 'published'"
-            raise ValueError(
-                f"{rule}; got {self.reading!r}. Set the reading, or take the kernel 'invariant'."
-            )
-        weights = self.weights or Weights()
-        kernels = self.beta * (weights.representativeness + weights.diversity)
-        if self.acquisition == "dhaps" and not weights.uncertainty + kernels:
-            rule = "one of the terms of selection must weigh something"
-            got = f"{weights} and beta {self.beta:g}"
-            raise ValueError(f"{rule}; got {got}. Raise one, or set the acquisition to random.")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""

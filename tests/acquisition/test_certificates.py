@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dhaps_core.acquisition.means import KernelMeans, pool_kernel_means
-from dhaps_core.acquisition.quadratic import quadratic_form, solve_exhaustive, solve_relaxed
-from dhaps_core.acquisition.select import Calibration, Weights, select_pairs
+from dhaps_core.acquisition.means import pool_kernel_means
+from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.quadratic import solve_exhaustive, solve_relaxed
+from dhaps_core.acquisition.select import select
 from dhaps_core.pairs import (
-    all_pairs_kernel_mean,
     closed_mmd_squared,
     item_kernel,
     kernel_means,
@@ -18,7 +18,7 @@ from dhaps_core.pairs import (
     mmd_squared,
     pair_kernel,
 )
-from tests.acquisition.test_select import arguments, make_pool
+from tests.acquisition.given import everything, make_problem, on
 
 
 def drawn(n, d, seed=0):
@@ -40,14 +40,14 @@ MOVES = {
 @pytest.mark.parametrize("move", MOVES)
 @pytest.mark.parametrize("reading", ["closed", "published"])
 def test_picks_of_a_moved_float32_space_are_those_of_its_float64_values(move, reading):
-    pool = make_pool(300, 8, reading=reading, picks=50, dtype=torch.float32)
     space = MOVES[move](drawn(300, 16))
     bandwidth = median_bandwidth(space, generator=torch.Generator().manual_seed(0), scale=0.1)
-    asked = arguments(pool) | {"space": space, "bandwidth": bandwidth}
-    found = select_pairs(pool.relaxed, **asked)
+    moved = {"space": space, "bandwidth": bandwidth}
+    problem = make_problem(300, 8, reading=reading, dtype=torch.float32, **moved)
+    found = select(problem, picks=50)
     exact = space.double()
     exact = (exact - exact.mean(0)) / bandwidth
-    wanted = select_pairs(pool.relaxed.double(), **(asked | {"space": exact, "bandwidth": 1.0}))
+    wanted = select(replace(problem, relaxed=problem.u, space=exact, bandwidth=1.0), picks=50)
     assert found.pairs.tolist() == wanted.pairs.tolist()
     assert found.certificate.exact
     assert found.certificate.rounding < 1e-9
@@ -68,11 +68,7 @@ def test_kernels_of_moved_points_are_those_of_the_points(move):
     )
     means = kernel.mean(1)
     torch.testing.assert_close(kernel_means(moved, bandwidth=sigma).double(), means, rtol=1e-6, atol=0)
-    torch.testing.assert_close(
-        pool_kernel_means(moved, bandwidth=sigma).values.double(), means, rtol=1e-6, atol=0
-    )
-    by_pair = all_pairs_kernel_mean(rows, moved, bandwidth=sigma).double()
-    torch.testing.assert_close(by_pair, means[rows].prod(1), rtol=1e-6, atol=0)
+    torch.testing.assert_close(pool_kernel_means(moved, bandwidth=sigma).double(), means, rtol=1e-6, atol=0)
     straight = kernel[rows[:, 0]][:, rows[:, 0]] * kernel[rows[:, 1]][:, rows[:, 1]]
     swapped = kernel[rows[:, 1]][:, rows[:, 0]] * kernel[rows[:, 0]][:, rows[:, 1]]
     invariant = pair_kernel(pairs, pairs, bandwidth=sigma).double()
@@ -99,10 +95,9 @@ def test_a_far_outlier_does_not_blur_the_others():
     exact = (points.double()[:, None] - points.double()).square().sum(-1).div(-2 * sigma**2).exp()
     kernel = item_kernel(points.double(), points, bandwidth=sigma)
     torch.testing.assert_close(kernel, exact, rtol=1e-9, atol=1e-12)
-    pool = make_pool(201, 8, reading="closed", picks=20, dtype=torch.float32)
-    found = select_pairs(pool.relaxed, **(arguments(pool) | {"space": points, "bandwidth": sigma}))
-    alone = points.double() - points[0].double()
-    wanted = select_pairs(pool.relaxed, **(arguments(pool) | {"space": alone, "bandwidth": sigma}))
+    problem = make_problem(201, 8, reading="closed", dtype=torch.float32, space=points, bandwidth=sigma)
+    found = select(problem, picks=20)
+    wanted = select(replace(problem, space=points.double() - points[0].double()), picks=20)
     assert found.pairs.tolist() == wanted.pairs.tolist()
     assert found.certificate.exact
 
@@ -110,15 +105,14 @@ def test_a_far_outlier_does_not_blur_the_others():
 @pytest.mark.parametrize("precision", ["high", "medium"])
 @pytest.mark.parametrize("reading", ["closed", "published"])
 def test_picks_do_not_depend_on_the_precision_allowed_to_float32_products(precision, reading, device):
-    pool = make_pool(400, 32, reading=reading, picks=40, dtype=torch.float32)
-    moved = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in arguments(pool).items()}
-    moved["space"] = (100 + drawn(400, 64)).to(device)
-    moved["bandwidth"] = 3.0
-    wanted = select_pairs(pool.relaxed.to(device), **moved)
+    space = 100 + drawn(400, 64)
+    problem = make_problem(400, 32, reading=reading, dtype=torch.float32, space=space, bandwidth=3.0)
+    problem = on(device, problem)
+    wanted = select(problem, picks=40)
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
-        found = select_pairs(pool.relaxed.to(device), **moved)
+        found = select(replace(problem), picks=40)
     finally:
         torch.set_float32_matmul_precision(before)
     assert found.pairs.tolist() == wanted.pairs.tolist()
@@ -129,14 +123,13 @@ def test_picks_do_not_depend_on_the_precision_allowed_to_float32_products(precis
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_means_keep_their_digits_in_every_dtype_of_the_space(dtype):
     space = (drawn(500, 8) * 8).round().div(8).to(dtype)
-    means = pool_kernel_means(space, bandwidth=0.5).values
-    wanted = pool_kernel_means(space.double(), bandwidth=0.5).values
+    means = pool_kernel_means(space, bandwidth=0.5)
+    wanted = pool_kernel_means(space.double(), bandwidth=0.5)
     torch.testing.assert_close(means.double(), wanted, rtol=1e-6, atol=0)
 
 
 def test_where_too_few_digits_are_known_no_pick_is_called_exact():
-    pool = make_pool(30, 6, reading="closed", picks=3)
-    found = select_pairs(pool.relaxed, **arguments(replace(pool, calibration=Calibration(1e12, 0.0))))
+    found = select(make_problem(30, 6, reading="closed", calibration=Calibration(1e12, 0.0)), picks=3)
     assert not found.certificate.exact
     assert "costs are known to" in found.certificate.note
 
@@ -153,10 +146,6 @@ def test_bandwidth_where_all_that_were_drawn_are_equal():
 # Scores.
 
 
-def everything(n):
-    return torch.tensor(list(itertools.product(range(n), repeat=2)))
-
-
 @pytest.mark.parametrize(
     ("reading", "kernel", "solver"),
     [
@@ -166,31 +155,29 @@ def everything(n):
 )
 @pytest.mark.parametrize("labelled", [True, False])
 def test_scores_sum_to_the_objective_of_the_kernel_that_made_the_picks(reading, kernel, solver, labelled):
-    changes = (
-        {}
-        if labelled
-        else {"labelled_pairs": torch.zeros(0, 2).long(), "labelled_items": torch.zeros(0).long()}
-    )
-    pool = make_pool(9, 6, 4, reading=reading, picks=3, beta=1.7, weights=Weights(0.3, 1.2, 0.7), **changes)
-    pool = replace(pool, credit=0.1 * drawn(9, 1)[:, 0].double(), calibration=Calibration(-1.3, 0.4))
-    found = select_pairs(pool.relaxed, **arguments(pool), kernel=kernel, solver=solver)
-    population = everything(9) if kernel == "matched" else None
-    form = quadratic_form(pool, pool.feasible_pairs(), kind=kernel, population=population)
+    problem = make_problem(
+        9, 6, 4, reading=reading, labelled=labelled, beta=1.7, weights=Weights(0.3, 1.2, 0.7),
+        credit=0.1 * drawn(9, 1)[:, 0].double(), calibration=Calibration(-1.3, 0.4),
+        **({"kernel": kernel} if reading == "published" else {}),
+    )  # fmt: skip
+    found = select(problem, picks=3, solver=solver)
+    form, _ = problem.form(3)
     chosen = torch.tensor([form.pairs.tolist().index(pair) for pair in found.pairs.tolist()])
     scores = found.scores
     assert float(scores["total"].sum()) == pytest.approx(form.value(chosen), rel=1e-9)
     parts = scores["uncertainty"] + scores["representativeness"] + scores["diversity"]
-    torch.testing.assert_close(scores["total"], parts - pool.credit[found.pairs].sum(1))
+    torch.testing.assert_close(scores["total"], parts - problem.credits[found.pairs].sum(1))
 
 
 def test_representativeness_of_matched_picks_is_of_the_matched_kernel():
-    pool = make_pool(10, 6, picks=3, labelled_pairs=torch.zeros(0, 2, dtype=torch.long))
-    found = select_pairs(pool.relaxed, **arguments(pool), kernel="matched")
-    points, pairs = pool.space, found.pairs
-    kernels = pair_kernel(points[pairs], points[everything(10)], bandwidth=pool.bandwidth, kind="matched")
-    step = 2 * pool.beta / pool.picks**2
-    torch.testing.assert_close(found.scores["representativeness"], -step * pool.picks * kernels.mean(1))
-    own = pair_kernel(points[pairs], points[pairs], bandwidth=pool.bandwidth, kind="matched")
+    problem = make_problem(10, 6, labelled=False, kernel="matched")
+    found = select(problem, picks=3)
+    points, pairs = problem.space, found.pairs
+    everyone = torch.cartesian_prod(torch.arange(10), torch.arange(10))
+    kernels = pair_kernel(points[pairs], points[everyone], bandwidth=problem.bandwidth, kind="matched")
+    step = 2 * problem.beta / 3**2
+    torch.testing.assert_close(found.scores["representativeness"], -step * 3 * kernels.mean(1))
+    own = pair_kernel(points[pairs], points[pairs], bandwidth=problem.bandwidth, kind="matched")
     diverse = step * (own.diagonal() / 2 + own.tril(-1).sum(1))
     torch.testing.assert_close(found.scores["diversity"], diverse)
 
@@ -198,26 +185,25 @@ def test_representativeness_of_matched_picks_is_of_the_matched_kernel():
 # How many pairs there are.
 
 
-def crossing():
+def crossing(reading="published"):
     """Items 0..3 where the cheapest pair (1, 2) leaves none beside it, and (0, 1), (2, 3) are disjoint."""
-    pool = make_pool(
-        4, 6, 1, picks=2, labelled_pairs=torch.zeros(0, 2).long(), labelled_items=torch.zeros(0).long()
-    )
     allowed = torch.zeros(4, 4, dtype=torch.bool)
     for a, b in ((0, 1), (1, 2), (2, 3)):
         allowed[a, b] = allowed[b, a] = True
     credit = torch.tensor([0.0, 9.0, 9.0, 0.0], dtype=torch.float64)
-    return replace(pool, known=lambda a, b: ~allowed[a, b], credit=credit)
+    return make_problem(
+        4, 6, 1, reading=reading, labelled=False, known=lambda a, b: ~allowed[a, b], credit=credit
+    )
 
 
 @pytest.mark.parametrize("reading", ["closed", "published"])
 def test_exhaustive_search_finds_the_two_disjoint_pairs_that_greedy_cannot(reading):
-    pool = replace(crossing(), reading=reading)
-    found = select_pairs(pool.relaxed, **arguments(pool), solver="exhaustive")
+    problem = crossing(reading)
+    found = select(problem, picks=2, solver="exhaustive")
     assert found.pairs.tolist() == [[0, 1], [2, 3]]
     assert found.certificate.exact
     for solver in ("greedy", "relaxed"):
-        one = select_pairs(pool.relaxed, **arguments(pool), solver=solver)
+        one = select(problem, picks=2, solver=solver)
         assert one.pairs.tolist() == [[1, 2]]
         assert (
             "1 of 2 picks: beside these no pair is left, other picks may leave more" in one.certificate.note
@@ -228,16 +214,13 @@ def test_exhaustive_search_finds_the_two_disjoint_pairs_that_greedy_cannot(readi
 @pytest.mark.parametrize("solver", ["greedy", "exhaustive", "relaxed"])
 @pytest.mark.parametrize("reading", ["closed", "published"])
 def test_no_feasible_pair_is_no_pick_for_any_solver(solver, reading):
-    pool = replace(crossing(), reading=reading, known=lambda a, b: torch.ones_like(a + b, dtype=torch.bool))
-    found = select_pairs(pool.relaxed, **arguments(pool), solver=solver)
+    found = select(replace(crossing(reading), known=everything), picks=2, solver=solver)
     assert found.pairs.shape == (0, 2)
     assert found.scores["total"].shape == (0,)
 
 
 def test_a_star_holds_one_pair_however_many_are_asked():
-    pool = make_pool(7, 6, picks=3, labelled_pairs=torch.zeros(0, 2).long())
-    pool = replace(pool, known=lambda a, b: (a != 0) & (b != 0))
-    form = quadratic_form(pool, pool.feasible_pairs())
+    form, _ = make_problem(7, 6, labelled=False, known=lambda a, b: (a != 0) & (b != 0)).form(3)
     assert len(form.pairs) == 6
     best = min(range(6), key=lambda place: form.value(torch.tensor([place])))
     assert solve_exhaustive(form).tolist() == [best]
@@ -247,9 +230,7 @@ def test_a_star_holds_one_pair_however_many_are_asked():
 
 
 def test_a_bound_on_fewer_pairs_is_not_called_one_on_as_many_as_were_asked_for():
-    pool = crossing()
-    two = select_pairs(pool.relaxed, **arguments(pool), solver="exhaustive")
-    one = select_pairs(pool.relaxed, **arguments(pool), solver="relaxed")
+    two, one = (select(crossing(), picks=2, solver=solver) for solver in ("exhaustive", "relaxed"))
     assert len(one.pairs) < len(two.pairs)
     assert one.certificate.lower_bound is None
 
@@ -260,12 +241,10 @@ def test_relaxed_picks_as_many_as_greedy_and_leaves_no_pair_beside_them():
         g = torch.Generator().manual_seed(seed)
         known = torch.rand(15, 15, generator=g) < 0.85
         known = known | known.T
-        pool = make_pool(15, 6, seed, reading="closed", picks=7, labelled_items=torch.zeros(0).long())
-        pool = replace(pool, known=lambda a, b, known=known: known[a, b])
-        found = {
-            solver: select_pairs(pool.relaxed, **arguments(pool), solver=solver).pairs
-            for solver in ("greedy", "relaxed")
-        }
+        problem = make_problem(
+            15, 6, seed, reading="closed", labelled=False, known=lambda a, b, known=known: known[a, b]
+        )
+        found = {solver: select(problem, picks=7, solver=solver).pairs for solver in ("greedy", "relaxed")}
         assert len(found["relaxed"]) >= len(found["greedy"])
         free = torch.ones(15, dtype=torch.bool)
         free[found["relaxed"]] = False
@@ -275,33 +254,38 @@ def test_relaxed_picks_as_many_as_greedy_and_leaves_no_pair_beside_them():
 @pytest.mark.usefixtures("unchecked")
 def test_costs_that_are_no_numbers_are_refused_and_not_called_the_end():
     for reading in ("closed", "published"):
-        pool = make_pool(8, 6, reading=reading)
+        problem = make_problem(8, 6, reading=reading)
         for change in (
             {"beta": 1.7e308, "weights": Weights(1.0, 5.0, 5.0)},
             {"credit": torch.full((8,), 1e308, dtype=torch.float64)},
             {"credit": torch.full((8,), -1e308, dtype=torch.float64)},
             {"calibration": Calibration(1e308, 0.0)},
-            {"means": KernelMeans(pool.means * (1e-310 if reading == "closed" else 1e300))},
+            {"means": problem.m * (1e-310 if reading == "closed" else 1e300)},
         ):
             with pytest.raises(ValueError, match=r"must give costs that are numbers|must be above 0"):
-                select_pairs(pool.relaxed, **arguments(pool) | change)
+                select(replace(problem, **change), picks=2)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_masks_in_place_of_positions_and_numbers_in_place_of_masks_are_refused():
     mask = torch.tensor([False, False, True, True, True, True, True, True])
-    pool = make_pool(8, 6, reading="closed")
-    for name, value, message in (
-        ("candidates", mask.long(), "true or false for each item; got torch.int64"),
-        ("candidates", mask.float(), "true or false for each item; got torch.float32"),
-        ("labelled_items", mask, "labelled_items must be positions .* got torch.bool"),
-        ("labelled_items", torch.tensor([1.0]), "labelled_items must be positions .* got torch.float32"),
-        ("labelled_pairs", mask.view(4, 2), "labelled_pairs must be positions .* got torch.bool"),
-        ("picks", 2.5, "picks must be at least 1, a whole number"),
-        ("picks", float("nan"), "picks must be at least 1, a whole number"),
+    for reading, name, value, message in (
+        ("closed", "candidates", mask.long(), "true or false for each item; got torch.int64"),
+        ("closed", "candidates", mask.float(), "true or false for each item; got torch.float32"),
+        ("closed", "labelled_items", mask, "labelled_items must be positions .* got torch.bool"),
+        ("closed", "labelled_items", torch.tensor([1.0]), "labelled_items must be .* got torch.float32"),
+        (
+            "published",
+            "labelled_pairs",
+            mask.view(4, 2),
+            "labelled_pairs must be positions .* got torch.bool",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
-            select_pairs(pool.relaxed, **arguments(pool) | {name: value})
+            make_problem(reading=reading, **{name: value})
+    for picks in (2.5, float("nan")):
+        with pytest.raises(ValueError, match="picks must be at least 1, a whole number"):
+            select(make_problem(), picks=picks)
     pairs = torch.zeros(1, 2, 3)
     with pytest.raises(ValueError, match="kind must be one of invariant, matched"):
         pair_kernel(pairs, pairs, bandwidth=1.0, kind="match")

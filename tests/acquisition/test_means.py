@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dhaps_core.acquisition import means as kernel_means
-from dhaps_core.acquisition.means import pool_kernel_means
+from dhaps_core.acquisition.means import pool_kernel_means, sampled
 from dhaps_core.hamming import distance_counts
 from dhaps_core.pairs import item_kernel
 
@@ -44,8 +44,8 @@ def test_means_are_the_means_of_the_kernel_matrix(codes, dtype, rel, device):
     space = points(200, 6, codes=codes, dtype=dtype)  # 64 possible codes: many are equal
     slow = item_kernel(space, space, bandwidth=1.3).mean(1)
     means = pool_kernel_means(space.to(device), bandwidth=1.3)
-    torch.testing.assert_close(means.values.cpu(), slow, rtol=rel, atol=0)
-    assert means.note == ""
+    torch.testing.assert_close(means.cpu(), slow, rtol=rel, atol=0)
+    assert sampled(200) == ""
 
 
 @pytest.mark.parametrize("codes", [True, False])
@@ -61,7 +61,7 @@ def test_means_of_huge_pools_are_sampled_and_say_so(codes, monkeypatch):
     space = points(150, 8, codes=codes)
     means = pool_kernel_means(space, bandwidth=2.0, generator=torch.Generator().manual_seed(4))
     sample = torch.randperm(150, generator=torch.Generator().manual_seed(4))[:40]
-    torch.testing.assert_close(means.values, item_kernel(space, space[sample], bandwidth=2.0).mean(1))
-    assert means.note == "kernel means over a random 40 of the 150 items"
+    torch.testing.assert_close(means, item_kernel(space, space[sample], bandwidth=2.0).mean(1))
+    assert sampled(150) == "kernel means over a random 40 of the 150 items"
     with pytest.raises(ValueError, match=r"need a generator; got 150 items and none"):
         pool_kernel_means(space, bandwidth=2.0)

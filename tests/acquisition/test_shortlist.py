@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dhaps_core.acquisition import greedy, shortlist
+from dhaps_core.acquisition import published, shortlist
 from dhaps_core.acquisition.problem import Calibration, Weights
-from dhaps_core.acquisition.quadratic import quadratic_form, solve_greedy
-from dhaps_core.acquisition.shortlist import cheapest_pairs, pair_costs
-from tests.acquisition.test_select import make_pool
+from dhaps_core.acquisition.quadratic import solve_greedy
+from tests.acquisition.given import make_problem, on
+
+NONE = torch.zeros(0, 2, dtype=torch.long)
 
 CASES = {
     "as it is": {},
-    "nothing labelled": {"labelled_pairs": torch.zeros(0, 2, dtype=torch.long)},
+    "nothing labelled": {"labelled": False},
     "uncertainty rules": {"weights": Weights(1.0, 1e-6, 1e-6)},
     "no uncertainty": {"weights": Weights(0.0, 1.0, 1.0)},
     "kernels rule": {"weights": Weights(0.01, 1.0, 1.0), "beta": 50.0},
@@ -32,16 +33,16 @@ def _small_tiles(monkeypatch):
     monkeypatch.setattr(shortlist, "FIRST_ROWS", 4)
 
 
-def pool_of(case, picks=6):
-    return make_pool(120, 10, 3, picks=picks, **CASES[case])
+def problem_of(case):
+    return make_problem(120, 10, 3, **CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_cost_of_a_pair_is_what_it_adds_to_the_objective(case):
-    pool = pool_of(case)
-    form = quadratic_form(pool, pool.feasible_pairs())
+    problem = problem_of(case)
+    form, _ = problem.form(6)
     picked = torch.tensor([5, 700])
-    costs = pair_costs(pool, form.pairs, form.pairs[picked])
+    costs = problem.costs(form.pairs, form.pairs[picked], 6)
     for place in (0, 17, 1000):
         added = form.value(torch.cat([picked, torch.tensor([place])])) - form.value(picked)
         assert float(costs[place]) == pytest.approx(added, rel=1e-9)
@@ -50,29 +51,29 @@ def test_cost_of_a_pair_is_what_it_adds_to_the_objective(case):
 @pytest.mark.parametrize("most", [1, 25])
 @pytest.mark.parametrize("case", CASES)
 def test_the_list_holds_the_cheapest_of_all_pairs(case, most):
-    pool = pool_of(case)
-    every = pool.feasible_pairs()
+    problem = problem_of(case)
+    every = problem.feasible_pairs()
     picks = every[torch.tensor([5, 700])]
-    free = pool.candidates.clone()
+    free = problem.free.clone()
     free[picks] = False
     every = every[free[every].all(1)]
-    costs = pair_costs(pool, every, picks)
-    found = cheapest_pairs(pool, free, picks, most=most)
+    costs = problem.costs(every, picks, 6)
+    found = problem.shortlist(6, free, picks, most=most)
     assert len(found.pairs) >= most
     assert float(costs.sort().values[most - 1]) <= found.bound
     wanted = every[costs <= found.bound]
     assert found.pairs.tolist() == wanted.tolist()
     torch.testing.assert_close(found.costs, costs[costs <= found.bound])
-    again = cheapest_pairs(pool, free, picks, most=most, worst=found.bound)
+    again = problem.shortlist(6, free, picks, most=most, worst=found.bound)
     assert again.pairs.tolist() == wanted.tolist()
 
 
 def test_threads_change_nothing():
-    pool = make_pool(400, 12, picks=8)
+    problem = make_problem(400, 12)
     before, found = torch.get_num_threads(), {}
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        found[threads] = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs, most=40)
+        found[threads] = problem.shortlist(8, problem.free, problem.labelled, most=40)
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     assert torch.equal(found[1].pairs, found[3].pairs)
@@ -81,65 +82,59 @@ def test_threads_change_nothing():
 
 
 def test_few_pairs_are_all_listed():
-    pool = make_pool(9, 6)
-    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=100)
-    assert found.pairs.tolist() == pool.feasible_pairs().tolist()
+    problem = make_problem(9, 6)
+    found = problem.shortlist(2, problem.free, NONE, most=100)
+    assert found.pairs.tolist() == problem.feasible_pairs().tolist()
     assert found.bound == float("inf")
 
 
 def test_almost_no_pair_is_scored_where_uncertainty_rules():
-    pool = make_pool(1500, 16, weights=Weights(1.0, 1e-6, 1e-6))
-    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=50)
+    problem = make_problem(1500, 16, weights=Weights(1.0, 1e-6, 1e-6))
+    found = problem.shortlist(2, problem.free, NONE, most=50)
     assert found.scored < 1500 * 1499 / 2 / 20
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_greedy_with_many_short_lists_is_greedy_over_all_pairs(case, monkeypatch):
-    monkeypatch.setattr(greedy, "LISTED", 3)
-    pool = pool_of(case, picks=15)
-    form = quadratic_form(pool, pool.feasible_pairs())
-    picks, scored, margin = greedy.greedy_published(pool)
+    monkeypatch.setattr(published, "LISTED", 3)
+    problem = problem_of(case)
+    form, _ = problem.form(15)
+    picks, scored, margin = problem.greedy(15)
     assert picks.tolist() == form.pairs[solve_greedy(form)].tolist()
     assert margin >= 0
     assert scored < 15 * len(form.pairs)
 
 
 def test_greedy_stops_when_every_item_is_used(monkeypatch):
-    monkeypatch.setattr(greedy, "LISTED", 2)
-    pool = make_pool(9, 6, picks=20)
-    picks, _, _ = greedy.greedy_published(pool)
+    monkeypatch.setattr(published, "LISTED", 2)
+    problem = make_problem(9, 6)
+    picks, _, _ = problem.greedy(20)
     assert len(picks) == 4
-    alone = replace(pool, candidates=torch.arange(9) == 2)
-    assert len(greedy.greedy_published(alone)[0]) == 0
+    alone = replace(problem, candidates=torch.arange(9) == 2)
+    assert len(alone.greedy(20)[0]) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_float32_bounds_stay_below_float32_costs(seed):
-    pool = make_pool(400, 64, seed, dtype=torch.float32, picks=8)
-    costs = pair_costs(pool, pool.feasible_pairs(), pool.labelled_pairs[:0])
-    found = cheapest_pairs(pool, pool.candidates, pool.labelled_pairs[:0], most=300)
+def test_float32_bounds_stay_below_costs_of_float32_codes(seed):
+    problem = make_problem(400, 64, seed, dtype=torch.float32)
+    costs = problem.costs(problem.feasible_pairs(), NONE, 8)
+    found = problem.shortlist(8, problem.free, NONE, most=300)
     missing = int((costs < found.bound * (1 - 1e-6)).sum()) - len(found.pairs)
     assert missing <= 0
 
 
-def on(device, pool):
-    """The same round with its tensors on a device."""
-    moved = {name: value.to(device) for name, value in vars(pool).items() if isinstance(value, torch.Tensor)}
-    return replace(pool, **moved)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_picks_on_the_device_are_greedy_over_all_pairs(case, device):
-    pool = pool_of(case, picks=10)
-    form = quadratic_form(pool, pool.feasible_pairs())
-    picks, _, margin = greedy.greedy_published(on(device, pool))
+    problem = problem_of(case)
+    form, _ = problem.form(10)
+    picks, _, margin = on(device, problem).greedy(10)
     assert picks.device.type == device.type
     assert picks.tolist() == form.pairs[solve_greedy(form)].tolist()
     assert margin >= 0
 
 
 def test_closed_picks_on_the_device_are_those_of_the_cpu(device):
-    pool = make_pool(120, 10, 3, reading="closed", picks=10)
-    picks, _, margin = greedy.greedy_closed(on(device, pool))
-    assert picks.tolist() == greedy.greedy_closed(pool)[0].tolist()
+    problem = make_problem(120, 10, 3, reading="closed")
+    picks, _, margin = on(device, problem).greedy(10)
+    assert picks.tolist() == problem.greedy(10)[0].tolist()
     assert margin >= 0

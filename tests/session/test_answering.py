@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.answers.questions import Question, Source, csv_source, label_oracle, question_name, round_of
+from dhaps_core.answers.questions import (
+    PersonAsked,
+    Question,
+    Source,
+    csv_source,
+    label_oracle,
+    question_name,
+    round_of,
+)
 from dhaps_core.data.sources import arrays
 from dhaps_core.pairs import median_bandwidth
 from dhaps_core.retrieval.index import HammingIndex
-from dhaps_core.session.active import ActiveSession, PersonAsked, RunDamaged, RunRepaired
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunDamaged, RunRepaired
 from tests.given import TINY, played, tiny_items
 
 PAIRS = replace(TINY, question="pairs")
@@ -212,7 +221,9 @@ def test_codes_that_are_equal_in_a_sample_but_not_all_have_a_bandwidth(tmp_path,
     codes = torch.ones(items.n, 8)
     codes[items.splits["train"][0], :4] = -1
     monkeypatch.setattr(session.model, "encode", lambda _: codes)
-    monkeypatch.setattr("dhaps_core.session.picking.median_bandwidth", partial(median_bandwidth, sample=2))
+    monkeypatch.setattr(
+        "dhaps_core.acquisition.strategies.median_bandwidth", partial(median_bandwidth, sample=2)
+    )
     session.train()
     assert len(session.propose().pairs) == 3
 

@@ -17,7 +17,8 @@ from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.results.runs import find_rounds
 from dhaps_core.retrieval.index import HammingIndex
-from dhaps_core.session.active import ActiveSession, RunDamaged, RunReadOnly, RunRepaired
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunDamaged, RunReadOnly, RunRepaired
 from tests.given import TINY, played, tiny_items
 
 PARTS = [
@@ -74,7 +75,7 @@ def damages(data):
             "dangling": lambda path: path.symlink_to("nowhere")}  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.session.folder.RunRepaired")
+@pytest.mark.filterwarnings("ignore::dhaps_core.session.errors.RunRepaired")
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_damaged_in_turn_gives_the_same_run_or_one_sentence(run, whole, items, part):
     wanted = look(whole, items)
@@ -301,7 +302,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.session.folder.RunRepaired")
+@pytest.mark.filterwarnings("ignore::dhaps_core.session.errors.RunRepaired")
 @pytest.mark.parametrize(("part", "content", "said"), HOSTILE)
 def test_files_of_a_stranger_are_refused_in_one_sentence(run, items, part, content, said):
     (run / part).write_bytes(content)

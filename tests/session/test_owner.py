@@ -14,9 +14,10 @@ import pytest
 
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training import Cancelled
-from dhaps_core.session.active import ActiveSession, RunInUse
-from dhaps_core.session.owner import Owner
-from tests.given import TINY, played, tiny_items
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import RunInUse
+from dhaps_core.session.folder import RunFolder
+from tests.given import TINY, played, tiny_items, training
 
 ROOT = Path(__file__).parents[2]
 PAIRS = 8
@@ -69,31 +70,21 @@ def test_two_processes_in_one_folder_leave_a_run_that_goes_on(tmp_path, items):
 
 
 def test_the_second_of_two_trainings_is_refused_by_name_of_the_first(tmp_path, items, monkeypatch):
-    monkeypatch.setattr("dhaps_core.session.owner.PATIENCE", 0.05)
+    monkeypatch.setattr("dhaps_core.session.folder.PATIENCE", 0.05)
     first, second = played(tmp_path, items, 2), ActiveSession(tmp_path, items)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait(*_):
-        begun.set()
-        return not go_on.wait(30)
-
-    background = threading.Thread(target=lambda: first.train(progress=wait, partial=True))
-    background.start()
-    begun.wait(30)
     sentence = (
         rf"process {os.getpid()} on .+ \(this one: .+\) trains round 2 since .+ Wait for it, or stop it"
     )
-    for change in (
-        second.propose,
-        lambda: second.train(partial=True),
-        lambda: second.export(tmp_path / "out"),
-    ):
-        with pytest.raises(RunInUse, match=sentence):
-            change()
-    assert not (tmp_path / "out").exists()
-    assert ActiveSession(tmp_path, items).round == 2  # looking and opening are free
-    go_on.set()
-    background.join(30)
+    with training(first):
+        for change in (
+            second.propose,
+            lambda: second.train(partial=True),
+            lambda: second.export(tmp_path / "out"),
+        ):
+            with pytest.raises(RunInUse, match=sentence):
+                change()
+        assert not (tmp_path / "out").exists()
+        assert ActiveSession(tmp_path, items).round == 2  # looking and opening are free
     assert rounds_of(tmp_path) == [0, 1, 2]
     assert second.train(partial=True)["round"] == 3
 
@@ -106,7 +97,7 @@ def test_a_round_that_somebody_else_has_finished_is_not_trained_again(tmp_path, 
     def overtaken(step, *_):  # as on a disk without locks
         if step == 1:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Owner, "held", lambda *_, **__: threading.Lock())
+                patch.setattr(RunFolder, "owned", lambda *_, **__: threading.Lock())
                 rival.run_round(label_oracle(items))
         return False
 
@@ -180,7 +171,7 @@ def test_a_holder_who_cannot_be_named_is_refused_all_the_same(tmp_path, content)
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with Owner(tmp_path).held("trains round 1"):
+        with RunFolder(tmp_path).owned("trains round 1"):
             held.set()
             done.wait(30)
 
@@ -191,7 +182,7 @@ def test_a_holder_who_cannot_be_named_is_refused_all_the_same(tmp_path, content)
     path.unlink() if content is None else path.write_text(content)
     with (
         pytest.raises(RunInUse, match="another process is at work in it"),
-        Owner(tmp_path).held("x", patience=0.0),
+        RunFolder(tmp_path).owned("x", patience=0.0),
     ):
         pass
     done.set()

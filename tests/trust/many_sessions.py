@@ -17,16 +17,16 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import torch
 
-from dhaps_core.acquisition.select import Calibration, Selection, Weights, select_pairs
+from dhaps_core.acquisition import strategies
+from dhaps_core.acquisition.problem import Problem
+from dhaps_core.acquisition.select import Selection, select
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.training_settings import TrainingSettings
-from dhaps_core.session import picking
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from tests.reference import Problem, cost_tables
+from tests.reference import cost_tables, written_out
 
 REAL = Path(os.environ.get("DHAPS_DATA", ""), "cifar10_efflite0_224px_pca256.npz")
 ITEMS, ROUNDS = 2000, 8
@@ -51,45 +51,22 @@ def draw_settings(seed: int) -> Settings:
 
 
 class Check:
-    """Stands for ``select_pairs``: the same, and in one round a comparison with the table of all costs."""
+    """Stands for ``select``: the same, and in one round a comparison with the table of all costs."""
 
     def __init__(self, turn: int) -> None:
         self.turn, self.calls, self.worst = turn, 0, None
 
-    def __call__(self, relaxed: torch.Tensor, **given: Any) -> Selection:
-        found = select_pairs(relaxed, **given)
+    def __call__(self, problem: Problem, *, picks: int, **given: Any) -> Selection:
+        found = select(problem, picks=picks, **given)
         self.calls += 1
         if self.calls == self.turn:
-            self.worst = self._excess(relaxed, given, found)
+            self.worst = self._excess(problem, picks, found)
         return found
 
-    def _excess(self, relaxed: torch.Tensor, given: dict[str, Any], found: Selection) -> float:
+    def _excess(self, problem: Problem, picks: int, found: Selection) -> float:
         """Greatest cost of a pick above the least cost of all pairs."""
-        n = len(relaxed)
-        weights = given["weights"] or Weights(uncertainty=0.03 if given["reading"] == "closed" else 1.0)
-        calibration = given["calibration"] or Calibration()
-        rows = torch.arange(n)
-        known = given["known"]
-        problem = Problem(
-            relaxed=relaxed.double().numpy(),
-            space=given["space"].double().numpy(),
-            means=given["means"].values.double().numpy(),
-            bandwidth=given["bandwidth"],
-            reading=given["reading"],
-            picks=given["picks"],
-            weights=(weights.uncertainty, weights.representativeness, weights.diversity),
-            beta=given["beta"],
-            labelled_items=given["labelled_items"].tolist(),
-            labelled_pairs=given["labelled_pairs"].tolist(),
-            candidates=given["candidates"].numpy(),
-            forbidden=np.zeros((n, n), bool) if known is None else known(rows[:, None], rows).numpy(),
-            credit=given["credit"].double().numpy(),
-            slope=calibration.slope,
-            intercept=calibration.intercept,
-        )
-        picks = found.pairs.tolist()
-        above = [0.0]
-        for (a, b), costs in zip(picks, cost_tables(problem, picks), strict=False):
+        chosen, above = found.pairs.tolist(), [0.0]
+        for (a, b), costs in zip(chosen, cost_tables(written_out(problem, picks), chosen), strict=False):
             size = np.abs(costs[np.isfinite(costs)]).max()
             above.append(float((costs[a, b] - costs.min()) / size))
         return max(above)
@@ -117,7 +94,7 @@ def play(seed: int, features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         label_oracle(items),
         time.perf_counter(),
     )
-    with tempfile.TemporaryDirectory() as folder, patch.object(picking, "select_pairs", check):
+    with tempfile.TemporaryDirectory() as folder, patch.object(strategies, "select", check):
         session = ActiveSession(folder, items, settings)
         for _ in range(ROUNDS + 1):
             session.run_round(source)

@@ -86,6 +86,41 @@ def test_undo_brings_the_question_back(tmp_path, items):
     assert "no answer" in state.note
 
 
+def test_redo_brings_an_answer_back_until_another_is_given(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    assert not state.redo(state.turn)
+    assert "no answer of yours to bring back" in state.note
+    for value in ("same", "unsure"):
+        state.answer(state.turn, value)
+    said, shown = pairs_of(session), state.question
+    for _ in range(2):
+        assert state.undo(state.turn)
+    stale = state.turn
+    assert state.redo(state.turn)
+    assert not state.redo(stale)
+    assert pairs_of(session) == said[:1]
+    assert state.redo(state.turn)
+    assert (pairs_of(session), state.question, state.note) == (said, shown, "")
+    state.undo(state.turn)
+    state.answer(state.turn, "different")
+    assert not state.redo(state.turn)
+    assert [value for _, value in pairs_of(session)] == ["same", "different"]
+
+
+def test_redo_of_what_contradicts_by_now_says_so(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    a, b = state.question.keys
+    state.answer(state.turn, "same")
+    state.undo(state.turn)
+    session.store.add("pair", (a, b), "different", who="anna", seconds=1.0)
+    state.refresh()
+    assert not state.redo(state.turn)
+    assert "contradicts a later one by now" in state.note
+    assert [value for _, value in pairs_of(session)] == ["different"]
+
+
 def test_a_skipped_question_comes_last_and_stays_so_after_a_restart(tmp_path, items):
     session = started(tmp_path, items)
     state = LabellingState(session, who="me")

@@ -1,8 +1,10 @@
 """The bench, the stepper, the map, the gallery and the neighbour browser; no kernel, no screen."""
 
+import re
 import shutil
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from dhaps_core.acquisition.problem import Weights
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training_settings import TrainingSettings
-from dhaps_core.session.active import ActiveSession, EarlierRunLeftOut
-from dhaps_core.session.owner import Owner
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.errors import EarlierRunLeftOut
+from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
+from tests.given import training
 from widgets.background import Job
 from widgets.choices import Choices
 from widgets.explore.gallery import Gallery, gallery_html
@@ -28,6 +32,7 @@ from widgets.workbench import Workbench, run_name
 QUICK = Settings(
     picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=20, most=20, batch=64)
 )
+ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
 
 
@@ -96,6 +101,21 @@ def test_a_refused_answer_is_told(bench):
     press(card, "answer", value="maybe")
     assert "same" in card.view["note"]
     assert bench.session.store.answers() == []
+
+
+def test_a_press_undoes_and_brings_back(bench):
+    card = Labeller(bench)
+    press(card, "answer", value="unsure")
+    press(card, "undo")
+    assert card.counts["answers"] == 0
+    press(card, "redo")
+    assert card.counts["answers"] == 1
+
+
+def test_cards_ask_the_session_alone():
+    inside = r"session\.(folder|store|closure)\b|RunFolder|LabelStore|read_json|(picks|metrics|skipped)\.json"
+    for path in (ROOT / "widgets").rglob("*.py"):
+        assert not re.search(inside, path.read_text(encoding="utf-8")), path.name
 
 
 def test_pictures_come_by_key_and_missing_ones_are_empty(bench, monkeypatch):
@@ -335,28 +355,17 @@ def test_a_run_that_cannot_be_opened_is_told_in_the_stepper_and_the_other_stays(
 
 
 def test_a_round_that_another_notebook_trains_is_told_in_card_and_stepper(bench, items, monkeypatch):
-    monkeypatch.setattr("dhaps_core.session.owner.PATIENCE", 0.05)
+    monkeypatch.setattr("dhaps_core.session.folder.PATIENCE", 0.05)
     card, stepper = Labeller(bench), Stepper(bench)
-    other = ActiveSession(bench.session.folder.path, items)
-    begun, go_on = threading.Event(), threading.Event()
-
-    def wait(*_):
-        begun.set()
-        return not go_on.wait(30)
-
-    thread = threading.Thread(target=lambda: other.train(progress=wait, partial=True))
-    thread.start()
-    begun.wait(30)
-    stepper.run.click()
-    bench.job.join(30)
-    assert "RunInUse" in stepper.status.value
-    assert "trains round 1 since" in stepper.status.value
-    assert not stepper.run.disabled
-    press(card, "answer", value="unsure")
-    assert card.counts["answers"] == 1
-    go_on.set()
-    thread.join(30)
-    with Owner(bench.session.folder.path).held("chooses"):
+    with training(ActiveSession(bench.session.folder.path, items)):
+        stepper.run.click()
+        bench.job.join(30)
+        assert "RunInUse" in stepper.status.value
+        assert "trains round 1 since" in stepper.status.value
+        assert not stepper.run.disabled
+        press(card, "answer", value="unsure")
+        assert card.counts["answers"] == 1
+    with RunFolder(bench.session.folder.path).owned("chooses"):
         held = threading.Thread(target=lambda: press(card, "answer", value="unsure"))
         held.start()
         held.join(30)

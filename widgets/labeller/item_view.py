@@ -22,7 +22,6 @@ class ItemViews:
 
     def __init__(self, items: Items) -> None:
         self.items = items
-        self.position = {key: i for i, key in enumerate(items.keys)}
 
     def of(self, key: str, said: Mapping[str, str], *, asked: bool) -> dict[str, Any]:
         """One item.
@@ -45,18 +44,19 @@ class ItemViews:
     def profile(self, key: str) -> list[float]:
         """Features of an item in [-1, 1] of the largest, averaged into at most 64 bars."""
         assert self.items.features is not None
-        row = self.items.features[self.position[key]]
+        row = self.items.features[self.items.position[key]]
         means = np.array([part.mean() for part in np.array_split(row, min(PROFILE, len(row)))])
         return np.round(means / max(float(np.abs(means).max()), 1e-12), 3).tolist()  # type: ignore[no-any-return]
 
     def nearest_known(self, key: str, said: Mapping[str, str]) -> list[dict[str, Any]]:
         """The items with a given class that are nearest by the cosine of their features."""
         assert self.items.features is not None
-        others = [other for other in said if other != key and other in self.position]
+        position = self.items.position
+        others = [other for other in said if other != key and other in position]
         if not others:
             return []
-        rows = self.items.features[[self.position[other] for other in others]]
-        own = self.items.features[self.position[key]]
+        rows = self.items.features[[position[other] for other in others]]
+        own = self.items.features[position[key]]
         norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(own)
         cosines = rows @ own / np.maximum(norms, 1e-12)
         return [

@@ -8,7 +8,7 @@ import anywidget
 import traitlets
 
 from dhaps_core.answers.answer import StoreError
-from dhaps_core.session.owner import RunReadOnly
+from dhaps_core.session.errors import RunReadOnly
 from widgets.card import script, style, with_summary
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState

@@ -22,7 +22,6 @@ class Reasons:
 
     def __init__(self, session: ActiveSession) -> None:
         self.session = session
-        self._position = {key: i for i, key in enumerate(session.items.keys)}
         self._round = -1
         self._picks: list[dict[str, Any]] = []
 
@@ -40,7 +39,7 @@ class Reasons:
     def _explain_round(self) -> list[dict[str, Any]]:
         session = self.session
         proposal = session.propose()
-        rows = [[self._position[key] for key in pair] for pair in proposal.pairs]
+        rows = [[session.items.position[key] for key in pair] for pair in proposal.pairs]
         pairs = torch.tensor(rows, dtype=torch.long).view(-1, 2)
         codes = session.codes()
         distances = (codes[pairs[:, 0]] != codes[pairs[:, 1]]).sum(1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
-from dhaps_core.session.owner import RunInUse, RunReadOnly
+from dhaps_core.session.errors import RunInUse, RunReadOnly
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
 
@@ -134,8 +134,8 @@ class LabellingState:
             return False
         try:
             found = self.session.redo(who=self.who) is not None
-        except Contradiction as error:
-            self.note = f"That answer contradicts {_rows(error)} by now; it stays taken back."
+        except Contradiction:
+            self.note = "That answer contradicts a later one by now; it stays taken back."
             return False
         self.note = "" if found else "There is no answer of yours to bring back."
         self.refresh()
@@ -147,7 +147,8 @@ class LabellingState:
         try:
             self.session.revise(row, value, who=self.who)
         except Contradiction as error:
-            self.note = f"That change contradicts {_rows(error)}; nothing was changed."
+            told = ", ".join(f"answer {answer.id}" for answer in error.chain)
+            self.note = f"That change contradicts {told}; nothing was changed."
             return False
         self.conflict = None
         if waiting is None:
@@ -278,7 +279,7 @@ class LabellingState:
 
     def _class_names(self, answers: Sequence[Answer]) -> list[str]:
         """Known classes first, then those that people added, in the order in which they came up."""
-        given = [str(one) for answer in answers if answer.kind == "class" for one in answer.value]
+        given = [one for answer in answers for one in answer.classes]
         return list(dict.fromkeys([*self.session.items.class_names, *given]))
 
     def _conflict_view(self) -> dict[str, Any] | None:
@@ -323,8 +324,3 @@ def _words(value: Any) -> str:
 def _said(answers: Sequence[Answer]) -> dict[str, str]:
     """Class of each item that was given one."""
     return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
-
-
-def _rows(error: Contradiction) -> str:
-    """The answers of a chain, by their rows."""
-    return ", ".join(f"answer {answer.id}" for answer in error.chain)
