@@ -1,4 +1,4 @@
-"""Distances, kernels and the maximum mean discrepancy between *pairs* of items.
+"""Distances and kernels between items and between *pairs* of items.
 
 A pair is unordered, so everything here is unchanged when the two items of a pair are swapped.
 
@@ -8,7 +8,6 @@ scale or a setting that lets float32 products round (TF32, bfloat16) changes not
 
 References:
     Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020.
-    Gretton, Borgwardt, Rasch, Schoelkopf, Smola: A Kernel Two-Sample Test, JMLR 2012.
 """
 
 from dataclasses import dataclass
@@ -22,12 +21,10 @@ from torch import Tensor
 __all__ = [
     "Kernel",
     "Points",
-    "closed_mmd_squared",
     "exponents",
     "item_kernel",
     "kernel_means",
     "median_bandwidth",
-    "mmd_squared",
     "pair_distance",
     "pair_kernel",
 ]
@@ -166,36 +163,6 @@ def pair_kernel(
     return (straight + swapped) / 2
 
 
-def mmd_squared(
-    x: Float[Tensor, "p 2 d"],
-    t: Float[Tensor, "r 2 d"],
-    *,
-    bandwidth: float,
-    kind: Kernel = "invariant",
-) -> Float[Tensor, ""]:
-    """Squared maximum mean discrepancy between two sets of pairs (the biased estimate, all terms).
-
-    Args:
-        x: pairs of points, at least one.
-        t: pairs of points, at least one.
-        bandwidth: sigma, above 0.
-        kind: see :func:`pair_kernel`. With ``invariant`` the value is a squared distance in a Hilbert space;
-            with ``matched`` it can be negative, which is returned as it is.
-
-    Raises:
-        ValueError: if a set is empty.
-    """
-    if not len(x) or not len(t):
-        raise ValueError(f"both sets of pairs must hold at least one; got {len(x)} and {len(t)}. Add pairs.")
-    dtype = _dtype(x)
-    x, t = x.double(), t.double()
-    within_x = pair_kernel(x, x, bandwidth=bandwidth, kind=kind).mean()
-    within_t = pair_kernel(t, t, bandwidth=bandwidth, kind=kind).mean()
-    value = within_x + within_t - 2 * pair_kernel(x, t, bandwidth=bandwidth, kind=kind).mean()
-    # The invariant kernel is positive definite: below zero there is rounding only.
-    return (value.clamp_min(0) if kind == "invariant" else value).to(dtype)
-
-
 def median_bandwidth(
     points: Float[Tensor, "n d"], *, generator: torch.Generator, scale: float = 1.0, sample: int = 2000
 ) -> float:
@@ -262,36 +229,6 @@ def kernel_means(
             if left > start:
                 sums[theirs] += kernel.sum(0, dtype=torch.float64)
     return (sums / n).to(dtype)
-
-
-def closed_mmd_squared(
-    points: Float[Tensor, "n d"],
-    labelled: Int[Tensor, " s"],
-    *,
-    bandwidth: float,
-    means: Float[Tensor, " n"] | None = None,
-) -> float:
-    """Squared MMD between all pairs P x P of the collection and all pairs S x S of the labelled items.
-
-    With the invariant kernel the embedding of P x P is a product, so
-    MMD^2 = <m_P,m_P>^2 - 2 <m_P,m_S>^2 + <m_S,m_S>^2 from item-level means: exact over n^2 pairs in O(n).
-
-    Args:
-        points: codes or embeddings of the collection.
-        labelled: positions of the labelled items, at least one.
-        bandwidth: sigma, above 0.
-        means: :func:`kernel_means` of the points when already known.
-
-    Raises:
-        ValueError: if no item is labelled.
-    """
-    if not len(labelled):
-        raise ValueError("labelled must hold at least one item; got none. Label an item first.")
-    m = kernel_means(points.double(), bandwidth=bandwidth) if means is None else means
-    chosen = points[labelled].double()
-    within = item_kernel(chosen, chosen, bandwidth=bandwidth).mean()
-    across = m[labelled].double().mean()
-    return max(0.0, float(m.double().mean() ** 2 - 2 * across**2 + within**2))
 
 
 def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor, "p r"]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from dhaps_core.pairs import pair_kernel
+
 
 def hamming(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> list[list[int]]:
     return [[sum(x != y for x, y in zip(u, v, strict=True)) for v in b] for u in a]
@@ -96,23 +98,21 @@ class Problem:
 
 def written_out(problem: Any, picks: int) -> Problem:
     """A problem of either reading with what it was given, its means included."""
-    n, rows = len(problem.relaxed), torch.arange(len(problem.relaxed))
-    known, credit, candidates = problem.known, problem.credit, problem.candidates
-    items, pairs = (getattr(problem, name, None) for name in ("labelled_items", "labelled_pairs"))
+    n, rows, known = len(problem.relaxed), torch.arange(len(problem.relaxed)), problem.known
     return Problem(
-        relaxed=problem.relaxed.double().numpy(),
+        relaxed=problem.relaxed.numpy(),
         space=problem.space.double().numpy(),
-        means=problem.m.numpy(),
+        means=problem.means.numpy(),
         bandwidth=problem.bandwidth,
         closed=hasattr(problem, "labelled_items"),
         picks=picks,
         weights=tuple(vars(problem.weights).values()),
         beta=problem.beta,
-        labelled_items=[] if items is None else items.tolist(),
-        labelled_pairs=[] if pairs is None else pairs.tolist(),
-        candidates=np.ones(n, bool) if candidates is None else candidates.numpy(),
+        labelled_items=getattr(problem, "labelled_items", rows[:0]).tolist(),
+        labelled_pairs=getattr(problem, "labelled_pairs", rows[:0]).tolist(),
+        candidates=problem.candidates.numpy(),
         forbidden=np.zeros((n, n), bool) if known is None else known(rows[:, None], rows).numpy(),
-        credit=np.zeros(n) if credit is None else credit.double().numpy(),
+        credit=problem.credit.numpy(),
         slope=problem.calibration.slope,
         intercept=problem.calibration.intercept,
     )
@@ -167,3 +167,13 @@ def greedy_picks(problem: Problem) -> list[list[int]]:
         place = int((costs <= least + 1e-11 * (1 + abs(least))).argmax())
         picks.append([place // len(costs), place % len(costs)])
     return picks
+
+
+def mmd_squared(x: torch.Tensor, t: torch.Tensor, bandwidth: float) -> float:
+    """Squared maximum mean discrepancy between two sets of pairs [p 2 d], [r 2 d], by the invariant kernel.
+
+    The biased estimate, with all terms: Gretton et al., A Kernel Two-Sample Test, JMLR 2012.
+    """
+    kernels = (pair_kernel(*sides, bandwidth=bandwidth) for sides in ((x, x), (t, t), (x, t)))
+    within_x, within_t, across = (float(kernel.mean()) for kernel in kernels)
+    return within_x + within_t - 2 * across

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.acquisition.problem import LOG2, Problem, Rounding
+from dhaps_core.acquisition.problem import FILLED_IN, LOG2, Problem, Rounding
 from dhaps_core.acquisition.quadratic import QuadraticForm
 from dhaps_core.acquisition.shortlist import first_by_position
 
@@ -32,7 +32,7 @@ class Closed(Problem):
     first-order change of MMD^2(P x P, S x S).
 
     Attributes:
-        labelled_items: S; None: nothing is labelled.
+        labelled_items: S; none by default.
 
     Example:
         >>> from dhaps_core.acquisition.select import select
@@ -45,23 +45,17 @@ class Closed(Problem):
         Chen, Welling, Smola: Super-Samples from Kernel Herding, UAI 2010 (the item-level step).
     """
 
-    labelled_items: Int[Tensor, " s"] | None = None
-
-    @cached_property
-    def labelled(self) -> Int[Tensor, " s"]:
-        """S."""
-        none = self.relaxed.new_zeros(0, dtype=torch.long)
-        return none if self.labelled_items is None else self.labelled_items
+    labelled_items: Int[Tensor, " s"] = FILLED_IN
 
     @cached_property
     def scale(self) -> float:
         """Factor of the kernel terms: in units of the largest mean."""
-        return self.beta / float(self.m.max())
+        return self.beta / float(self.means.max())
 
     def sizes(self, picks: int) -> tuple[float, float, float]:
         """See :meth:`Problem.sizes`."""
         w = self.weights
-        shared = self.scale * (w.representativeness + w.diversity) * float(self.m.max())
+        shared = self.scale * (w.representativeness + w.diversity) * float(self.means.max())
         return w.uncertainty, shared, 3 * self.scale * w.diversity
 
     def dense(self, pairs: Int[Tensor, "u 2"], picks: int) -> QuadraticForm:
@@ -71,20 +65,20 @@ class Closed(Problem):
         rows = kernels[first] + kernels[second]
         quadratic = rows[:, first]
         quadratic += rows[:, second]
-        diverse = self.scale * self.weights.diversity / (len(self.labelled) + 2 * picks)
+        diverse = self.scale * self.weights.diversity / (len(self.labelled_items) + 2 * picks)
         terms = {
             "uncertainty": self.weights.uncertainty * self.pair_uncertainties(pairs),
-            "representativeness": -self.scale * self.weights.representativeness * self.m[pairs].sum(1),
-            "diversity": diverse * self.kernels(items, self.labelled).sum(1)[where].sum(1),
+            "representativeness": -self.scale * self.weights.representativeness * self.means[pairs].sum(1),
+            "diversity": diverse * self.kernels(items, self.labelled_items).sum(1)[where].sum(1),
         }
-        return QuadraticForm(pairs, terms, self.credits[pairs].sum(1), quadratic.mul_(diverse), picks)
+        return QuadraticForm(pairs, terms, self.credit[pairs].sum(1), quadratic.mul_(diverse), picks)
 
     def scores(self, pairs: Int[Tensor, "q 2"], picks: int) -> dict[str, Float[Tensor, " q"]]:
         """See :meth:`Problem.scores`.
 
         A step divides by the items so far, not by those at the end, and leaves out k(a, a) and k(b, b).
         """
-        scores, start = super().scores(pairs, picks), len(self.labelled)
+        scores, start = super().scores(pairs, picks), len(self.labelled_items)
         before = (start + 2 * picks) * scores["diversity"] - self.scale * self.weights.diversity
         diverse = before / (start + 2 * torch.arange(1, len(pairs) + 1, device=pairs.device))
         return scores | {"diversity": diverse, "total": scores["total"] - scores["diversity"] + diverse}
@@ -97,9 +91,9 @@ class Closed(Problem):
         h_1 + h_(T+1) + mu log 2. Every turn makes a pick or ends, so there are at most q turns.
         """
         rounding, sums, weights = self.rounding(picks), _KernelSums(self), self.weights
-        available, scored, margin = int(self.free.sum()), 0, INF
-        own = -self.scale * weights.representativeness * self.m - self.credits
-        own[~self.free] = INF
+        available, scored, margin = int(self.candidates.sum()), 0, INF
+        own = -self.scale * weights.representativeness * self.means - self.credit
+        own[~self.candidates] = INF
         pairs = own.new_zeros((0, 2), dtype=torch.long)
         for _ in range(min(picks, available // 2)):
             inverse = self.scale * weights.diversity / (len(sums.chosen) + 2)
@@ -133,8 +127,8 @@ class _KernelSums:
     """
 
     def __init__(self, problem: Closed) -> None:
-        self.problem, self.chosen = problem, problem.labelled
-        self.values = torch.zeros_like(problem.m)
+        self.problem, self.chosen = problem, problem.labelled_items
+        self.values = torch.zeros_like(problem.means)
         self._rows = max(1, CELLS // len(self.values))
         for part in self.chosen.split(self._rows):
             self.values += problem.kernels(part).sum(0)
@@ -272,8 +266,8 @@ class _Best:
         at, of = near.nonzero().unbind(1)
         pairs, costs = torch.stack([rows[at], columns[of]], 1).sort(1).values, costs[near]
         # Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
-        own = self.problem.scale * self.problem.weights.representativeness * self.problem.m[pairs].sum(1)
-        errors = self.rounding.of(costs - self.floor + own + self.problem.credits[pairs].sum(1))
+        own = self.problem.scale * self.problem.weights.representativeness * self.problem.means[pairs].sum(1)
+        errors = self.rounding.of(costs - self.floor + own + self.problem.credit[pairs].sum(1))
         self.least = min(self.least, float((costs + errors).min()))
         if self.bottom > self.least:
             self.pair = None

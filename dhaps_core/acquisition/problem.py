@@ -19,10 +19,10 @@ References:
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from math import inf, isfinite
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,7 +31,7 @@ from torch.nn.functional import softplus
 
 from dhaps_core.acquisition.means import pool_kernel_means, sampled
 from dhaps_core.acquisition.quadratic import MOST_PAIRS, QuadraticForm
-from dhaps_core.checks import Range, check_fields
+from dhaps_core.checks import Range, check_fields, shown
 from dhaps_core.pairs import Points, exponents
 
 __all__ = ["LOG2", "Calibration", "Known", "Problem", "Rounding", "Weights", "uncertainty"]
@@ -40,6 +40,7 @@ LOG2 = 0.6931471805599453  # the least uncertainty of a pair
 
 Known = Callable[[Tensor, Tensor], Tensor]
 WEIGHT = Range(0.0, 1e6)
+FILLED_IN: Any = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Rounding:
 class Problem(ABC):
     """A pool and the costs of its pairs, all tensors on one device; see `closed` and `published`.
 
-    Positions count from 0 in the pool. What solvers use (`u`, `m`, `free`, `credits`) is in float64.
+    Positions count from 0 in the pool. What is left out is filled in, and what costs are made of is float64.
 
     Attributes:
         relaxed: relaxed codes in [-1, 1], for the uncertainty of each pair: theta = <u_a, u_b> / 2.
@@ -127,13 +128,14 @@ class Problem(ABC):
         bandwidth: sigma of the kernel; see :func:`dhaps_core.pairs.median_bandwidth`.
         weights: weights of the three terms.
         beta: common factor of representativeness and diversity, 0 or more.
-        candidates: items that may be picked; None: all.
+        candidates: items that may be picked; all by default.
         known: tells for broadcasting positions, the two of a pair in either order, which pairs are answered
             or implied: never asked again. None: none is.
-        credit: subtracted from a pair's cost for each of its items (answers that imply more); None: nothing.
+        credit: subtracted from a pair's cost for each of its items (answers that imply more); 0 by default.
         calibration: log-odds of "similar" from theta; the default takes theta itself.
-        means: :func:`dhaps_core.acquisition.means.pool_kernel_means` of the space, where they are known
-            already; from 200,001 items on they must be given.
+        means: kernel means of the space; computed by default, and from 200,001 items on to be given. See
+            :func:`dhaps_core.acquisition.means.pool_kernel_means`.
+        note: the approximation made, in words; empty if there is none.
 
     Raises:
         ValueError: on shapes that do not fit, and values that are not finite or no bound can hold for.
@@ -145,11 +147,12 @@ class Problem(ABC):
     bandwidth: float
     weights: Weights = Weights()
     beta: float = 1.0
-    candidates: Bool[Tensor, " n"] | None = None
+    candidates: Bool[Tensor, " n"] = FILLED_IN
     known: Known | None = None
-    credit: Float[Tensor, " n"] | None = None
+    credit: Float[Tensor, " n"] = FILLED_IN
     calibration: Calibration = Calibration()
-    means: Float[Tensor, " n"] | None = None
+    means: Float[Tensor, " n"] = FILLED_IN
+    note: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         n, line = len(self.relaxed), self.calibration
@@ -159,27 +162,31 @@ class Problem(ABC):
             raise ValueError(f"beta must be a number, at least 0; got {self.beta}.")
         if not (isfinite(line.slope) and isfinite(line.intercept)):
             raise ValueError(f"the calibration must be finite; got {line}. Fit it again, or leave it out.")
-        if self.candidates is not None and self.candidates.dtype != torch.bool:
-            rule = "candidates must be true or false for each item"
-            raise ValueError(f"{rule}; got {self.candidates.dtype}. Use .bool().")
-        for name in ("relaxed", "space", "means", "credit", "candidates"):
-            if (values := getattr(self, name)) is None:
+        given, none = vars(self), torch.zeros(n, dtype=torch.float64, device=self.relaxed.device)
+        missing: dict[str, Callable[[], Tensor]] = {
+            "candidates": lambda: torch.ones_like(none, dtype=torch.bool),
+            "credit": lambda: none,
+            "means": lambda: pool_kernel_means(self.space.double(), bandwidth=self.bandwidth),
+            "labelled_items": lambda: none.new_zeros(0, dtype=torch.long),
+            "labelled_pairs": lambda: none.new_zeros((0, 2), dtype=torch.long),
+        }
+        for name in ("relaxed", "space", *(name for name in missing if name in given)):
+            values = given[name] = missing[name]() if given[name] is FILLED_IN else given[name]
+            if name.startswith("labelled"):
+                whole = values.dtype in (torch.long, torch.int32)
+                if not whole or (len(values) and not 0 <= int(values.min()) <= int(values.max()) < n):
+                    rule = f"{name} must be positions (int64 or int32) of the {n} items, from 0 on"
+                    got = f"{values.dtype} {shown(values.tolist())}"
+                    raise ValueError(f"{rule}; got {got}. Use .nonzero() on a mask.")
                 continue
             fits = values.isfinite() & (values > 0 if name == "means" else True)
+            fits &= (values.dtype == torch.bool) if name == "candidates" else True
             if len(values) != n or not bool(fits.all()):
-                rule = f"{'above 0 and ' if name == 'means' else ''}finite for each of the {n} items"
-                raise ValueError(
-                    f"{name} must be {rule}; got {len(values)}, with {int((~fits).sum())} wrong values."
-                )
-        for name in ("labelled_items", "labelled_pairs"):  # a reading has one of them
-            if (at := getattr(self, name, None)) is None:
-                continue
-            if at.dtype not in (torch.long, torch.int32):
-                rule = f"{name} must be positions (int64 or int32)"
-                raise ValueError(f"{rule}; got {at.dtype}. Use .nonzero() on a mask.")
-            if len(at) and not bool(((at >= 0) & (at < n)).all()):
-                got = f"{int(at.min())} to {int(at.max())}"
-                raise ValueError(f"{name} must be positions of the {n} items, from 0 on; got {got}.")
+                kind = {"candidates": "true or false", "means": "finite and above 0"}.get(name, "finite")
+                got = f"{len(values)} of {values.dtype}, {int((~fits).sum())} of them wrong"
+                raise ValueError(f"{name} must be {kind} for each of the {n} items; got {got}.")
+            given[name] = values.double() if name in {"relaxed", "credit", "means"} else values
+        given["note"] = sampled(n)
 
     # --- what a reading defines ----------------------------------------------------------------------------
 
@@ -209,41 +216,16 @@ class Problem(ABC):
         """What each greedy pick added to the objective, term by term, replayed in the order of picking."""
         return self.dense(pairs, picks).scores(torch.arange(len(pairs), device=pairs.device))
 
-    @cached_property
-    def u(self) -> Float[Tensor, "n b"]:
-        """Relaxed codes."""
-        return self.relaxed.double()
-
-    @cached_property
-    def m(self) -> Float[Tensor, " n"]:
-        """Mean kernel of each item with the pool, above 0."""
-        if self.means is not None:
-            return self.means.double()
-        return pool_kernel_means(self.space.double(), bandwidth=self.bandwidth)
-
-    @cached_property
-    def credits(self) -> Float[Tensor, " n"]:
-        """What each item takes off the cost of its pairs."""
-        return self.u.new_zeros(len(self.u)) if self.credit is None else self.credit.double()
-
-    @cached_property
-    def free(self) -> Bool[Tensor, " n"]:
-        """Items that may be picked."""
-        return self._allowed()
-
-    def _allowed(self) -> Bool[Tensor, " n"]:
-        everything = torch.ones(len(self.relaxed), dtype=torch.bool, device=self.relaxed.device)
-        return everything if self.candidates is None else self.candidates
-
-    @property
-    def note(self) -> str:
-        """The approximation made, in words; empty if there is none."""
-        return sampled(len(self.relaxed))
-
     @property
     def factorises(self) -> bool:
         """Whether sums over all pairs are exact products, which the greedy solver needs."""
         return True
+
+    @property
+    def pairs_among(self) -> int:
+        """Number of pairs of candidates, known ones included."""
+        free = int(self.candidates.sum())
+        return free * (free - 1) // 2
 
     @cached_property
     def points(self) -> Points:
@@ -259,11 +241,11 @@ class Problem(ABC):
 
     def uncertainties(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Float[Tensor, "p r"]:
         """Uncertainty of every pair of ``rows`` with ``columns``."""
-        return self._doubt(self.u[rows] @ self.u[columns].T)
+        return self._doubt(self.relaxed[rows] @ self.relaxed[columns].T)
 
     def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Uncertainty of the given pairs."""
-        return self._doubt((self.u[pairs[:, 0]] * self.u[pairs[:, 1]]).sum(1))
+        return self._doubt((self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1))
 
     def _doubt(self, products: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
         return uncertainty(products / 2 * self.calibration.slope + self.calibration.intercept)
@@ -277,7 +259,7 @@ class Problem(ABC):
 
     def feasible_pairs(self) -> Int[Tensor, "p 2"]:
         """Every pair that may be asked, as (smaller, larger) positions: for small pools only."""
-        items = self.free.nonzero().flatten()
+        items = self.candidates.nonzero().flatten()
         return self.unknown(items[torch.triu_indices(len(items), len(items), 1, device=items.device).T])
 
     def unknown(self, pairs: Int[Tensor, "p 2"]) -> Int[Tensor, "u 2"]:
@@ -292,11 +274,9 @@ class Problem(ABC):
         Raises:
             ValueError: if there are more pairs than a dense matrix should hold.
         """
-        free = int(self.free.sum())
-        if (every := free * (free - 1) // 2) > MOST_PAIRS:
-            raise ValueError(
-                f"this solver takes at most {MOST_PAIRS} pairs; got {every}. Use the greedy solver."
-            )
+        if self.pairs_among > MOST_PAIRS:
+            rule = f"this solver takes at most {MOST_PAIRS} pairs"
+            raise ValueError(f"{rule}; got {self.pairs_among}. Use the greedy solver.")
         return self.dense(self.feasible_pairs(), picks), ""
 
     def rounding(self, picks: int) -> Rounding:
@@ -308,10 +288,10 @@ class Problem(ABC):
         unit, line = torch.finfo(torch.float64).eps / 2, self.calibration
         # Without a product, the relative error of an exponent weighs: kernels below exp(-50) are nothing.
         reach = 50.0 if self.points.wide else self.points.reach
-        odds = abs(line.slope) * float(self.u.square().sum(1).max()) / 2
-        doubt = 4 * (self.u.shape[1] + 2) ** 0.5 * (odds + abs(line.intercept)) + 4
+        odds = abs(line.slope) * float(self.relaxed.square().sum(1).max()) / 2
+        doubt = 4 * (self.relaxed.shape[1] + 2) ** 0.5 * (odds + abs(line.intercept)) + 4
         uncertain, shared, kernels = self.sizes(picks)
-        others = shared + float(self.credits.abs().max())
+        others = shared + float(self.credit.abs().max())
         return Rounding(
             fixed=unit * (uncertain * doubt + 8 * others),
             kernel=unit * (4 + 4 * (self.space.shape[1] + 2) ** 0.5 * reach),

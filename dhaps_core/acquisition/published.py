@@ -1,14 +1,14 @@
 """The reading ``published`` (the paper's): the chosen pairs are supervision, and nothing else is."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dhaps_core.acquisition.problem import LOG2, Problem, Weights
+from dhaps_core.acquisition.problem import FILLED_IN, LOG2, Problem, Weights
 from dhaps_core.acquisition.quadratic import QuadraticForm
 from dhaps_core.acquisition.shortlist import Bounds, Shortlist, cheapest_pairs, tile_of
 from dhaps_core.checks import one_of
@@ -32,10 +32,11 @@ class Published(Problem):
     """A problem whose labelled pairs are L: those that were chosen before.
 
     Attributes:
+        candidates: of more than 400,000 those with the greatest kernel means remain.
         weights: all 1 by default.
         kernel: ``invariant``, or ``matched`` as the paper writes it, whose sums over all pairs do not
             factorise: they are sampled, and so are the pairs where there are more than 4,096.
-        labelled_pairs: L; None: nothing is labelled.
+        labelled_pairs: L; none by default.
 
     Example:
         >>> from dhaps_core.acquisition.select import select
@@ -46,33 +47,16 @@ class Published(Problem):
 
     weights: Weights = EVEN
     kernel: Kernel = "invariant"
-    labelled_pairs: Int[Tensor, "l 2"] | None = None
+    labelled_pairs: Int[Tensor, "l 2"] = FILLED_IN
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("kernel", self.kernel, get_args(Kernel))
-
-    @cached_property
-    def labelled(self) -> Int[Tensor, "l 2"]:
-        """L."""
-        none = self.relaxed.new_zeros((0, 2), dtype=torch.long)
-        return none if self.labelled_pairs is None else self.labelled_pairs
-
-    @cached_property
-    def free(self) -> Bool[Tensor, " n"]:
-        """Items that may be picked; of more than 400,000 those with the greatest kernel means."""
-        allowed = self._allowed()
-        if int(allowed.sum()) <= MOST_CANDIDATES:
-            return allowed
-        best = torch.where(allowed, self.m, -1.0).topk(MOST_CANDIDATES).indices
-        return torch.zeros_like(allowed).index_fill_(0, best, True)
-
-    @property
-    def note(self) -> str:
-        """See :attr:`Problem.note`."""
-        cut = f"pairs among the {MOST_CANDIDATES} items with the greatest of them"
-        many = int(self._allowed().sum()) > MOST_CANDIDATES
-        return "; ".join(filter(None, (super().note, cut if many else "")))
+        if int(self.candidates.sum()) > MOST_CANDIDATES:
+            best = torch.where(self.candidates, self.means, -1.0).topk(MOST_CANDIDATES).indices
+            cut = f"pairs among the {MOST_CANDIDATES} items with the greatest of them"
+            candidates = torch.zeros_like(self.candidates).index_fill_(0, best, True)
+            vars(self).update(candidates=candidates, note=f"{self.note}; {cut}")
 
     @property
     def factorises(self) -> bool:
@@ -84,8 +68,8 @@ class Published(Problem):
 
         s2 counts the *unlabelled* pairs only, so part of the kernel with L sits in representativeness.
         """
-        w, total = self.weights, len(self.labelled) + picks
-        step, share = 2 * self.beta / total**2, total / len(self.m) ** 2
+        w, total = self.weights, len(self.labelled_pairs) + picks
+        step, share = 2 * self.beta / total**2, total / len(self.means) ** 2
         labelled = w.representativeness * share + w.diversity * (1 - share)
         mean = step * total * w.representativeness
         return w.uncertainty / total, mean, step * labelled, step * w.diversity
@@ -93,21 +77,21 @@ class Published(Problem):
     def sizes(self, picks: int) -> tuple[float, float, float]:
         """See :meth:`Problem.sizes`."""
         uncertain, mean, labelled, diverse = self.factors(picks)
-        largest = float(self.m.max())
-        kernels = diverse * (picks + 1) + labelled * len(self.labelled)
+        largest = float(self.means.max())
+        kernels = diverse * (picks + 1) + labelled * len(self.labelled_pairs)
         return uncertain, mean * largest * largest + diverse, kernels
 
     def costs(self, pairs: Int[Tensor, "p 2"], chosen: Int[Tensor, "t 2"], picks: int) -> Float[Tensor, " p"]:
         """What each pair would add to the objective, after those chosen so far in a round of ``picks``."""
-        if len(pairs) > (most := max(1, SCORED // (self.u.shape[1] + self.space.shape[1]))):
+        if len(pairs) > (most := max(1, SCORED // (self.relaxed.shape[1] + self.space.shape[1]))):
             return torch.cat([self.costs(part, chosen, picks) for part in pairs.split(most)])
         uncertain, mean, labelled, diverse = self.factors(picks)
         (first, second), (a, b) = self.points.scaled[pairs.T], pairs.T
         squared = (first - second).square().sum(1).neg_().exp_()  # the square of the kernel of the two items
-        cost = uncertain * self.pair_uncertainties(pairs) - mean * self.m[a] * self.m[b]
-        cost += diverse / 4 * (1 + squared) - self.credits[a] - self.credits[b]
+        cost = uncertain * self.pair_uncertainties(pairs) - mean * self.means[a] * self.means[b]
+        cost += diverse / 4 * (1 + squared) - self.credit[a] - self.credit[b]
         items, place = torch.unique(pairs, return_inverse=True)
-        for weight, others in ((labelled, self.labelled), (diverse, chosen)):
+        for weight, others in ((labelled, self.labelled_pairs), (diverse, chosen)):
             for some in others.split(max(1, SCORED // max(1, 2 * len(items)))) if len(others) else ():
                 cost += weight / 2 * _sums(self.kernels(items, some.flatten()), place)
         return cost
@@ -131,7 +115,7 @@ class Published(Problem):
             worst: pairs that cost more do not matter.
         """
         items = free.nonzero().flatten()
-        items = items[self.m[items].argsort(descending=True, stable=True)]
+        items = items[self.means[items].argsort(descending=True, stable=True)]
         bounds, tie = self._bounds(items, chosen, picks, most), 2 * self.rounding(picks).most
         costs = partial(self.costs, chosen=chosen, picks=picks)
         return cheapest_pairs(items, bounds, costs, self.unknown, most=most, tie=tie, worst=worst)
@@ -146,14 +130,14 @@ class Published(Problem):
         column only adds, so any selection of them is a bound, and their number is limited.
         """
         uncertain, mean, labelled, diverse = self.factors(picks)
-        u, m, credit = self.u[items], self.m[items], self.credits[items]
+        u, m, credit = self.relaxed[items], self.means[items], self.credit[items]
         one, line = torch.ones_like(m)[:, None], self.calibration
         left = torch.cat([uncertain / 4 * line.slope * u, uncertain / 2 * line.intercept * one], 1)
         most_credit = 2 * max(0.0, float(credit.max())) if len(items) else 0.0
-        others = torch.cat([self.labelled, chosen])
+        others = torch.cat([self.labelled_pairs, chosen])
         weights = m.new_full((len(others),), diverse)
-        weights[: len(self.labelled)] = labelled
-        rises = weights * self.m[others].prod(1)  # mean of what each adds, over all pairs
+        weights[: len(self.labelled_pairs)] = labelled
+        rises = weights * self.means[others].prod(1)  # mean of what each adds, over all pairs
         spread = float(rises.sum()) + most_credit
         if len(items):
             width = tile_of(items.device)[1] / len(items)
@@ -184,7 +168,7 @@ class Published(Problem):
             Minoux: Accelerated greedy algorithms for maximizing submodular set functions, 1978.
         """
         uncertain, mean, _, diverse = self.factors(picks)
-        rounding, free = self.rounding(picks), self.free.clone()
+        rounding, free = self.rounding(picks), self.candidates.clone()
         chosen = self.relaxed.new_zeros((0, 2), dtype=torch.long)
         found = self.shortlist(picks, free, chosen)
         scored, margin = found.scored, INF
@@ -197,7 +181,7 @@ class Published(Problem):
             if found.least == INF:
                 break
             # Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
-            own = mean * self.m[found.pairs].prod(1) + self.credits[found.pairs].sum(1)
+            own = mean * self.means[found.pairs].prod(1) + self.credit[found.pairs].sum(1)
             errors = rounding.of(found.costs - uncertain * LOG2 + own)
             equal = found.costs - errors <= (found.costs + errors).min()
             place = int(equal.to(torch.uint8).argmax())  # the first: the list is in the order of positions
@@ -222,17 +206,19 @@ class Published(Problem):
                 item means, which is exact for the invariant kernel.
         """
         uncertain, mean, labelled, diverse = self.factors(picks)
-        means = self.m[pairs].prod(1) if population is None else self._pair_kernels(pairs, population).mean(1)
-        near = self._pair_kernels(pairs, self.labelled).sum(1)
+        means = (
+            self.means[pairs].prod(1) if population is None else self._pair_kernels(pairs, population).mean(1)
+        )
+        near = self._pair_kernels(pairs, self.labelled_pairs).sum(1)
         # Part of the kernel with L stands for the unlabelled pairs that are not there.
-        absent = mean / len(self.m) ** 2 * near
+        absent = mean / len(self.means) ** 2 * near
         terms = {
             "uncertainty": uncertain * self.pair_uncertainties(pairs),
             "representativeness": absent - mean * means,
             "diversity": labelled * near - absent,
         }
         kernels = diverse * self._pair_kernels(pairs, pairs)
-        return QuadraticForm(pairs, terms, self.credits[pairs].sum(1), kernels, picks)
+        return QuadraticForm(pairs, terms, self.credit[pairs].sum(1), kernels, picks)
 
     def form(self, picks: int, generator: torch.Generator | None = None) -> tuple[QuadraticForm, str]:
         """See :meth:`Problem.form`; with the matched kernel of more than 4,096 pairs the best ones.
@@ -246,16 +232,15 @@ class Published(Problem):
         """
         if self.factorises:
             return super().form(picks)
-        n, free = len(self.m), int(self.free.sum())
-        every = free * (free - 1) // 2
+        n, every = len(self.means), self.pairs_among
         if every <= SAMPLE and n**2 <= SAMPLE:
-            population = torch.cartesian_prod(*[torch.arange(n, device=self.m.device)] * 2)
+            population = torch.cartesian_prod(*[torch.arange(n, device=self.means.device)] * 2)
             return self.dense(self.feasible_pairs(), picks, population), ""
         if generator is None:
             rule = "the matched kernel samples its sums over all pairs"
             raise ValueError(f"{rule}; got no generator. Give a generator.")
         pairs = self.feasible_pairs() if every <= SAMPLE else self._best_pairs(picks)
-        population = torch.randint(n, (SAMPLE // 2, 2), generator=generator).to(self.m.device)
+        population = torch.randint(n, (SAMPLE // 2, 2), generator=generator).to(self.means.device)
         note = f"matched kernel: sums over all pairs from {len(population)} random pairs"
         if every > SAMPLE:
             note += f", candidates are the {len(pairs)} best pairs of the invariant kernel's first step"
@@ -264,9 +249,15 @@ class Published(Problem):
     def _best_pairs(self, picks: int) -> Int[Tensor, "u 2"]:
         """Pairs with the best linear cost among the items with the greatest kernel means."""
         uncertain, mean, _, _ = self.factors(picks)
-        items = torch.where(self.free, self.m, -1.0).topk(min(DENSEST, int(self.free.sum()))).indices
-        cost = uncertain * self.uncertainties(items, items) - mean * self.m[items, None] * self.m[items]
-        cost -= self.credits[items, None] + self.credits[items]
+        items = (
+            torch.where(self.candidates, self.means, -1.0)
+            .topk(min(DENSEST, int(self.candidates.sum())))
+            .indices
+        )
+        cost = (
+            uncertain * self.uncertainties(items, items) - mean * self.means[items, None] * self.means[items]
+        )
+        cost -= self.credit[items, None] + self.credit[items]
         cost[self.forbidden(items, items)] = INF
         cost += torch.full_like(cost, INF).tril()
         values, places = cost.flatten().topk(min(SAMPLE, cost.numel()), largest=False)

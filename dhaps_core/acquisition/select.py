@@ -97,13 +97,12 @@ def select(
     picks, rounding = int(picks), problem.rounding(picks)
     if not isfinite(rounding.most + rounding.size):
         rule = "beta, credits, means and the calibration must give costs that are numbers"
-        largest = f"beta {problem.beta:g}, credits to {float(problem.credits.abs().max()):g}"
+        largest = f"beta {problem.beta:g}, credits to {float(problem.credit.abs().max()):g}"
         raise ValueError(f"{rule}; got {largest}, {problem.calibration}. Make them smaller.")
     notes = [problem.note]
     if rounding.most > rounding.size * KNOWN_TO:
         notes.append(f"costs are known to {rounding.most:.1g} only: the space is too wide")
-    free = int(problem.free.sum())
-    enough, bound = min(picks, free // 2), -inf
+    enough, bound = min(picks, int(problem.candidates.sum()) // 2), -inf
     if solver == "greedy" and problem.factorises:
         pairs, scored, margin = problem.greedy(picks)
         scores = problem.scores(pairs, picks)
@@ -129,7 +128,7 @@ def select(
         scores,
         Certificate(
             exact=exact,
-            pairs=free * (free - 1) // 2,
+            pairs=problem.pairs_among,
             scored=scored,
             margin=margin,
             lower_bound=bound if bounded else None,

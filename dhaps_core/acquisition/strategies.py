@@ -47,18 +47,17 @@ class Pool:
 
     Attributes:
         relaxed: relaxed codes in [-1, 1] of the last round.
-        features: what the items were given with; the same in every round.
+        features: what the items came with, the same in every round.
         candidates: items that may be picked.
         seed: of the run.
-        round: number of the round, from 1.
-        known: tells for broadcasting positions which pairs must not be asked; None: none is known.
+        round: number of the round.
+        known: tells for broadcasting positions which pairs must not be asked; None: none.
         labelled: items that take part in what is known.
         classes: class of each item, -1 where unknown; or, [n c], whether it has each class.
         alike: number of items known to be the same as each, itself included.
         earlier: gives the pairs [l 2] that were chosen in earlier rounds.
         calibration: gives the log-odds of "similar" fitted on the answers.
-        keep: gives what a function computes, a number above 0 for each item that is the same in every round,
-            under a name: computed once in a run.
+        keep: gives what a function computes under a name once in a run: a number above 0 for each item.
     """
 
     relaxed: Float[Tensor, "n b"]
@@ -80,12 +79,12 @@ class Pool:
 
 
 class Strategy(ABC):
-    """A way to choose pairs. Its fields, if any, are the settings of a run that it reads, by their names.
+    """A way to choose pairs: a dataclass whose fields are the settings of a run that it reads, by name.
 
     Attributes:
         name: as in :data:`STRATEGIES` and ``Settings(acquisition=...)``.
-        extra: optional extra of this package that it needs, and the module that this brings; or None.
-        any_order: whether the same items are picked when the pool comes in another order, but for ties.
+        extra: the optional extra of this package that it needs, and the module that this brings; or None.
+        any_order: whether it picks the same items from the pool in another order, but for ties.
     """
 
     name: ClassVar[str]
@@ -94,11 +93,7 @@ class Strategy(ABC):
 
     @classmethod
     def of(cls, settings: object) -> "Strategy":
-        """The strategy with the values that settings have under the names of its fields.
-
-        Raises:
-            ValueError: if it is not defined for them.
-        """
+        """The strategy that settings describe; ValueError where it is not defined for them."""
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         return cls(**{name: getattr(settings, name) for name in names})
 
@@ -107,7 +102,7 @@ class Strategy(ABC):
         """Refuse to begin without a package.
 
         Raises:
-            ImportError: if it is not installed; it says how to.
+            ImportError: saying how to install it.
         """
         if cls.extra is not None and find_spec(cls.extra[1]) is None:
             rule = f"the acquisition {cls.name!r} needs the optional extra {cls.extra[0]!r}"
@@ -115,11 +110,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def choose(self, pool: Pool, *, picks: int) -> Selection:
-        """Disjoint pairs of candidates, none of them known, in the order of picking.
+        """At most ``picks`` disjoint pairs of candidates, none of them known, in the order of picking.
 
-        Args:
-            pool: of two items or more.
-            picks: q, at least 1; fewer only where no feasible pair is left beside them.
+        There are fewer only where no feasible pair is left beside them.
         """
 
 
@@ -127,21 +120,14 @@ class ItemStrategy(Strategy):
     """A way to choose items: paired in the order of picking, each with the next that may be asked with it."""
 
     @abstractmethod
-    def items(self, pool: Pool, count: int, generator: torch.Generator) -> Int[Tensor, " i"]:
-        """Distinct candidates in the order of picking.
-
-        Args:
-            pool: as in :meth:`choose`.
-            count: how many, at most as many as there are; where there are fewer, random ones are added.
-            generator: CPU generator.
-        """
+    def items(self, pool: Pool, count: int, generator: torch.Generator) -> list[int]:
+        """Candidates in the order of picking, each once; where it names fewer, random pairs follow."""
 
     def choose(self, pool: Pool, *, picks: int) -> Selection:
         """See :meth:`Strategy.choose`."""
         generator, left = pool.generator(), pool.candidates.clone()
+        items, at = self.items(pool, min(2 * picks, int(left.sum())), generator), pool.labelled.new_tensor
         pairs: list[list[int]] = []
-        items = self.items(pool, min(2 * picks, int(left.sum())), generator).tolist()
-        at = pool.labelled.new_tensor
         while items and len(pairs) < picks:
             first = items.pop(0)
             fits = (one for one in items if pool.known is None or not pool.known(at([first]), at([one])))
@@ -157,7 +143,7 @@ class ItemStrategy(Strategy):
 @final
 @dataclass(frozen=True)
 class Dhaps(Strategy):
-    """DH-APS: the pairs that :func:`dhaps_core.acquisition.select.select` finds in a problem of its settings.
+    """DH-APS: what :func:`dhaps_core.acquisition.select.select` finds in the problem that settings describe.
 
     Raises:
         ValueError: on a kernel that the reading has no definition for, or where no term weighs anything.
@@ -176,13 +162,12 @@ class Dhaps(Strategy):
     implication: float
 
     def __post_init__(self) -> None:
-        weights = self.weights or READINGS[self.reading].weights
         if self.kernel != "invariant" and not hasattr(READINGS[self.reading], "kernel"):
             rule = f"the kernel {self.kernel!r} is defined for the reading 'published'"
             raise ValueError(f"{rule}; got {self.reading!r}. Set the reading, or take 'invariant'.")
-        if not weights.uncertainty + self.beta * (weights.representativeness + weights.diversity):
-            rule = "one of the terms of selection must weigh something"
-            got = f"{weights} and beta {self.beta:g}"
+        w = self.weights or READINGS[self.reading].weights
+        if not w.uncertainty + self.beta * (w.representativeness + w.diversity):
+            rule, got = "one of the terms of selection must weigh something", f"{w} and beta {self.beta:g}"
             raise ValueError(f"{rule}; got {got}. Raise one, or set the acquisition to random.")
 
     def choose(self, pool: Pool, *, picks: int) -> Selection:
@@ -195,8 +180,8 @@ class Dhaps(Strategy):
             draw = derive_generator(pool.seed, "means")
             return pool_kernel_means(space, bandwidth=bandwidth, generator=draw)
 
-        calibrated = self.question == "pairs" if self.calibrated is None else self.calibrated
         reading = READINGS[self.reading]
+        calibrated = self.question == "pairs" if self.calibrated is None else self.calibrated
         labelled: dict[type[Problem], Callable[[], dict[str, Any]]] = {
             Closed: lambda: {"labelled_items": pool.labelled},
             Published: lambda: {"labelled_pairs": pool.earlier(), "kernel": self.kernel},
@@ -226,8 +211,8 @@ class Random(Strategy):
 
     def choose(self, pool: Pool, *, picks: int) -> Selection:
         """See :meth:`Strategy.choose`."""
-        generator = pool.generator()
-        return Selection(random_pairs(pool.candidates, picks=picks, generator=generator, known=pool.known))
+        draw, known = pool.generator(), pool.known
+        return Selection(random_pairs(pool.candidates, picks=picks, generator=draw, known=known))
 
 
 @final
@@ -242,21 +227,20 @@ class TypiClust(ItemStrategy):
     name: ClassVar[str] = "typiclust"
     extra: ClassVar[tuple[str, str] | None] = ("compare", "skactiveml")
 
-    def items(self, pool: Pool, count: int, generator: torch.Generator) -> Int[Tensor, " i"]:
+    def items(self, pool: Pool, count: int, generator: torch.Generator) -> list[int]:
         """See :meth:`ItemStrategy.items`."""
         from skactiveml.pool import TypiClust as Query
 
         points, labels = pool.features.cpu().double().numpy(), np.full(len(pool.features), np.nan)
         labels[pool.labelled.cpu().numpy()] = 0.0  # it asks which items are labelled, not how
-        # A cluster for each labelled and each picked item, of which none may be empty: it would fall over.
+        # A cluster for each labelled and each picked item: it falls over where the latter are all empty.
         count = min(count, len(np.unique(points, axis=0)) - len(pool.labelled))
         if count < 1:
-            return pool.labelled[:0]
+            return []
         query = Query(random_state=int(torch.randint(2**31 - 1, (), generator=generator)))
         candidates = pool.candidates.nonzero().flatten().cpu().numpy()
         found = query.query(points, labels, candidates=candidates, batch_size=count)
-        # Where its clusters are used up, it names an item again.
-        return pool.labelled.new_tensor(list(dict.fromkeys(found.tolist())))
+        return list(dict.fromkeys(found.tolist()))  # where its clusters are used up, it names items again
 
 
 STRATEGIES: Mapping[str, type[Strategy]] = {kind.name: kind for kind in (Dhaps, Random, TypiClust)}
@@ -265,14 +249,10 @@ STRATEGIES: Mapping[str, type[Strategy]] = {kind.name: kind for kind in (Dhaps, 
 def random_pairs(
     candidates: Bool[Tensor, " n"], *, picks: int, generator: torch.Generator, known: Known | None = None
 ) -> Int[Tensor, "q 2"]:
-    """Random disjoint pairs of candidate items, none of them known.
+    """Random disjoint pairs of candidates, none of them known.
 
-    Args:
-        candidates: items that may be picked.
-        picks: q; fewer pairs are returned when no feasible pair is left beside them, which is at least half
-            of the most that could be found.
-        generator: CPU generator.
-        known: tells which pairs are answered or implied.
+    There are fewer than ``picks`` only where no feasible pair is left beside them, and then at least half of
+    the most that could be found.
     """
     # Every turn picks a pair or leaves out an item that has no partner left.
     left = candidates.nonzero().flatten()
@@ -280,17 +260,15 @@ def random_pairs(
     pairs = left.new_zeros((0, 2))
     while len(pairs) < picks and len(left) >= 2:
         couples = left[: 2 * min(picks - len(pairs), len(left) // 2)].view(-1, 2)
-        fresh = torch.ones(len(couples), dtype=torch.bool, device=left.device)
         if known is not None:
-            fresh = ~known(couples[:, 0], couples[:, 1])
-        if not fresh.any():  # few pairs are left: look for any partner of the first item
-            assert known is not None
-            partners = left[1:][~known(left[:1], left[1:])]
-            if not len(partners):
-                left = left[1:]
-                continue
-            couples, fresh = torch.stack([left[0], partners[0]])[None], fresh.new_ones(1)
-        pairs = torch.cat([pairs, couples[fresh].sort(1).values])
-        left = left[~torch.isin(left, couples[fresh].flatten())]
+            couples = couples[~known(couples[:, 0], couples[:, 1])]
+            if not len(couples):  # few pairs are left: look for any partner of the first item
+                partners = left[1:][~known(left[:1], left[1:])]
+                if not len(partners):
+                    left = left[1:]
+                    continue
+                couples = torch.stack([left[0], partners[0]])[None]
+        pairs = torch.cat([pairs, couples.sort(1).values])
+        left = left[~torch.isin(left, couples.flatten())]
         left = left[torch.randperm(len(left), generator=generator).to(left.device)]
     return pairs

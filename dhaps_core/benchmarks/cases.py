@@ -112,7 +112,7 @@ class SelectionCase:
     def scan(self, means: Float[Tensor, " n"]) -> Shortlist:
         """The one pass of the reading ``published`` over all pairs."""
         problem = self.published(means)
-        return problem.shortlist(self.picks, problem.free, problem.labelled)
+        return problem.shortlist(self.picks, problem.candidates, problem.labelled_pairs)
 
     def select(self, reading: Reading, means: Float[Tensor, " n"]) -> Selection:
         """The picks of one round."""

@@ -14,15 +14,16 @@ from dhaps_core.acquisition.problem import Calibration, Weights, uncertainty
 from dhaps_core.acquisition.published import Published
 from dhaps_core.acquisition.quadratic import solve_exhaustive, solve_greedy, solve_relaxed
 from dhaps_core.acquisition.select import select
-from dhaps_core.pairs import mmd_squared, pair_kernel
+from dhaps_core.pairs import pair_kernel
 from tests.acquisition.given import SIGMA, everything, make_problem
+from tests.reference import mmd_squared
 
 
 def printed_terms(problem, chosen):
     """s1, s2, s3 of the paper by loops over explicit sets of pairs, population P x P."""
     n, q = len(problem.space), len(chosen)
     everyone = list(itertools.product(range(n), repeat=2))
-    labelled = [tuple(p) for p in problem.labelled.tolist()]
+    labelled = [tuple(p) for p in problem.labelled_pairs.tolist()]
     unlabelled = [p for p in everyone if p not in labelled]
     n_p, u, total = len(everyone), len(unlabelled), len(labelled) + q
 
@@ -50,12 +51,12 @@ def test_s2_plus_s3_is_the_mmd_up_to_a_constant():
     everyone = torch.cartesian_prod(torch.arange(6), torch.arange(6))
     differences = []
     for chosen in itertools.combinations(itertools.combinations(range(6), 2), 2):
-        if {tuple(p) for p in problem.labelled.tolist()} & set(chosen):
+        if {tuple(p) for p in problem.labelled_pairs.tolist()} & set(chosen):
             continue
         _, s2, s3, total = printed_terms(problem, chosen)
-        supervised = torch.cat([problem.labelled, torch.tensor(chosen)])
-        mmd = mmd_squared(problem.space[everyone], problem.space[supervised], bandwidth=SIGMA)
-        differences.append(s2 + s3 - total**2 / 2 * float(mmd))
+        supervised = torch.cat([problem.labelled_pairs, torch.tensor(chosen)])
+        mmd = mmd_squared(problem.space[everyone], problem.space[supervised], SIGMA)
+        differences.append(s2 + s3 - total**2 / 2 * mmd)
     assert len(differences) > 50
     assert max(differences) - min(differences) < 1e-9
 
@@ -112,7 +113,7 @@ def test_closed_greedy_takes_the_best_of_all_pairs_at_every_step(seed):
     problem = make_problem(14, 6, seed, reading="closed", weights=weights, beta=0.8, candidates=candidates)
     found = select(problem, picks=4)
     assert found.certificate.exact
-    chosen, free = problem.labelled.tolist(), candidates.nonzero().flatten().tolist()
+    chosen, free = problem.labelled_items.tolist(), candidates.nonzero().flatten().tolist()
     for pick, total in zip(found.pairs.tolist(), found.scores["total"].tolist(), strict=True):
         costs = {pair: closed_step(problem, chosen, pair) for pair in itertools.combinations(free, 2)}
         best = min(costs, key=costs.get)
@@ -132,27 +133,25 @@ def test_closed_greedy_does_not_depend_on_how_many_items_it_puts_in_order(seed, 
     assert again.certificate.exact
 
 
-def sampled_means(problem):
-    return pool_kernel_means(
-        problem.space.double(), bandwidth=SIGMA, generator=torch.Generator().manual_seed(0)
-    )
+def sampled(monkeypatch, n, **given):
+    """A problem in a pool that is too large for exact means."""
+    problem = make_problem(n, 8, dtype=torch.float32, **given)
+    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
+    with pytest.raises(ValueError, match="means over more than 50 items need a generator"):
+        make_problem(n, 8, **given)
+    generator = torch.Generator().manual_seed(0)
+    return replace(problem, means=pool_kernel_means(problem.space, bandwidth=SIGMA, generator=generator))
 
 
 @pytest.mark.parametrize("reading", ["published", "closed"])
 def test_sampled_means_are_no_certificate(reading, monkeypatch):
-    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
-    problem = make_problem(60, 8, reading=reading, dtype=torch.float32)
-    with pytest.raises(ValueError, match="means over more than 50 items need a generator"):
-        select(problem, picks=2)
-    found = select(replace(problem, means=sampled_means(problem)), picks=2)
+    found = select(sampled(monkeypatch, 60, reading=reading), picks=2)
     assert not found.certificate.exact
     assert "kernel means over a random" in found.certificate.note
 
 
 def test_a_dense_problem_passes_on_that_means_were_sampled(monkeypatch):
-    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
-    problem = make_problem(80, 8, dtype=torch.float32, kernel="matched")
-    problem = replace(problem, means=sampled_means(problem))
+    problem = sampled(monkeypatch, 80, kernel="matched")
     found = select(problem, picks=2, generator=torch.Generator().manual_seed(0))
     assert not found.certificate.exact
     assert found.certificate.note.startswith("kernel means over a random")
@@ -160,12 +159,10 @@ def test_a_dense_problem_passes_on_that_means_were_sampled(monkeypatch):
 
 
 def test_a_huge_pool_is_cut_to_the_greatest_means_and_says_so(monkeypatch):
-    monkeypatch.setattr(kernel_means, "EXACT_ITEMS", 50)
+    problem = sampled(monkeypatch, 60)
     monkeypatch.setattr(published, "MOST_CANDIDATES", 20)
-    problem = make_problem(60, 8, dtype=torch.float32)
-    means = sampled_means(problem)
-    found = select(replace(problem, means=means), picks=8)
-    assert set(found.pairs.flatten().tolist()) <= set(means.topk(20).indices.tolist())
+    found = select(replace(problem), picks=8)
+    assert set(found.pairs.flatten().tolist()) <= set(problem.means.topk(20).indices.tolist())
     assert found.certificate.pairs == 20 * 19 // 2
     assert not found.certificate.exact
     assert found.certificate.note.endswith("; pairs among the 20 items with the greatest of them")
@@ -259,8 +256,8 @@ def test_weights_ablate_one_term_each():
     least = problem.pair_uncertainties(pairs).argmin()
     assert found["uncertainty"].pairs[0].tolist() == pairs[least].tolist()
     # With representativeness alone the two densest items are picked.
-    dense = problem.m[found["representativeness"].pairs[0]].sum()
-    torch.testing.assert_close(dense, problem.m.topk(2).values.sum())
+    dense = problem.means[found["representativeness"].pairs[0]].sum()
+    torch.testing.assert_close(dense, problem.means.topk(2).values.sum())
     for name, selection in found.items():
         for term in only:
             assert (float(selection.scores[term].abs().sum()) > 0) == (term == name)
@@ -288,7 +285,7 @@ def test_errors_say_what_must_hold():
         ({"space": problem.space[:3]}, "space must be finite for each of the 8 items; got 3"),
         (
             {"space": problem.space * float("nan")},
-            "space must be finite for each of the 8 items; got 8, with 48",
+            "got 8 of torch.float64, 48 of them wrong",
         ),
         ({"relaxed": problem.relaxed[:1]}, "a pool must have 2 items or more; got 1"),
     ):

@@ -54,7 +54,7 @@ def test_the_list_holds_the_cheapest_of_all_pairs(case, most):
     problem = problem_of(case)
     every = problem.feasible_pairs()
     picks = every[torch.tensor([5, 700])]
-    free = problem.free.clone()
+    free = problem.candidates.clone()
     free[picks] = False
     every = every[free[every].all(1)]
     costs = problem.costs(every, picks, 6)
@@ -73,7 +73,7 @@ def test_threads_change_nothing():
     before, found = torch.get_num_threads(), {}
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        found[threads] = problem.shortlist(8, problem.free, problem.labelled, most=40)
+        found[threads] = problem.shortlist(8, problem.candidates, problem.labelled_pairs, most=40)
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     assert torch.equal(found[1].pairs, found[3].pairs)
@@ -83,14 +83,14 @@ def test_threads_change_nothing():
 
 def test_few_pairs_are_all_listed():
     problem = make_problem(9, 6)
-    found = problem.shortlist(2, problem.free, NONE, most=100)
+    found = problem.shortlist(2, problem.candidates, NONE, most=100)
     assert found.pairs.tolist() == problem.feasible_pairs().tolist()
     assert found.bound == float("inf")
 
 
 def test_almost_no_pair_is_scored_where_uncertainty_rules():
     problem = make_problem(1500, 16, weights=Weights(1.0, 1e-6, 1e-6))
-    found = problem.shortlist(2, problem.free, NONE, most=50)
+    found = problem.shortlist(2, problem.candidates, NONE, most=50)
     assert found.scored < 1500 * 1499 / 2 / 20
 
 
@@ -118,7 +118,7 @@ def test_greedy_stops_when_every_item_is_used(monkeypatch):
 def test_float32_bounds_stay_below_costs_of_float32_codes(seed):
     problem = make_problem(400, 64, seed, dtype=torch.float32)
     costs = problem.costs(problem.feasible_pairs(), NONE, 8)
-    found = problem.shortlist(8, problem.free, NONE, most=300)
+    found = problem.shortlist(8, problem.candidates, NONE, most=300)
     missing = int((costs < found.bound * (1 - 1e-6)).sum()) - len(found.pairs)
     assert missing <= 0
 
