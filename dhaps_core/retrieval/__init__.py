@@ -2,5 +2,5 @@
 
 Which items answer a query (``relevance``) and how many of them lie at each distance (``histograms``, counted
 by :mod:`dhaps_core.hamming`) is all that a metric needs: ``average_precision`` first, then ``metrics`` with
-everything else and ``evaluate``. ``index`` stands alone: search by keys, saved as one file.
+everything else. ``index`` stands alone: search by keys, saved as one file.
 """
