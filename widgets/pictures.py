@@ -18,11 +18,7 @@ KEPT = 512
 
 
 class Pictures:
-    """Encoded pictures of a collection, the last ones kept.
-
-    Args:
-        items: the collection; without images every picture is empty.
-    """
+    """Encoded pictures of a collection, the last ones kept; all of them are empty if it has no images."""
 
     def __init__(self, items: Items) -> None:
         self.items = items

@@ -197,9 +197,7 @@ def _load(path: Path, text: str) -> dict[str, Any]:
 def _size(node: Any, sizes: dict[int, int]) -> int:
     """Values below a YAML node with its anchors written out: a few lines of them can stand for billions.
 
-    Args:
-        node: of PyYAML.
-        sizes: of the nodes counted so far, by id; one that is being counted is more than enough.
+    The sizes of nodes counted so far are kept by id; one that is being counted is more than enough.
     """
     if id(node) not in sizes:
         sizes[id(node)] = _MOST_VALUES + 1  # it holds itself, unless this is replaced before it is seen again

@@ -89,11 +89,7 @@ class Notebook:
 
 
 def code_cells(content: str, *, tag: str | None = None) -> list[str]:
-    """Sources of the code cells of a notebook's text.
-
-    Args:
-        content: of an .ipynb file.
-        tag: of the cells that are wanted; all of them if None.
+    """Sources of the code cells of an .ipynb file's text, or of those with a tag.
 
     Raises:
         ValueError: if it is no JSON; other exceptions if it is no notebook.
