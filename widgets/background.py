@@ -8,7 +8,6 @@ from dhaps_core.hashing.training import Cancelled
 __all__ = ["Job"]
 
 Report = Callable[[int, int, float], bool]
-Work = Callable[[Report], None]
 
 
 class Job:

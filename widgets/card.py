@@ -1,11 +1,14 @@
 """What all cards share: module and style, put together as they are loaded, and what shows without widgets."""
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from widgets.picture_html import PLAIN
+from dhaps_core.escaping import one_line
 
-__all__ = ["script", "style", "with_summary"]
+__all__ = ["PLAIN", "plain_html", "script", "style", "with_summary"]
+
+PLAIN = "mathjax_ignore"  # class of what JupyterLab must not look through for formulas
 
 
 def script(card: str) -> str:
@@ -16,6 +19,16 @@ def script(card: str) -> str:
 def style(card: str) -> str:
     """Style sheet of a card: the shared rules, then those beside the card's own Python file."""
     return _read(__file__, ".css") + _read(card, ".css")
+
+
+def plain_html(text: str) -> str:
+    """A name inside an element or a quoted attribute, on one line.
+
+    Example:
+        >>> plain_html("a <b> 'c'")
+        'a &lt;b&gt; &#x27;c&#x27;'
+    """
+    return escape(one_line(text))
 
 
 def with_summary(bundle: Any, html: str) -> Any:

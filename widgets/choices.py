@@ -10,16 +10,7 @@ __all__ = ["Choices"]
 
 @dataclass(frozen=True)
 class Choices:
-    """The settings that the stepper offers; everything else stays as it was.
-
-    Attributes:
-        method: name of the training objective.
-        bits: length of the codes.
-        picks: pairs chosen in a round.
-        kernel: ``invariant`` or ``matched``.
-        uncertainty: weight of the first term.
-        representativeness: weight of the second term.
-        diversity: weight of the third term.
+    """The settings that the stepper offers, the last three of them weights; everything else stays as it was.
 
     Example:
         >>> Choices.of(Settings()).uncertainty

@@ -102,11 +102,7 @@ def learning_curves(
 
 
 def precision_curves(runs: Mapping[str, Sequence[Row]]) -> Figure:
-    """Precision at k after the last round that all runs have.
-
-    Args:
-        runs: as :func:`learning_curves`.
-    """
+    """Precision at k after the last round that all runs have, named as for :func:`learning_curves`."""
     last = min(map(len, runs.values())) - 1
     rows = [(name.split("/")[0], rounds[last]) for name, rounds in runs.items()]
     return _curves([_top_k(rows, f"after round {last}")])

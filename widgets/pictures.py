@@ -1,8 +1,9 @@
 """Pictures for the screen, by key: small ones without loss, photos as JPEG, and a reason where one fails."""
 
-import base64
 import io
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from PIL import Image
 
@@ -12,41 +13,38 @@ from dhaps_core.data.items import Items
 __all__ = ["Pictures"]
 
 SMALL = 64  # pixels a side up to which a picture stays free of JPEG's blocks
+LARGEST = 2048  # pixels a side that a browser may ask for
 KEPT = 512
 
 
 class Pictures:
-    """Encoded pictures of a collection, the last ones kept.
-
-    Args:
-        items: the collection; without images every picture is empty.
-    """
+    """Encoded pictures of a collection, the last ones kept; all of them are empty if it has no images."""
 
     def __init__(self, items: Items) -> None:
-        self.images: Images | None = items.images
-        self._position = items.position
+        self.items = items
         self._kept: dict[tuple[str, int], bytes] = {}
         self._lock = threading.Lock()  # cards ask from the notebook and from the background
 
     def picture(self, key: str, size: int) -> bytes:
         """PNG or JPEG file within size x size pixels, never scaled up; empty if it cannot be read."""
-        if self.images is None or key not in self._position:
+        images, position = self.items.images, self.items.position
+        if images is None or key not in position:
             return b""
         with self._lock:
             found = self._kept.pop((key, size), None)
         if found is None:
-            found = _encoded(self.images, self._position[key], size)
+            found = _encoded(images, position[key], size)
         with self._lock:
             self._kept[key, size] = found  # at the end: the first is the one not used for longest
             if len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
         return found
 
-    def data_uri(self, key: str, size: int) -> str:
-        """The picture inside a ``src`` attribute, for HTML that stands alone; empty if there is none."""
-        data = self.picture(key, size)
-        kind = "png" if data[:4] == b"\x89PNG" else "jpeg"
-        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}" if data else ""
+    def asked(self, message: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+        """What answers a card's message that it wants pictures: its content, and a file for each key."""
+        keys, size = message["want"], message["size"]
+        files = [self.picture(key, min(int(size), LARGEST)) for key in keys]
+        return {"pictures": keys, "size": size}, files
 
 
 def _encoded(images: Images, i: int, size: int) -> bytes:

@@ -27,11 +27,9 @@ class CardBox(ipywidgets.VBox):  # type: ignore[misc]
 
 
 def card_box(children: Sequence[Any], name: str) -> Any:
-    """Box of widgets, one below the other, with the style and the keyboard guard of a card.
+    """Box of ipywidgets, one below the other, with the style and the keyboard guard of a card.
 
-    Args:
-        children: ipywidgets.
-        name: its class is ``dhaps-NAME``.
+    Its class is ``dhaps-NAME``.
     """
     box = CardBox([*children, Shield()])
     box.add_class("dhaps-card").add_class(f"dhaps-{name}")

@@ -14,23 +14,15 @@ from widgets.figures import figure_png, learning_curves
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench, run_name
 
-__all__ = ["Stepper", "stepper"]
+__all__ = ["Stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
 FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
 EVERY = 0.1  # seconds between two moves of the progress bar
 
 
-def stepper(bench: Workbench) -> Any:
-    """Box with the stepper of a bench."""
-    return Stepper(bench).box
-
-
 class Stepper:
     """Controls of a run; everything they do is done by the bench.
-
-    Args:
-        bench: the run in use.
 
     Attributes:
         box: what to display.
@@ -79,7 +71,7 @@ class Stepper:
         self._last = 0.0
         self._show_choices()
         for control in self.inputs.values():
-            control.observe(self._chosen, "value")
+            control.observe(lambda _: self._show(), "value")
         self.run.on_click(lambda _: self._run())
         self.cancel.on_click(lambda _: bench.job.cancel())
         bench.listen(self._changed)
@@ -107,9 +99,6 @@ class Stepper:
         self._last = now
         self.bar.value = step / max(1, steps)
         self.status.value = f"{escape(stage)}: step {step} of {steps}"
-
-    def _chosen(self, _: object) -> None:
-        self._show()
 
     def _changed(self, change: Change) -> None:
         if change == "run":

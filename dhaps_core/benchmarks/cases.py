@@ -156,13 +156,7 @@ def huge_pool(n: int, reading: Reading) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RankingCase:
-    """Codes of queries and of a database, drawn at random, with ten classes.
-
-    Attributes:
-        queries: number of queries.
-        items: size of the database.
-        bits: b.
-    """
+    """Codes of queries and of a database of so many items, drawn at random, with ten classes."""
 
     queries: int = 1000
     items: int = 50_000

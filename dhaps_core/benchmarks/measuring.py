@@ -17,11 +17,9 @@ T = TypeVar("T")
 
 
 def median_seconds(tasks: Mapping[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
-    """Median wall time of each task in seconds; the tasks take turns, so that all meet the same machine.
+    """Median wall time of each task in seconds, after one run of each for nothing.
 
-    Args:
-        tasks: what to run; each runs once before, for nothing.
-        repeats: how often each is measured.
+    The tasks take turns, so that all meet the same machine.
     """
     for task in tasks.values():
         task()
@@ -45,12 +43,7 @@ def peak_mib() -> float:
 
 
 def in_own_process(work: Callable[..., T], *arguments: object) -> tuple[T, float]:
-    """What a function returns in a fresh process, and the peak memory of that process in MiB.
-
-    Args:
-        work: a function of a module.
-        *arguments: of the function.
-    """
+    """What a module's function returns in a fresh process, and the peak memory of that process in MiB."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         result = process.submit(work, *arguments).result()
         return result, process.submit(peak_mib).result()

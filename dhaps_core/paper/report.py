@@ -17,11 +17,7 @@ Lines = dict[str, dict[int, str]]
 
 
 def report(runs: Sequence[TableRun]) -> str:
-    """All that follows, one below the other; mAP@all in %.
-
-    Args:
-        runs: of one kind, at least one.
-    """
+    """All that follows of runs of one kind, one below the other; mAP@all in %."""
     cells = gather(runs)
     parts = {
         "mAP@all in %: mean ± standard deviation (seeds)": markdown(cells, runs[0].table["stands_for"]),
@@ -94,13 +90,13 @@ def verdict(claim: Claim, cells: Cells, bits: int) -> str:
     return gap if claim.holds else Marked(f"**{gap}: does not hold**")
 
 
-def selection(runs: Sequence[TableRun], *, metric: str = "mAP@all") -> str:
-    """What selection gains over random labels of the same number, seed by seed: mean ± deviation (seeds)."""
+def selection(runs: Sequence[TableRun]) -> str:
+    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds)."""
     lines: Lines = {}
     alike = grouped(runs, lambda run: (run.settings["method"], run.share, run.table["budget"], run.bits))
     for (method, _, budget, bits), some in sorted(alike.items()):
         by_who = {
-            who: last_by_seed(group, metric)
+            who: last_by_seed(group, "mAP@all")
             for who, group in grouped(some, lambda run: str(run.table["acquisition"])).items()
         }
         drawn = by_who.pop("random", {})

@@ -122,10 +122,7 @@ def share_of(acquisition: str, budget: str, stands_for: str) -> float:
 def row_name(method: str, acquisition: str, budget: str) -> str:
     """Name of the row that a run belongs to; runs that Table 1 does not have are named by what they are.
 
-    Args:
-        method: name of the objective.
-        acquisition: as in :class:`Row`.
-        budget: not read where all or nothing is labelled.
+    The budget is not read where all or nothing is labelled.
 
     Example:
         >>> row_name("dpsh", "dhaps", "10%"), row_name("dpsh", "random", "10%")

@@ -26,14 +26,9 @@ R = TypeVar("R", bound=Run)
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean of n values, its confidence interval, and their spread; one value has neither (they are NaN).
+    """Mean of n values, its confidence interval from low to high, and their spread: the sample deviation.
 
-    Attributes:
-        mean: of the values.
-        low: lower end of the interval.
-        high: upper end.
-        n: number of values.
-        spread: sample standard deviation of the values.
+    One value has neither interval nor spread (they are NaN).
     """
 
     mean: float
@@ -107,9 +102,7 @@ def grouped(runs: Iterable[R], key: Callable[[R], K]) -> dict[K, list[R]]:
 def named_groups(runs: Iterable[Run], *, without: Sequence[str] = ()) -> dict[str, list[Run]]:
     """Runs that differ in their seed only, by seed, named by what tells the groups apart.
 
-    Args:
-        runs: of a folder.
-        without: facts that are no part of the name and may differ inside a group.
+    Facts ``without`` which runs are grouped are no part of the name, and may differ inside a group.
     """
     groups = [sorted(group, key=lambda run: run.seed) for group in grouped(runs, _key(without)).values()]
     facts = [group[0].facts for group in groups]
@@ -137,11 +130,7 @@ def curve(
 ) -> dict[int, Interval]:
     """A metric's interval over the seeds, by budget, at the budgets that all of the group reached.
 
-    Args:
-        group: runs that differ in their seed only.
-        metric: name of a metric of the rounds.
-        against: the budget: ``items_labelled`` or ``answers``.
-        level: of confidence.
+    The group differs in its seeds only; the budget is ``items_labelled`` or ``answers``.
 
     Raises:
         ValueError: if there is no run, two have one seed, or one lacks the metric, or has no finite number
@@ -158,14 +147,13 @@ def paired(
     runs: Sequence[Run],
     metric: str,
     *,
-    factor: str = "acquisition",
     baseline: str = "random",
     against: str = "items_labelled",
     level: float = 0.95,
 ) -> dict[str, list[Difference]]:
     """Differences to the baseline on the same seeds, by budget, for every group that has one.
 
-    Groups are paired that differ in ``factor`` only; the name of a grid's block counts for nothing.
+    Groups are paired that differ in their acquisition only; the name of a grid's block counts for nothing.
 
     Raises:
         ValueError: if no group can be paired; if two runs are alike in settings and seed; if one lacks the
@@ -174,13 +162,13 @@ def paired(
     Warns:
         UserWarning: if runs that are paired say of themselves that their data are not the same.
     """
-    alike = _key((factor, "block"))
-    baselines = grouped((run for run in runs if run.facts.get(factor) == baseline), alike)
+    alike = _key(("acquisition", "block"))
+    baselines = grouped((run for run in runs if run.facts.get("acquisition") == baseline), alike)
     base = {key: _by_seed(group) for key, group in baselines.items()}
     found: dict[str, list[Difference]] = {}
     differ: list[str] = []
     for name, group in named_groups(runs, without=("block",)).items():
-        if group[0].facts.get(factor) == baseline:
+        if group[0].facts.get("acquisition") == baseline:
             continue
         differences: dict[int, list[float]] = {}
         for seed, run in _by_seed(group).items():
@@ -200,7 +188,7 @@ def paired(
         said = f"{rule}; {len(differ)} pairs have not, such as {differ[0]}"
         warnings.warn(f"{said}. If they are of several machines, see that no more differs.", stacklevel=2)
     if not found:
-        rule = f"there must be runs with {factor} = {baseline}, else of the same seeds and settings"
+        rule = f"there must be runs with acquisition = {baseline}, else of the same seeds and settings"
         raise ValueError(f"{rule}; got none.")
     return found
 

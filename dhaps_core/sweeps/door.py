@@ -16,11 +16,7 @@ _COOKIE = "dhaps-dashboard"
 
 
 class Door(AuthProvider):
-    """What bokeh asks before it serves a page.
-
-    Args:
-        token: to be had from nowhere else.
-    """
+    """What bokeh asks before it serves a page."""
 
     def __init__(self, token: str) -> None:
         self.token = token

@@ -35,7 +35,7 @@ from typing import Any
 
 from dhaps_core.checks import hint, shown
 from dhaps_core.json_files import is_text
-from dhaps_core.sweeps.notebook import Notebook, digest, read_text
+from dhaps_core.sweeps.notebook import Notebook, json_digest, read_text
 
 __all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
 
@@ -113,14 +113,12 @@ def read_grid(path: str | Path) -> Grid:
     content = _load(path, text)
     _refuse(path, _form_faults(content))
     every, blocks = content.get("every") or {}, content.get("blocks") or {}
-    faults: list[str] = []
     try:
         notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
     except ValueError as error:
         raise _error(path, str(error)) from error
-    for name, own in {"": every, **blocks}.items():
-        faults += _faults(name, own, notebook, path.parent)
-    _refuse(path, faults)
+    written = {"": every, **blocks}.items()
+    _refuse(path, (fault for name, own in written for fault in _faults(name, own, notebook, path.parent)))
     sets = {name: {**every, **own} for name, own in (blocks or {"": {}}).items()}
     count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
     if count > _MOST_CELLS:
@@ -199,9 +197,7 @@ def _load(path: Path, text: str) -> dict[str, Any]:
 def _size(node: Any, sizes: dict[int, int]) -> int:
     """Values below a YAML node with its anchors written out: a few lines of them can stand for billions.
 
-    Args:
-        node: of PyYAML.
-        sizes: of the nodes counted so far, by id; one that is being counted is more than enough.
+    The sizes of nodes counted so far are kept by id; one that is being counted is more than enough.
     """
     if id(node) not in sizes:
         sizes[id(node)] = _MOST_VALUES + 1  # it holds itself, unless this is replaced before it is seen again
@@ -222,11 +218,8 @@ def _form_faults(content: Mapping[Any, Any]) -> Iterator[str]:
     if not every and not blocks:
         yield "every or blocks must set parameters; got neither."
     named = blocks if isinstance(blocks, dict) else {}
-    for name, section in {
-        "every": every,
-        "blocks": blocks,
-        **{f"block {k!r}": named[k] for k in named},
-    }.items():
+    sections = {"every": every, "blocks": blocks} | {f"block {name!r}": named[name] for name in named}
+    for name, section in sections.items():
         if not isinstance(section, dict):
             yield f"{name} must be a mapping; got {section!r:.80}."
     for name in named:
@@ -292,7 +285,7 @@ def _cells(block: str, values: Mapping[str, Any], notebook: Notebook, base: Path
         parameters = {**defaults, **chosen}
         listed = ", ".join(f"{name}={one}" for name, one in chosen.items())
         yield Cell(
-            run=digest({"notebook": notebook.path.name, "parameters": parameters})[:12],
+            run=json_digest({"notebook": notebook.path.name, "parameters": parameters})[:12],
             name=" / ".join(filter(None, (block, listed))),
             block=block,
             parameters=parameters,

@@ -67,11 +67,6 @@ def write_table(grid: Grid, out: Path, failures: Failures) -> Any:
 
     A column has one type: that of its values, or text where they are of several (``10`` and ``"10%"``) or no
     column can hold them (lists, numbers beyond 64 bits); what is not text stands there as JSON.
-
-    Args:
-        grid: the grid.
-        out: the sweep's folder.
-        failures: the error of each failed run.
     """
     pandas, _ = require("pandas"), require("pyarrow")
     rows = [

@@ -39,18 +39,14 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """What the notebook wrote into metrics.json.
+    """What the notebook of a run that is not finished wrote into metrics.json.
 
     Raises:
         FileNotFoundError: if it wrote none.
-        DamagedFileError: if that holds no JSON object, or rounds that are none, or is not what the run
-            finished with.
+        DamagedFileError: if that holds no JSON object, or rounds that are none.
     """
     path, advice = folder / "metrics.json", _anew(folder)
     metrics = read_object(path, advice=advice)
-    said = (read_marker(folder) or {}).get("metrics_sha256")
-    if said is not None and said != digest(path):
-        raise DamagedFileError(f"{path} must hold what the run finished with; got something else. {advice}")
     rounds = metrics.get("rounds") or []
     if not isinstance(rounds, list) or not all(isinstance(one, dict) for one in rounds):
         raise DamagedFileError(f"{path} must have rounds that are objects; got {rounds!r:.80}. {advice}")
@@ -61,15 +57,18 @@ def read_finished(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Marker and metrics of a finished run; None of one that is not finished.
 
     Raises:
-        DamagedFileError: if one of them is damaged, or the metrics are gone.
+        DamagedFileError: if one of them is damaged, or the metrics are gone or not those of the finish.
     """
-    marker = read_marker(folder)
+    marker, path, advice = read_marker(folder), folder / "metrics.json", _anew(folder)
     if marker is None:
         return None
     try:
-        return marker, read_metrics(folder)
+        metrics = read_metrics(folder)
     except FileNotFoundError as error:
-        raise DamagedFileError(f"{error} The run is finished. {_anew(folder)}") from None
+        raise DamagedFileError(f"{error} The run is finished. {advice}") from None
+    if marker.get("metrics_sha256") not in (None, digest(path)):
+        raise DamagedFileError(f"{path} must hold what the run finished with; got something else. {advice}")
+    return marker, metrics
 
 
 def _anew(folder: Path) -> str:
@@ -91,10 +90,11 @@ def finish(folder: Path) -> dict[str, Any]:
     marker = read_marker(folder)
     if marker is not None:
         return marker
-    if not os.path.lexists(folder / "metrics.json"):
+    try:
+        read_metrics(folder)
+    except FileNotFoundError:
         rule = "the notebook must write metrics.json into its parameter `folder`"
-        raise FileNotFoundError(f"{rule}; it ended and wrote none.")
-    read_metrics(folder)
+        raise FileNotFoundError(f"{rule}; it ended and wrote none.") from None
     stated = read_object(folder / "started.json", advice="Start the sweep again.")
     marker = {
         **stated,

@@ -18,14 +18,14 @@ from typing import Any
 from dhaps_core.checks import hint
 from dhaps_core.sweeps.parameters import Parameter, is_json, papermill_advice
 
-__all__ = ["Notebook", "check_parameters", "code_cells", "digest", "read_text"]
+__all__ = ["Notebook", "check_parameters", "code_cells", "json_digest", "read_text"]
 
 
-def digest(content: Any) -> str:
+def json_digest(content: Any) -> str:
     """SHA-256, as hex, of the JSON of a value; the order of keys does not matter.
 
     Example:
-        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        >>> json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
         True
     """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -85,15 +85,11 @@ class Notebook:
         if "folder" not in parameters:
             rule = f'{path.name} must have a parameter `folder: str = "..."` and write metrics.json there'
             raise ValueError(f"{rule}: the sweep gives every run its own. Add it.")
-        return cls(path, parameters, digest(cells), content)
+        return cls(path, parameters, json_digest(cells), content)
 
 
 def code_cells(content: str, *, tag: str | None = None) -> list[str]:
-    """Sources of the code cells of a notebook's text.
-
-    Args:
-        content: of an .ipynb file.
-        tag: of the cells that are wanted; all of them if None.
+    """Sources of the code cells of an .ipynb file's text, or of those with a tag.
 
     Raises:
         ValueError: if it is no JSON; other exceptions if it is no notebook.

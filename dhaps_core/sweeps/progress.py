@@ -12,13 +12,7 @@ _EVERY = 60  # seconds between two lines while nothing ends
 
 
 class ProgressLines:
-    """Counts, and the time left by the mean of the runs so far.
-
-    Args:
-        total: runs of the grid.
-        before: of them finished earlier.
-        report: takes lines.
-    """
+    """Counts of a grid's runs, some of them finished before, and the time left by the mean of those since."""
 
     def __init__(self, total: int, before: int, report: Callable[[str], None]) -> None:
         self.total, self.done, self.failed, self.report = total, before, 0, report

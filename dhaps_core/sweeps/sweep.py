@@ -31,12 +31,13 @@ from dhaps_core.json_files import is_text
 from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, local_client, patience, slots
 from dhaps_core.sweeps.grid import Grid, GridError, read_grid, require
 from dhaps_core.sweeps.manifest import git_state, run_state, write_manifest, write_table
-from dhaps_core.sweeps.notebook import digest
+from dhaps_core.sweeps.notebook import json_digest
 from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
 
-__all__ = ["SweepError", "main", "sweep"]
+__all__ = ["SweepError", "main", "running", "sweep"]
 
+_LOCK = "sweep.lock"  # held by the sweep at work in a folder, with its process written inside
 _POLL = 0.1  # seconds between two looks at the runs in progress
 _LOOK = 1.0  # and at the workers
 _RESUBMIT = 3  # times that a run is handed in again after its scheduler went away
@@ -105,10 +106,22 @@ def sweep(
     return table
 
 
+def running(out: Path) -> int | None:
+    """Process of the sweep that is at work in a folder: 0 before it has said which, None if there is none."""
+    if not (out / _LOCK).exists():
+        return None
+    with (out / _LOCK).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(lock.read() or 0)
+    return None
+
+
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Keep a second sweep out of the folder for as long as this process lives."""
-    with open_own(out / "sweep.lock", "a+") as lock:
+    with open_own(out / _LOCK, "a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,7 +166,7 @@ def _keep(grid: Grid, out: Path) -> Path:
     refuse_link(folder)
     folder.mkdir(exist_ok=True)
     remove_leftovers(folder)
-    copy = folder / f"{digest(content)[:12]}.ipynb"
+    copy = folder / f"{json_digest(content)[:12]}.ipynb"
     replace_text(copy, content)
     return copy
 

@@ -19,7 +19,7 @@ from widgets.explore.gallery import Gallery
 from widgets.labeller.labeller import Labeller
 from widgets.explore.neighbours import NeighbourBrowser, nearest
 from widgets.explore.pair_map import PairMap
-from widgets.stepper import stepper
+from widgets.stepper import Stepper
 from widgets.workbench import Workbench
 
 items = digits(seed=0)
@@ -32,7 +32,7 @@ for _ in range(4):
 Labeller(bench)
 """
 CARDS = """
-display(stepper(bench))
+display(Stepper(bench).box)
 chart = PairMap(bench)
 chart.job.join()
 display(chart, Gallery(bench).box)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from dhaps_core.json_files import DamagedFileError
-from dhaps_core.sweeps.marker import finish, last_cell, prepare, read_marker, read_metrics, watch
+from dhaps_core.sweeps.marker import finish, last_cell, prepare, read_finished, read_marker, watch
 
 
 class Events:
@@ -61,7 +61,7 @@ def test_no_marker_without_metrics(folder):
 def test_metrics_that_are_not_those_of_the_finish_are_noticed(folder, other):
     (folder / "metrics.json").write_text('{"mAP": 0.5}')
     finish(folder)
-    assert read_metrics(folder) == {"mAP": 0.5}
+    assert read_finished(folder)[1] == {"mAP": 0.5}
     (folder / "metrics.json").write_text(other)
     with pytest.raises(DamagedFileError, match="must hold what the run finished with"):
-        read_metrics(folder)
+        read_finished(folder)

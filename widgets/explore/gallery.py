@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets
 
 from widgets.explore.layout import known_of, positions_of
-from widgets.picture_html import row_of, tile
+from widgets.explore.tiles import row_of, tile
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
@@ -17,12 +17,7 @@ MOST = 60  # pairs that are shown
 
 
 def gallery_html(bench: Workbench, number: int) -> str:
-    """Pairs chosen in one round, framed by what is known of them; the first of them if they are many.
-
-    Args:
-        bench: the run in use.
-        number: the round, from 1.
-    """
+    """Pairs chosen in a round (from 1), framed by what is known of them; the first if they are many."""
     session = bench.session
     proposal = session.proposal(number)
     if proposal is None or not proposal.pairs:
@@ -33,7 +28,7 @@ def gallery_html(bench: Workbench, number: int) -> str:
     tiles = []
     for pick, (pair, known) in enumerate(zip(pairs, known_ones, strict=True), 1):
         names = [", ".join(map(str, said[key])) for key in pair if key in said]
-        pictures = [(key, bench.pictures.data_uri(key, SIZE)) for key in pair]
+        pictures = [(key, bench.pictures.picture(key, SIZE)) for key in pair]
         tiles.append(tile(pictures, [f"{pick}. {known}", " | ".join(names or pair)], frame=known))
     left = f" (the first {MOST} of them)" if len(proposal.pairs) > MOST else ""
     return row_of(tiles, f"Round {number}: {len(proposal.pairs)} pairs, in the order of choosing{left}")
@@ -48,9 +43,6 @@ def offer(control: Any, options: Sequence[int], value: int | None, draw: Callabl
 
 class Gallery:
     """The gallery with a choice of the round.
-
-    Args:
-        bench: the run in use.
 
     Attributes:
         box: what to display.

@@ -77,12 +77,7 @@ def known_of(snapshot: Snapshot, at: Int64[np.ndarray, "p 2"]) -> list[str]:
 
 
 class PairLayout:
-    """Positions of items by the codes of the last finished round, kept with that round.
-
-    Args:
-        session: the run.
-        most: points to draw.
-    """
+    """Places of at most so many items by the codes of the last finished round, kept with that round."""
 
     def __init__(self, session: ActiveSession, *, most: int = MOST) -> None:
         self.session, self.most = session, most

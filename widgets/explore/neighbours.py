@@ -9,7 +9,7 @@ import ipywidgets
 from dhaps_core.data.items import Items
 from dhaps_core.session.active import ActiveSession
 from widgets.explore.gallery import SIZE, offer
-from widgets.picture_html import row_of, tile
+from widgets.explore.tiles import row_of, tile
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
@@ -52,14 +52,14 @@ def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[
 
 def neighbours_html(bench: Workbench, query: str, numbers: Iterable[int]) -> str:
     """The query, and a row of its nearest items for each of some rounds."""
-    session, pictures = bench.session, bench.pictures
+    session, picture = bench.session, bench.pictures.picture
     lines = ["query", _classes(session.items, query) or query]
-    rows = [row_of([tile([(query, pictures.data_uri(query, SIZE))], lines)])]
+    rows = [row_of([tile([(query, picture(query, SIZE))], lines)])]
     for number in dict.fromkeys(numbers):
         found = nearest(session, query, number, k=SHOWN)
         tiles = [
             tile(
-                [(one.key, pictures.data_uri(one.key, SIZE))],
+                [(one.key, picture(one.key, SIZE))],
                 [f"{one.distance} bit{'s' * (one.distance != 1)}", one.classes or one.key],
                 frame=one.verdict,
             )
@@ -83,9 +83,6 @@ def _verdict(items: Items, query: str, key: str) -> str:
 
 class NeighbourBrowser:
     """The browser with a choice of the query and of the two rounds to compare.
-
-    Args:
-        bench: the run in use.
 
     Attributes:
         box: what to display.

@@ -239,19 +239,14 @@ function render({ model, el }) {
   const unshield = shield(card, null);
   const resize = new ResizeObserver(draw);
   resize.observe(canvas);
-  model.on("change:points", newPoints);
-  model.on("change:layout_info", drawAll);
-  model.on("change:pairs", newPairs);
-  model.on("change:note", drawHead);
+  const followed = { points: newPoints, layout_info: drawAll, pairs: newPairs, note: drawHead };
+  for (const [name, follow] of Object.entries(followed)) model.on(`change:${name}`, follow);
   newPoints();
   return () => {
     unshield();
     resize.disconnect();
     book.close();
-    model.off("change:points", newPoints);
-    model.off("change:layout_info", drawAll);
-    model.off("change:pairs", newPairs);
-    model.off("change:note", drawHead);
+    for (const [name, follow] of Object.entries(followed)) model.off(`change:${name}`, follow);
   };
 }
 

@@ -20,9 +20,6 @@ __all__ = ["PairMap"]
 class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
     """The t-SNE of the codes after the last finished round, computed in the background and kept.
 
-    Args:
-        bench: the run in use.
-
     Attributes:
         job: the work in the background; ``job.join()`` waits for the map.
     """
@@ -53,8 +50,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
-            buffers = [self.bench.pictures.picture(key, int(message["size"])) for key in message["want"]]
-            self.send({"pictures": message["want"], "size": message["size"]}, buffers=buffers)
+            self.send(*self.bench.pictures.asked(message))
 
     def _changed(self, change: Change) -> None:
         if change == "answers" and self._shown is not None:

@@ -14,11 +14,7 @@ NEAREST = 3
 
 
 class ItemViews:
-    """Plain values for items on the screen.
-
-    Args:
-        items: the collection.
-    """
+    """Plain values for items on the screen."""
 
     def __init__(self, items: Items) -> None:
         self.items = items

@@ -9,15 +9,13 @@ import traitlets
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.session.errors import RunReadOnly
-from widgets.card import script, style, with_summary
+from widgets.card import plain_html, script, style, with_summary
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
-from widgets.picture_html import plain_html
 from widgets.workbench import Change, Workbench
 
 __all__ = ["Labeller"]
 
-LARGEST = 2048  # pixels a side of a picture that the browser may ask for
 PAUSE = 0.3  # seconds without an answer before the other cards follow
 
 
@@ -86,9 +84,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
-            keys, size = message["want"], min(int(message["size"]), LARGEST)
-            buffers = [self.bench.pictures.picture(key, size) for key in keys]
-            self.send({"pictures": keys, "size": message["size"]}, buffers=buffers)
+            self.send(*self.bench.pictures.asked(message))
         elif "do" in message:
             self.press(message)
 

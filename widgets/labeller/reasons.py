@@ -14,11 +14,7 @@ TERMS = ("uncertainty", "representativeness", "diversity")
 
 
 class Reasons:
-    """Explanations of the picks of the round in progress; the model is read once per round.
-
-    Args:
-        session: the run.
-    """
+    """Explanations of the picks of the round in progress; the model is read once per round."""
 
     def __init__(self, session: ActiveSession) -> None:
         self.session = session

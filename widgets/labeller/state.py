@@ -29,11 +29,7 @@ RECENT = 8  # answers that the card lists
 class Conflict:
     """An answer that was refused, kept until the person decides.
 
-    Attributes:
-        question: what was asked.
-        value: what the person said.
-        seconds: how long it took.
-        chain: the earlier answers it contradicts, in the order in which they connect.
+    The chain is of the earlier answers that it contradicts, in the order in which they connect.
     """
 
     question: Question

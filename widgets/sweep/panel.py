@@ -19,9 +19,6 @@ LINES = 12  # of the log
 class SweepPanel:
     """Controls of a sweep; opened again after a restart of the kernel, it follows what is at work.
 
-    Args:
-        process: the sweep.
-
     Attributes:
         box: what to display.
     """

@@ -1,6 +1,5 @@
 """A sweep as a process of its own, which outlives the notebook's kernel: started, followed and stopped."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from dhaps_core.files import open_own
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.marker import read_marker
+from dhaps_core.sweeps.sweep import running
 
 __all__ = ["Standing", "SweepProcess"]
 
@@ -54,14 +54,8 @@ class SweepProcess:
         self.grid = read_grid(grid)
         self.out = Path(out).absolute()
         self.log = self.out / "sweep.log"
-        self.command = [
-            sys.executable,
-            "-m",
-            "dhaps_core.sweeps",
-            str(self.grid.path),
-            "--out",
-            str(self.out),
-        ]
+        self.command = [sys.executable, "-m", "dhaps_core.sweeps", str(self.grid.path)]
+        self.command += ["--out", str(self.out)]
         self.command += ["--workers", str(workers)] if workers is not None else []
         self.command += ["--scheduler", scheduler] if scheduler else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,18 +66,9 @@ class SweepProcess:
         return self._pid() is not None
 
     def _pid(self) -> int | None:
-        """Process of the sweep that is at work in the folder, whoever started it; 0 before it said which."""
         if self._process is not None and self._process.poll() is None:
             return self._process.pid
-        path = self.out / "sweep.lock"
-        if not path.exists():
-            return None
-        with path.open("r+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(lock.read() or 0)
-        return None
+        return running(self.out)
 
     def start(self) -> bool:
         """Whether the sweep was started; it is not while one is at work in the folder.
@@ -108,7 +93,7 @@ class SweepProcess:
             os.kill(pid, signal.SIGTERM)
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """Exit status of the sweep started here, see :mod:`dhaps_core.sweeps`; None if none was started here.
+        """Exit status, see :mod:`dhaps_core.sweeps.sweep`, of the sweep started here; None if none was.
 
         Raises:
             subprocess.TimeoutExpired: if it takes longer.
@@ -121,12 +106,12 @@ class SweepProcess:
 
     def standing(self) -> Standing:
         """Where the sweep stands now."""
-        running, lines = self.running, self.text().splitlines() or ["not started"]
+        at_work, lines = self.running, self.text().splitlines() or ["not started"]
         return Standing(
             done=sum(_finished(self.out / cell.run) for cell in self.grid.cells),
             failed=sum("| FAILED " in line for line in lines),
             total=len(self.grid.cells),
-            running=running,
+            running=at_work,
             line=lines[-1],
         )
 

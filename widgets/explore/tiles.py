@@ -1,13 +1,11 @@
 """HTML of pictures with captions and coloured frames; styles inside, so that it shows in any viewer."""
 
+import base64
 from collections.abc import Sequence
-from html import escape
 
-from dhaps_core.escaping import one_line
+from widgets.card import PLAIN, plain_html
 
-__all__ = ["FRAMES", "PLAIN", "plain_html", "row_of", "tile"]
-
-PLAIN = "mathjax_ignore"  # class of what JupyterLab must not look through for formulas
+__all__ = ["FRAMES", "row_of", "tile"]
 
 FRAMES = {
     "right": "#2a8a4a",
@@ -19,29 +17,16 @@ FRAMES = {
 SIDE = 79  # pixels of a picture; eight fit beside each other
 
 
-def plain_html(text: str) -> str:
-    """A name inside an element or a quoted attribute, on one line.
-
-    Example:
-        >>> plain_html("a <b> 'c'")
-        'a &lt;b&gt; &#x27;c&#x27;'
-    """
-    return escape(one_line(text))
-
-
-def tile(
-    pictures: Sequence[tuple[str, str]], lines: Sequence[str], *, frame: str = "open", side: int = SIDE
-) -> str:
+def tile(pictures: Sequence[tuple[str, bytes]], lines: Sequence[str], *, frame: str = "open") -> str:
     """One or more pictures in a frame, with lines of text below.
 
     Args:
-        pictures: key and data URI of each; an empty URI shows the key in its place.
+        pictures: key and PNG or JPEG file of each; where that is empty, the key stands in its place.
         lines: text, cut off where it is too long.
         frame: name of the frame's colour, one of :data:`FRAMES`.
-        side: pixels of a picture.
     """
-    inside = "".join(_picture(key, uri, side) for key, uri in pictures)
-    width = side * len(pictures) + 6 * (len(pictures) - 1)
+    inside = "".join(_picture(key, file) for key, file in pictures)
+    width = SIDE * len(pictures) + 6 * (len(pictures) - 1)
     text = "".join(
         f'<div title="{plain_html(line)}" style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
         f"{plain_html(line)}</div>"
@@ -61,9 +46,11 @@ def row_of(tiles: Sequence[str], title: str = "") -> str:
     return f'<div class="{PLAIN}">{head}{inside}</div>'
 
 
-def _picture(key: str, uri: str, side: int) -> str:
-    box = f"width:{side}px;height:{side}px;border-radius:4px;"
-    if uri:
+def _picture(key: str, file: bytes) -> str:
+    box = f"width:{SIDE}px;height:{SIDE}px;border-radius:4px;"
+    if file:
+        kind = "png" if file[:4] == b"\x89PNG" else "jpeg"
+        uri = f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
         return f'<img src="{uri}" alt="{plain_html(key)}" style="{box}object-fit:contain;background:#8881">'
     return (
         f'<div style="{box}display:grid;place-items:center;overflow:hidden;background:#8882;font-size:11px;'
