@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Integer
 
 from dhaps_core.array_files import read_arrays
+from dhaps_core.data.class_labels import Labels
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
@@ -26,8 +27,6 @@ __all__ = ["SPLITS", "Items"]
 
 SPLITS = ("train", "query", "database")
 _BESIDE = 1 << 20  # bytes of a file of splits beside the positions: names, protocol, digests
-
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +159,8 @@ class Items:
         path = Path(path)
         stored = read_arrays(path, most=_BESIDE + 8 * len(SPLITS) * self.n)
         parts = self._parts()
-        kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
-        kinds["parts"] = ("U", 1)
+        kinds = {"protocol": ("U", 0), "allow_overlap": ("b", 0), "parts": ("U", 1)}
+        kinds |= dict.fromkeys(SPLITS, ("i", 1))
         found = {name: (array.dtype.kind, array.ndim) for name, array in stored.items()}
         if found != kinds or len(stored["parts"]) != len(parts):
             rule = f"{path} must hold the splits, protocol and content that save_splits writes"
