@@ -72,14 +72,7 @@ def whole(value: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, for ``Annotated[int, Range(1, 10)]``; the ends belong to it unless left open.
-
-    Attributes:
-        least: lower end.
-        most: upper end.
-        open_low: whether the lower end itself is out.
-        open_high: whether the upper end itself is out.
-    """
+    """Bounds of a number, for ``Annotated[int, Range(1, 10)]``; the ends belong to it unless left open."""
 
     least: int | float
     most: int | float = inf

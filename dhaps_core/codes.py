@@ -37,8 +37,7 @@ def sign(u: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
     """
     if u.isnan().any():
         raise ValueError("relaxed codes must be numbers; got NaN. Look for a diverged training run.")
-    one = torch.ones((), dtype=u.dtype, device=u.device)
-    return torch.where(u >= 0, one, -one)
+    return (u >= 0).to(u.dtype).mul_(2).sub_(1)
 
 
 def pack(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> UInt8[Tensor, "n w"]:

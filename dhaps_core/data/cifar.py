@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dhaps_core.checks import one_of
 from dhaps_core.data.batch_pickles import read_pickle
-from dhaps_core.data.images import ArrayImages
+from dhaps_core.data.images import ArrayImages, Pixels
 from dhaps_core.data.items import Items
 from dhaps_core.data.splits import draw_per_class, seeded
 from dhaps_core.files import at_home
@@ -21,7 +21,6 @@ from dhaps_core.files import at_home
 __all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
 
 Protocol = Literal["59k", "54k", "50k"]
-Pixels = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 
 _CLASSES = 10
@@ -202,8 +201,7 @@ def _parse_binary(data: bytes, name: str) -> tuple[Pixels, Ids]:
 
 
 def _parse_python(data: bytes, name: str) -> tuple[Pixels, Ids]:
-    batch = _unpickle(data, name)
-    planes, labels = _entry(batch, "data"), _entry(batch, "labels")
+    planes, labels = _entries(data, name, "data", "labels")
     if type(labels) is list and all(type(label) is int and 0 <= label < _CLASSES for label in labels):
         labels = np.array(labels, dtype=np.int64)
     if not isinstance(labels, np.ndarray) or labels.ndim != 1:
@@ -219,26 +217,23 @@ def _names(data: bytes, *, text: bool) -> tuple[str, ...]:
     """Names of the classes in the file that tells them, text or a pickle."""
     if text:
         return tuple(data.decode(errors="replace").split())
-    found = _entry(_unpickle(data, "batches.meta"), "label_names")
+    (found,) = _entries(data, "batches.meta", "label_names")
     return tuple(_text(name) for name in found if type(name) in {str, bytes}) if type(found) is list else ()
 
 
-def _entry(batch: Any, name: str) -> Any:
-    """Entry of a batch, whose keys are bytes as Python 2 wrote them, or text if written again by Python 3."""
-    entries = batch if isinstance(batch, dict) else {}
-    for key in (name.encode(), name):
-        if key in entries:
-            return entries[key]
-    raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {', '.join(map(_text, entries))}")
+def _entries(data: bytes, name: str, *wanted: str) -> list[Any]:
+    """Entries of a pickled dict; its keys are bytes from Python 2, and text if Python 3 wrote it again."""
+    try:
+        value = read_pickle(data)
+    except ValueError as error:
+        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
+        raise ValueError(f"{rule}. Fetch the official archive again") from error
+    entries = {_text(key): entry for key, entry in value.items()} if isinstance(value, dict) else {}
+    if missing := [entry for entry in wanted if entry not in entries]:
+        rule = f"a CIFAR-10 pickle must be a dict with {missing[0]!r}"
+        raise ValueError(f"{rule}; got {', '.join(entries)} in {name}")
+    return [entries[entry] for entry in wanted]
 
 
 def _text(name: str | bytes) -> str:
     return name.decode(errors="replace") if isinstance(name, bytes) else name
-
-
-def _unpickle(data: bytes, name: str) -> Any:
-    try:
-        return read_pickle(data)
-    except ValueError as error:
-        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
-        raise ValueError(f"{rule}. Fetch the official archive again") from error

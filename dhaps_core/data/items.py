@@ -44,7 +44,7 @@ class Items:
             and "database". Queries are in neither of the others unless ``allow_overlap``.
         protocol: how the splits were made, in words; it travels with every result.
         source: where the items came from.
-        skipped: (file, reason) of each file left out as unreadable.
+        skipped: (file, reason) of each file left out.
         allow_overlap: True if queries may be in train or database, as some published protocols have it.
 
     Raises:

@@ -78,7 +78,7 @@ def draw_per_class(
         labels: class id of every item, [n].
         counts: items to draw from each class, [c].
         candidates: sorted positions to draw from.
-        generator: source of randomness; classes are drawn in the order of their ids.
+        generator: asked by one class after the other, in the order of their ids.
 
     Raises:
         ValueError: if a class has fewer candidates than asked for.
@@ -98,7 +98,7 @@ def draw_queries(
 ) -> tuple[Positions, str]:
     """Sorted positions of queries among some candidates, and how they were drawn, in words.
 
-    With class ids the draw is stratified and leaves so many candidates of each class. Multi-label and
+    With class ids the draw is stratified and leaves ``leave`` candidates of each class. Multi-label and
     unlabelled items are drawn uniformly: "so many per class" depends on the order in which classes are served
     when an item has several, and no two published splits agree on one.
 
