@@ -25,9 +25,6 @@ def sign(u: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
 
     Unlike ``torch.sign``, zero (and negative zero) counts as +1: a code has no third value.
 
-    Args:
-        u: relaxed codes, usually in [-1, 1]; any real numbers.
-
     Raises:
         ValueError: if a value is NaN.
 

@@ -85,11 +85,7 @@ def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: in
     - "50k": read here as the official test images for queries and the official 50,000 for both others. (Some
       papers draw 1,000 queries a class from all 60,000 under this name.)
 
-    Args:
-        labels: class id of every image, official train images first, [n].
-        train_rows: how many of them are official train images.
-        protocol: one of the three.
-        seed: seed of the draw.
+    Labels [n] are those of the official train images first, ``train_rows`` of them.
 
     Raises:
         ValueError: if the protocol is unknown or a class has too few images.

@@ -42,8 +42,7 @@ def read_labels(values: Any) -> ClassLabels:
     Everything else is refused: [n 1] may be ids or one tag, -1 or NaN may mean "unknown", floats and dates
     are measurements, True and False are no names.
 
-    Args:
-        values: labels, or None.
+    None gives none.
 
     Raises:
         ValueError: saying what to pass instead.

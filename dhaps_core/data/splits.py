@@ -120,19 +120,14 @@ def draw_queries(
 def hold_out(labels: Labels | None, n: int, queries: int, *, seed: int) -> tuple[dict[str, Positions], str]:
     """Splits that hold out ``queries`` items and use all others as both train and database.
 
-    The queries are drawn as by :func:`draw_queries`, leaving at least one item of each class.
-
-    Args:
-        labels: class ids [n], multi-hot [n c] or none.
-        n: number of items.
-        queries: items to hold out; 0 is allowed.
-        seed: of the draw.
+    The queries, 0 or more of the n items, are drawn as by :func:`draw_queries`, leaving at least one item of
+    each class.
 
     Returns:
         The splits by name, and the protocol in words.
 
     Raises:
-        ValueError: if labels are neither, or not n, or if so many queries cannot be drawn.
+        ValueError: if labels are not class ids [n] or multi-hot [n c], or if so many queries cannot be drawn.
 
     Example:
         >>> splits, protocol = hold_out(np.array([0, 0, 1, 1]), 4, 2, seed=0)
