@@ -22,8 +22,7 @@ T = TypeVar("T")
 def block_threads(device: torch.device) -> Iterator[Callable[[Callable[[S], T], Iterable[S]], Iterable[T]]]:
     """A ``map`` whose calls run in as many threads as torch may use, with results in order.
 
-    Args:
-        device: of the blocks; on a GPU, and where torch has one thread, it is the plain ``map``.
+    For blocks on a GPU, and where torch has one thread, it is the plain ``map``.
     """
     threads = torch.get_num_threads()
     if device.type != "cpu" or threads == 1:

@@ -72,14 +72,7 @@ def whole(value: Any) -> int | None:
 
 @dataclass(frozen=True)
 class Range:
-    """Bounds of a number, for ``Annotated[int, Range(1, 10)]``; the ends belong to it unless left open.
-
-    Attributes:
-        least: lower end.
-        most: upper end.
-        open_low: whether the lower end itself is out.
-        open_high: whether the upper end itself is out.
-    """
+    """Bounds of a number, for ``Annotated[int, Range(1, 10)]``; the ends belong to it unless left open."""
 
     least: int | float
     most: int | float = inf
@@ -116,11 +109,9 @@ def check_fields(record: Any) -> None:
     """Bring every field of a dataclass to its annotated type, or refuse it: to be called as it is made.
 
     Whole numbers of any kind become int, real ones float, so that what is kept is JSON and equal to what is
-    read back; a bool is no number, a text is nothing else, and no number is infinite or NaN.
-
-    Args:
-        record: a dataclass whose annotations are made of bool, int, float, str, None, Literal, dataclasses,
-            ``|`` and, for numbers, ``Annotated`` with a :class:`Range`.
+    read back; a bool is no number, a text is nothing else, and no number is infinite or NaN. Annotations are
+    made of bool, int, float, str, None, Literal, dataclasses, ``|`` and, for numbers, ``Annotated`` with a
+    :class:`Range`.
 
     Raises:
         ValueError: naming the field, what it must be, and what it is.
@@ -179,16 +170,14 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
     """The value as its annotated type, or ValueError."""
     origin = get_origin(kind)
     if origin is Annotated:
-        plain, *extras = get_args(kind)
+        plain, bounds = get_args(kind)
         value = _checked(name, value, plain)
-        for bounds in extras:
-            bounds.check(name, value)
+        bounds.check(name, value)
         return value
     if origin in (Union, UnionType):
-        kinds = [one for one in get_args(kind) if one is not NoneType]
-        if value is None and len(kinds) < len(get_args(kind)):
+        if value is None and NoneType in get_args(kind):
             return None
-        (only,) = kinds
+        (only,) = (one for one in get_args(kind) if one is not NoneType)
         return _checked(name, value, only)
     if origin is Literal:
         return one_of(name, value, get_args(kind))

@@ -1,24 +1,29 @@
-"""Binary codes: signs of relaxed codes, and packed bits.
+"""Binary codes: signs of relaxed codes, packed bits, and how much each bit tells.
 
 A code is a row of b values in {-1, +1}. Packed, it is ceil(b / 8) bytes, least significant bit first: bit j
 of byte i is code 8 i + j, +1 is a set bit, and the bits that fill up the last byte are 0, so they add nothing
 to a Hamming distance. This is the order of faiss, and not the default of ``numpy.packbits``.
 """
 
+import warnings
+
 import torch
 from jaxtyping import Bool, Float, Int8, UInt8
 from torch import Tensor
 
-__all__ = ["check_codes", "pack", "pack_bits", "sign", "unpack"]
+__all__ = ["ConstantBits", "bit_entropy", "bit_report", "check_codes", "pack", "pack_bits", "sign", "unpack"]
+
+_FEW = 64  # of so few items a bit may well be the same by chance: that is reported, and no warning
+
+
+class ConstantBits(UserWarning):
+    """Some bits are the same for every training item: they take part in no comparison."""
 
 
 def sign(u: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
     """Codes of relaxed codes: +1 where u >= 0, -1 elsewhere, in the dtype of u.
 
     Unlike ``torch.sign``, zero (and negative zero) counts as +1: a code has no third value.
-
-    Args:
-        u: relaxed codes, usually in [-1, 1]; any real numbers.
 
     Raises:
         ValueError: if a value is NaN.
@@ -29,18 +34,14 @@ def sign(u: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
     """
     if u.isnan().any():
         raise ValueError("relaxed codes must be numbers; got NaN. Look for a diverged training run.")
-    one = torch.ones((), dtype=u.dtype, device=u.device)
-    return torch.where(u >= 0, one, -one)
+    return (u >= 0).to(u.dtype).mul_(2).sub_(1)
 
 
 def pack(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> UInt8[Tensor, "n w"]:
     """Packed codes: w = ceil(b / 8) bytes for each item, least significant bit first, +1 a set bit.
 
-    Args:
-        codes: -1 or +1, at least one bit.
-
     Raises:
-        ValueError: if a value is not -1 or +1.
+        ValueError: if there is no bit, or a value is not -1 or +1.
 
     Example:
         >>> pack(torch.tensor([[1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 1.0]]))
@@ -95,11 +96,8 @@ def unpack(packed: UInt8[Tensor, "n w"], bits: int) -> Int8[Tensor, "n b"]:
     return values[:, :bits].to(torch.int8) * 2 - 1
 
 
-def check_codes(codes: Tensor) -> None:
+def check_codes(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> None:
     """Refusal of what is not a set of codes.
-
-    Args:
-        codes: expected [n b], -1 or +1, at least one bit.
 
     Raises:
         ValueError: if there is no bit, or a value is not -1 or +1.
@@ -109,3 +107,37 @@ def check_codes(codes: Tensor) -> None:
     if not (codes.abs() == 1).all():
         low, high = (float(v) for v in codes.aminmax())
         raise ValueError(f"codes must be -1 or +1; got values in [{low:g}, {high:g}]. Call codes.sign first.")
+
+
+def bit_entropy(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> Float[Tensor, " b"]:
+    """Entropy of each bit over the items, in bits: 1 where half of them have +1, 0 where all agree.
+
+    Example:
+        >>> bit_entropy(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
+        tensor([0., 1.])
+    """
+    share = (codes > 0).float().mean(0)
+    both = torch.stack([share, 1 - share])
+    return -torch.xlogy(both, both).sum(0).div(torch.log(both.new_tensor(2.0))) + 0.0
+
+
+def bit_report(codes: Float[Tensor, "n b"] | Int8[Tensor, "n b"]) -> dict[str, float | int]:
+    """Mean and least entropy of the bits, and the number of constant ones, with a warning if there are any.
+
+    Warns:
+        ConstantBits: if a bit is the same for every one of at least 64 items.
+    """
+    entropy = bit_entropy(codes)
+    constant = int((entropy == 0).sum())
+    if constant and len(codes) >= _FEW:
+        warnings.warn(
+            f"{constant} of {len(entropy)} bits are the same for all {len(codes)} training items. "
+            "Label more classes, train longer, or use fewer bits.",
+            ConstantBits,
+            stacklevel=2,
+        )
+    return {
+        "bit_entropy": float(entropy.mean()),
+        "bit_entropy_least": float(entropy.min()),
+        "constant_bits": constant,
+    }

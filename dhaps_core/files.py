@@ -162,13 +162,9 @@ def refuse_link(folder: str | Path) -> None:
 
 
 def remove_leftovers(folder: str | Path, *, below: bool = True) -> None:
-    """Remove what killed processes left of :func:`replacing` in a folder.
+    """Remove what killed processes left of :func:`replacing` in a folder, and in those below it or not.
 
     A file of a process that lives on this machine may be on its way to its place, and stays.
-
-    Args:
-        folder: to clean.
-        below: whether the folders below it are cleaned too.
     """
     for path in Path(folder).glob("**/*.new" if below else "*.new"):
         name = _NEW.fullmatch(path.name)
@@ -184,7 +180,7 @@ def _lives(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # somebody else's
-        return True
+        pass
     return True
 
 

@@ -52,10 +52,7 @@ def hamming_distance(
         tensor([[0, 1]], dtype=torch.uint8)
     """
     _check_same(a, b_)
-    bits = a.shape[1]
-    # Exact in every precision that torch may be told to multiply in: factors are -1 and 1, sums are whole.
-    product = a.float() @ b_.float().T
-    return product.sub_(bits).div_(-2).to(torch.uint8 if bits <= 255 else torch.int16)
+    return _distances(a, b_).to(torch.uint8 if a.shape[1] <= 255 else torch.int16)
 
 
 def distance_counts(
@@ -63,12 +60,8 @@ def distance_counts(
 ) -> Int64[Tensor, "q v"]:
     """Number of codes of the second set at each distance 0..b from each of the first, v = b + 1.
 
-    Args:
-        a: codes in {-1, +1}.
-        b_: codes in {-1, +1}, same dtype and device.
-
     Raises:
-        ValueError: if a value is not -1 or +1, or if the two sets do not match.
+        ValueError: as :func:`hamming_distance`.
 
     Example:
         >>> distance_counts(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))
@@ -91,7 +84,7 @@ def marked_distance_counts(
             from several threads.
 
     Raises:
-        ValueError: if a value is not -1 or +1, or if the two sets do not match.
+        ValueError: as :func:`hamming_distance`.
     """
     return _counts(a, b_, marks).view(len(a), -1, 2)
 
@@ -116,7 +109,7 @@ def _counts(a: Tensor, b_: Tensor, marks: Marks | None) -> Int64[Tensor, "q k"]:
 
 def _count_by_product(a: Tensor, b_: Tensor, keys: int) -> _Count:
     def count(rows: slice, items: slice, marks: Tensor | None) -> Tensor:
-        key = hamming_distance(a[rows], b_[items]).long()
+        key = _distances(a[rows], b_[items]).long()
         if marks is not None:
             key = 2 * key + marks
         key += keys * torch.arange(len(key), device=key.device)[:, None]
@@ -160,6 +153,11 @@ def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
         return torch.from_numpy(counts)
 
     return count
+
+
+def _distances(a: Tensor, b_: Tensor) -> Float[Tensor, "q m"]:
+    # Exact in every precision that torch may be told to multiply in: factors are -1 and 1, sums are whole.
+    return (a.float() @ b_.float().T).sub_(a.shape[1]).div_(-2)
 
 
 def _check_same(a: Tensor, b_: Tensor) -> None:

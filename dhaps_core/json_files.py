@@ -70,17 +70,10 @@ def read_object(
 
 
 def member(content: Mapping[str, Any], name: str, kind: type[T], *, path: Path, advice: str) -> T:
-    """A value of an object from a file.
-
-    Args:
-        content: the object.
-        name: of the value.
-        kind: what it must be.
-        path: of the file.
-        advice: the end of the message.
+    """The value of some kind that the object of a file has under a name.
 
     Raises:
-        DamagedFileError: if it is not there, or something else.
+        DamagedFileError: if it is not there, or something else; the message ends with the advice.
     """
     value = content.get(name)
     if isinstance(value, kind):

@@ -16,9 +16,6 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
 
     Texts that differ in Unicode form or in case alone are two keys, as they are two files.
 
-    Args:
-        values: text, or integers of Python or NumPy, one for each item.
-
     Raises:
         ValueError: a key is neither, is empty, too long or not valid text, or comes twice.
 

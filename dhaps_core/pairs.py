@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from dhaps_core.checks import one_of
+
 __all__ = [
     "Kernel",
     "Points",
@@ -31,13 +33,9 @@ __all__ = [
 
 Kernel = Literal["invariant", "matched"]
 
-WIDE = 1e4
-"""Squared distance from the centre, in bandwidths, from which on products lose digits even in float64."""
-
-TILE, GPU_TILE = 512, 8192  # rows and columns of kernels at a time
-
-FARTHEST = 1e150
-"""Distance in bandwidths whose square is still a number."""
+_WIDE = 1e4  # squared distance from the centre, in bandwidths, from which on products lose digits
+_FARTHEST = 1e150  # distance in bandwidths whose square is still a number
+_TILE, _GPU_TILE = 512, 8192  # rows and columns of kernels at a time
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,7 @@ class Points:
 
     @classmethod
     def of(cls, points: Float[Tensor, "n d"], *, bandwidth: float) -> "Points":
-        """Points of one set.
-
-        Args:
-            points: codes or embeddings.
-            bandwidth: sigma, above 0.
+        """Codes or embeddings of one set, by a bandwidth sigma.
 
         Raises:
             ValueError: if the bandwidth is not a positive number, or a point is not finite.
@@ -117,7 +111,7 @@ def item_kernel(
         bandwidth: sigma, in the units of the points, above 0.
 
     Returns:
-        Kernels from float64 products, in the dtype of ``a``, at least float32.
+        In the dtype of ``a``, at least float32.
 
     Raises:
         ValueError: if the bandwidth is not a positive number.
@@ -150,9 +144,7 @@ def pair_kernel(
         >>> float(pair_kernel(x, x.flip(1), bandwidth=1.0, kind="matched"))
         1.0
     """
-    if kind not in get_args(Kernel):
-        raise ValueError(f"kind must be one of {', '.join(get_args(Kernel))}; got {kind!r}.")
-    if kind == "matched":
+    if one_of("kind", kind, get_args(Kernel)) == "matched":
         left, right = _scaled(x.flatten(0, 1), t.flatten(0, 1), bandwidth=bandwidth)
         distance = pair_distance(left.scaled.view(x.shape), right.scaled.view(t.shape))
         return (distance.square() / -2).exp().to(_dtype(x))
@@ -217,7 +209,7 @@ def kernel_means(
     """
     dtype, n = _dtype(points), len(points)
     scaled = Points.of(points, bandwidth=bandwidth)
-    block = block or (TILE if points.device.type == "cpu" else GPU_TILE)
+    block = block or (_TILE if points.device.type == "cpu" else _GPU_TILE)
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
         mine = slice(start, start + block)
@@ -237,21 +229,12 @@ def _distance(a: Float[Tensor, "p d"], b: Float[Tensor, "r d"]) -> Float[Tensor,
 
 
 def exponents(points: Points, others: Points) -> Float64[Tensor, "p r"]:
-    """Exponents -|a - b|^2 / 2 sigma^2 by a product of points, or one by one if they are wide.
-
-    Args:
-        points: some points.
-        others: other points, around the same centre.
-    """
+    """Exponents -|a - b|^2 / 2 sigma^2 of points around one centre, by products where those keep digits."""
     if points.wide:
         return _distance(points.scaled, others.scaled).square_().div_(-2)
     # The side with fewer rows last: for two rows it is four times as fast.
     if len(others) > len(points):
-        return _product(others, points).T
-    return _product(points, others)
-
-
-def _product(points: Points, others: Points) -> Float64[Tensor, "p r"]:
+        return exponents(others, points).T
     product = torch.addmm(others.half, points.scaled, others.scaled.T)
     return product.add_(points.half[:, None]).clamp_max_(0)
 
@@ -266,7 +249,7 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Points]:
     ends = [end for points in sets if len(points) for end in points.detach().aminmax(dim=0)]
     if ends:
         centre, size = _box(torch.stack(ends))
-        if not size / bandwidth < FARTHEST:
+        if not size / bandwidth < _FARTHEST:
             rule = f"points must be finite and near enough for the bandwidth {bandwidth}"
             raise ValueError(
                 f"{rule}; got a box of size {size:g}. Drop broken points, or use median_bandwidth."
@@ -275,8 +258,7 @@ def _scaled(*sets: Float[Tensor, "_ d"], bandwidth: float) -> list[Points]:
         centre = torch.zeros(sets[0].shape[1], dtype=torch.float64, device=sets[0].device)
     scaled = [torch.sub(points, centre).div_(bandwidth) for points in sets]
     halves = [torch.linalg.vecdot(points, points) / -2 for points in scaled]
-    nearest = [float(half.detach().min()) for half in halves if len(half)]
-    wide = -2 * min(nearest, default=0.0) > WIDE
+    wide = any(bool((half < -_WIDE / 2).any()) for half in halves)
     return [Points(points, half, wide) for points, half in zip(scaled, halves, strict=True)]
 
 

@@ -8,11 +8,7 @@ __all__ = ["derive_generator"]
 
 
 def derive_generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """CPU generator that depends on the seed and the purpose only, so that a round can be replayed alone.
-
-    Args:
-        seed: the run's seed.
-        purpose: words and numbers that name the use, e.g. ``"train", 3``.
+    """CPU generator that depends on a run's seed and the purpose only: a round can be replayed alone.
 
     Example:
         >>> a, b = (derive_generator(0, "train", 3) for _ in range(2))

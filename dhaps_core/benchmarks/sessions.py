@@ -10,7 +10,8 @@ from sklearn.datasets import load_sample_images
 
 from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.benchmarks.cases import pool_features
-from dhaps_core.data.sources import Items, arrays, image_folder
+from dhaps_core.data.items import Items
+from dhaps_core.data.sources import arrays, image_folder
 from dhaps_core.hashing.backbones import Backbone
 from dhaps_core.hashing.embed import embed
 from dhaps_core.session.active import ActiveSession

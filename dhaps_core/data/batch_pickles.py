@@ -53,8 +53,7 @@ class _Array:
 def read_pickle(data: bytes) -> Any:
     """The value of a pickle of protocol 0 to 4, as Python 2 or 3 wrote it; texts of Python 2 are bytes.
 
-    Args:
-        data: the whole pickle. Reading takes a few times its size in memory.
+    Reading takes a few times the size of the pickle in memory.
 
     Returns:
         dicts with text keys, lists, tuples, texts, bytes, whole numbers, None, bools, and arrays of uint8 and

@@ -5,8 +5,6 @@ import io
 import os
 import tarfile
 import zlib
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -15,7 +13,7 @@ import numpy.typing as npt
 
 from dhaps_core.checks import one_of
 from dhaps_core.data.batch_pickles import read_pickle
-from dhaps_core.data.images import ArrayImages
+from dhaps_core.data.images import ArrayImages, Pixels
 from dhaps_core.data.items import Items
 from dhaps_core.data.splits import draw_per_class, seeded
 from dhaps_core.files import at_home
@@ -23,9 +21,7 @@ from dhaps_core.files import at_home
 __all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
 
 Protocol = Literal["59k", "54k", "50k"]
-Pixels = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
-Read = Callable[[str], bytes]
 
 _CLASSES = 10
 _RECORD = 1 + 3 * 32 * 32
@@ -34,7 +30,8 @@ _LARGEST_FILE = 64 << 20
 """Twice what a file of the official archives has (31 MB; a pickle by Python 3 writes bytes as text)."""
 _LARGEST_ARCHIVE = 512 << 20
 _MOST_MEMBERS = 1000
-_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
+_BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+_FILES = {*_BATCHES, "batches.meta", *(f"{name}.bin" for name in _BATCHES), "batches.meta.txt"}
 _PROTOCOLS = {
     "59k": "CIFAR-10 59k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
     "database the other 59,000, train included",
@@ -88,11 +85,7 @@ def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: in
     - "50k": read here as the official test images for queries and the official 50,000 for both others. (Some
       papers draw 1,000 queries a class from all 60,000 under this name.)
 
-    Args:
-        labels: class id of every image, official train images first, [n].
-        train_rows: how many of them are official train images.
-        protocol: one of the three.
-        seed: seed of the draw.
+    Labels [n] are those of the official train images first, ``train_rows`` of them.
 
     Raises:
         ValueError: if the protocol is unknown or a class has too few images.
@@ -116,14 +109,19 @@ def read_cifar10(path: str | Path) -> tuple[Pixels, Ids, int, tuple[str, ...]]:
     if not os.path.exists(path):
         raise FileNotFoundError(f"CIFAR-10 must be an archive or a folder; {path} does not exist")
     try:
-        suffix, read = _folder(path) if os.path.isdir(path) else _archive(path)
-        parse = _parse_binary if suffix else _parse_python
-        batches = [parse(read(name + suffix), name + suffix) for name in (*_BATCHES, "test_batch")]
-        names = _names(read("batches.meta.txt" if suffix else "batches.meta"), text=bool(suffix))
-    except FileNotFoundError:
-        raise
+        contents = _folder(path) if os.path.isdir(path) else _archive(path)
     except (tarfile.TarError, EOFError, OSError, RecursionError, zlib.error) as error:
-        raise ValueError(f"{path.name} must be a complete .tar.gz; got: {error}. Fetch it again") from error
+        rule = f"{path.name} must be a complete .tar.gz, or a folder that can be read"
+        raise ValueError(f"{rule}; got: {error}. Fetch it again") from error
+    binary = "test_batch.bin" in contents
+    files = [f"{name}.bin" for name in _BATCHES] if binary else _BATCHES
+    told = "batches.meta.txt" if binary else "batches.meta"
+    if missing := [name for name in (*files, told) if name not in contents]:
+        rule = f"CIFAR-10 must have {', '.join(missing)}"
+        got = f"{', '.join(sorted(contents)) or 'no file of it'} in {path}"
+        raise FileNotFoundError(f"{rule}; got {got}. Give what the official archive unpacks to")
+    batches = [(_parse_binary if binary else _parse_python)(contents[name], name) for name in files]
+    names = _names(contents[told], text=binary)
     planes = np.concatenate([pixels for pixels, _ in batches])
     labels = np.concatenate([labels for _, labels in batches])
     if len(names) != _CLASSES or not len(labels) or not 0 <= labels.min() <= labels.max() < _CLASSES:
@@ -134,28 +132,21 @@ def read_cifar10(path: str | Path) -> tuple[Pixels, Ids, int, tuple[str, ...]]:
     return images, labels, len(labels) - len(batches[-1][1]), names
 
 
-def _folder(path: Path) -> tuple[str, Read]:
-    """Suffix of the batches in a folder, and how to read one."""
+def _folder(path: Path) -> dict[str, bytes]:
+    """Files of one version in a folder, by name; none if it has none."""
     for folder in (path, path / "cifar-10-batches-py", path / "cifar-10-batches-bin"):
-        for suffix in ("", ".bin"):
-            if os.path.isfile(folder / f"test_batch{suffix}"):
-                return suffix, partial(_content, folder)
-    rule = f"CIFAR-10 must have a test_batch or test_batch.bin; got a folder without: {path}"
-    raise FileNotFoundError(f"{rule}. Give the folder that the official archive unpacks to")
+        found = {name for name in _FILES if os.path.isfile(folder / name)}
+        if "test_batch" in found:
+            found -= {name for name in found if name.endswith(".bin")}
+        if found & {"test_batch", "test_batch.bin"}:
+            for name in found:
+                _check_size(name, (folder / name).stat().st_size)
+            return {name: (folder / name).read_bytes() for name in found}
+    return {}
 
 
-def _content(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"CIFAR-10 must have {name}; got none in {folder}")
-    _check_size(name, path.stat().st_size)
-    return path.read_bytes()
-
-
-def _archive(path: Path) -> tuple[str, Read]:
+def _archive(path: Path) -> dict[str, bytes]:
     """As `_folder`, of an archive; it is read once, front to back, so no more is unpacked than is allowed."""
-    wanted = {*_BATCHES, "test_batch", "batches.meta"}
-    wanted |= {f"{name}.bin" for name in wanted} | {"batches.meta.txt"}
     contents: dict[str, bytes] = {}
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
@@ -168,21 +159,14 @@ def _archive(path: Path) -> tuple[str, Read]:
                     rule = f"{path.name} must have few files"
                     raise ValueError(f"{rule}; got {count} and more. It is not CIFAR-10")
                 name = Path(member.name).name
-                if name not in wanted or not member.isreg() or member.issparse():
+                if name not in _FILES or not member.isreg() or member.issparse():
                     continue
                 if name in contents:
                     raise ValueError(f"{path.name} must have {name} once; got it twice")
                 _check_size(name, member.size)
                 part = archive.extractfile(member)
                 contents[name] = part.read() if part else b""
-
-    def read(name: str) -> bytes:
-        if name not in contents:
-            got = ", ".join(sorted(contents)) or "no file of it"
-            raise FileNotFoundError(f"CIFAR-10 must have {name}; the archive has {got}")
-        return contents[name]
-
-    return ".bin" if "test_batch.bin" in contents else "", read
+    return contents
 
 
 class _Bounded:
@@ -213,8 +197,7 @@ def _parse_binary(data: bytes, name: str) -> tuple[Pixels, Ids]:
 
 
 def _parse_python(data: bytes, name: str) -> tuple[Pixels, Ids]:
-    batch = _unpickle(data, name)
-    planes, labels = _entry(batch, "data"), _entry(batch, "labels")
+    planes, labels = _entries(data, name, "data", "labels")
     if type(labels) is list and all(type(label) is int and 0 <= label < _CLASSES for label in labels):
         labels = np.array(labels, dtype=np.int64)
     if not isinstance(labels, np.ndarray) or labels.ndim != 1:
@@ -230,26 +213,23 @@ def _names(data: bytes, *, text: bool) -> tuple[str, ...]:
     """Names of the classes in the file that tells them, text or a pickle."""
     if text:
         return tuple(data.decode(errors="replace").split())
-    found = _entry(_unpickle(data, "batches.meta"), "label_names")
+    (found,) = _entries(data, "batches.meta", "label_names")
     return tuple(_text(name) for name in found if type(name) in {str, bytes}) if type(found) is list else ()
 
 
-def _entry(batch: Any, name: str) -> Any:
-    """Entry of a batch, whose keys are bytes as Python 2 wrote them, or text if written again by Python 3."""
-    entries = batch if isinstance(batch, dict) else {}
-    for key in (name.encode(), name):
-        if key in entries:
-            return entries[key]
-    raise ValueError(f"a CIFAR-10 pickle must be a dict with {name!r}; got {', '.join(map(_text, entries))}")
+def _entries(data: bytes, name: str, *wanted: str) -> list[Any]:
+    """Entries of a pickled dict; its keys are bytes from Python 2, and text if Python 3 wrote it again."""
+    try:
+        value = read_pickle(data)
+    except ValueError as error:
+        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
+        raise ValueError(f"{rule}. Fetch the official archive again") from error
+    entries = {_text(key): entry for key, entry in value.items()} if isinstance(value, dict) else {}
+    if missing := [entry for entry in wanted if entry not in entries]:
+        rule = f"a CIFAR-10 pickle must be a dict with {missing[0]!r}"
+        raise ValueError(f"{rule}; got {', '.join(entries)} in {name}")
+    return [entries[entry] for entry in wanted]
 
 
 def _text(name: str | bytes) -> str:
     return name.decode(errors="replace") if isinstance(name, bytes) else name
-
-
-def _unpickle(data: bytes, name: str) -> Any:
-    try:
-        return read_pickle(data)
-    except ValueError as error:
-        rule = f"{name} must be a pickle of numpy arrays and nothing else, and is refused: {error}"
-        raise ValueError(f"{rule}. Fetch the official archive again") from error

@@ -42,8 +42,7 @@ def read_labels(values: Any) -> ClassLabels:
     Everything else is refused: [n 1] may be ids or one tag, -1 or NaN may mean "unknown", floats and dates
     are measurements, True and False are no names.
 
-    Args:
-        values: labels, or None.
+    None gives none.
 
     Raises:
         ValueError: saying what to pass instead.
@@ -59,10 +58,9 @@ def read_labels(values: Any) -> ClassLabels:
     array = _array(values)
     if array.ndim == 2:
         return _columns(array, getattr(values, "columns", None))
-    if array.ndim != 1:
-        raise _refused(array, "For one class each pass labels.reshape(-1)" if array.size else "")
-    ids, names = _ids(array)
-    return ClassLabels(ids, names, f"labels read as one class each, of {len(names)}")
+    if array.ndim == 1:
+        return _ids(array)
+    raise _refused(array, "For one class each pass labels.reshape(-1)" if array.size else "")
 
 
 def _array(values: Any) -> npt.NDArray[Any]:
@@ -134,7 +132,7 @@ def _columns(array: npt.NDArray[Any], columns: Iterable[Any] | None) -> ClassLab
     return ClassLabels(hot, names, f"labels read as several classes each (multi-hot), of {c}")
 
 
-def _ids(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+def _ids(array: npt.NDArray[Any]) -> ClassLabels:
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise _unknown("NaN")
     if array.dtype.kind not in "iuUO":
@@ -149,7 +147,8 @@ def _ids(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...
     elif len(array) and array.min() < 0:
         raise _unknown(str(array.min()))
     found, ids = np.unique(array, return_inverse=True)
-    return ids.astype(np.int64).reshape(-1), distinct_names(found.tolist())
+    names = distinct_names(found.tolist())
+    return ClassLabels(ids.astype(np.int64), names, f"labels read as one class each, of {len(names)}")
 
 
 def _unknown(got: str) -> ValueError:

@@ -5,8 +5,6 @@ alike ("Cat" and "cat", "７" and "7", "7.0" and "7") are two, and mostly a slip
 where both were declared.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -31,9 +29,6 @@ def class_name(value: str | SupportsIndex) -> str:
 
     A number is written in decimals. Text is put in Unicode's composed form (NFC), blanks at its ends are
     dropped and each run of blanks within it is one space.
-
-    Args:
-        value: text, or an integer of Python or NumPy.
 
     Raises:
         ValueError: it is neither, or empty, too long, or holds a character that cannot be seen.
@@ -66,10 +61,7 @@ def class_name(value: str | SupportsIndex) -> str:
 
 
 def distinct_names(names: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
-    """The names of some classes that were found (folders, columns, labels), each checked, no two alike.
-
-    Args:
-        names: in order; see `class_name`.
+    """The names of some classes that were found (folders, columns, labels), in order, each a `class_name`.
 
     Raises:
         ValueError: one is no class name, is `NO_CLASS`, or is or looks like another.

@@ -14,10 +14,7 @@ _ROUNDING = 1e-12
 
 
 def read_features(values: Any) -> npt.NDArray[np.float32]:
-    """Features as float32 [n d].
-
-    Args:
-        values: numbers [n d]: anything that NumPy takes for an array.
+    """Features as float32 [n d], from anything that NumPy takes for an array.
 
     Raises:
         ValueError: if they are not real numbers [n d], or if float32 cannot hold them: too large, or with

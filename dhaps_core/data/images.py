@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -25,9 +26,7 @@ from dhaps_core.files import read_file
 
 __all__ = ["ArrayImages", "FileImages", "Images", "UnreadableImage", "to_rgb8"]
 
-Colour = tuple[int, int, int]
 Pixels = npt.NDArray[np.uint8]
-WHITE: Colour = (255, 255, 255)
 
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "PSD", "TIFF", "WEBP")
 """What is decoded: by Pillow, in this process. Others start programs (EPS), or are rare and little tried."""
@@ -63,11 +62,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 class UnreadableImage(ValueError):  # noqa: N818 - it names the thing found, as FileNotFound does
-    """One or more image files that cannot be turned into pixels.
-
-    Attributes:
-        failures: (file, reason) for each of them.
-    """
+    """Image files that cannot be turned into pixels; ``failures`` has (file, reason) for each of them."""
 
     def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
         self.failures = tuple(failures)
@@ -75,13 +70,11 @@ class UnreadableImage(ValueError):  # noqa: N818 - it names the thing found, as 
         super().__init__(f"image files must be readable; got {len(self.failures)} that are not:\n{lines}")
 
 
-def to_rgb8(
-    source: str | Path | bytes, *, background: Colour = WHITE, at_least: int | None = None
-) -> UInt8[np.ndarray, "h w 3"]:
+def to_rgb8(source: str | Path | bytes, *, at_least: int | None = None) -> UInt8[np.ndarray, "h w 3"]:
     """Pixels of an image file of any mode as upright 8-bit RGB.
 
     The rules: the first frame of an animation; EXIF and XMP orientation applied; transparency (alpha, palette
-    or colour key) composited on ``background``; CMYK and LAB converted by Pillow. Images of one channel with
+    or colour key) composited on white; CMYK and LAB converted by Pillow. Images of one channel with
     more than 8 bits (modes I;16, I and F) have no stated white, so each is scaled by its own minimum and
     maximum to 0..255; a constant one becomes 0, and values that are not finite become 0.
 
@@ -93,7 +86,6 @@ def to_rgb8(
 
     Args:
         source: path of the file, or its bytes.
-        background: RGB colour, 0..255, behind transparent pixels.
         at_least: if given, a JPEG may be decoded at a half, quarter or eighth of its size, as long as both
             sides keep at least twice this many pixels: much faster for photos that are scaled down anyway.
 
@@ -111,8 +103,8 @@ def to_rgb8(
         [[[255, 255, 255]]]
     """
     if isinstance(source, bytes):
-        return _decode(source, f"<{len(source)} bytes>", background, at_least)
-    return _decode(_read(Path(source), str(source)), str(source), background, at_least)
+        return _decode(source, f"<{len(source)} bytes>", at_least)
+    return _decode(_read(Path(source), str(source)), str(source), at_least)
 
 
 class Images(ABC):
@@ -142,11 +134,7 @@ class Images(ABC):
 
 
 class ArrayImages(Images):
-    """Images held in one array.
-
-    Args:
-        pixels: uint8 RGB, [n h w 3].
-    """
+    """Images held in one array of uint8 RGB."""
 
     def __init__(self, pixels: UInt8[np.ndarray, "n h w 3"]) -> None:
         self.pixels = pixels
@@ -167,9 +155,7 @@ class ArrayImages(Images):
 class FileImages(Images):
     """Images in files, read from disk each time; a file that changes after it was first read is refused.
 
-    Args:
-        keys: name of each image in errors.
-        paths: file of each image.
+    Errors name images by their keys.
     """
 
     def __init__(self, keys: Sequence[str], paths: Sequence[Path]) -> None:
@@ -182,7 +168,7 @@ class FileImages(Images):
     def read(self, i: int, *, at_least: int | None = None) -> Pixels:
         """Pixels of image ``i``; raises UnreadableImage if its file has gone, gone bad or changed."""
         data = _read(self.paths[i], self.keys[i])
-        pixels = _decode(data, self.keys[i], WHITE, at_least)
+        pixels = _decode(data, self.keys[i], at_least)
         self._know(i, data)
         return pixels
 
@@ -195,8 +181,16 @@ class FileImages(Images):
 
     def check(self) -> tuple[tuple[str, str], ...]:
         """(key, reason) of each file that cannot be decoded to its end: no header tells truncation."""
+
+        def failures(i: int) -> tuple[tuple[str, str], ...]:
+            try:
+                self.read(i)
+            except UnreadableImage as error:
+                return error.failures
+            return ()
+
         with ThreadPoolExecutor(_READERS) as pool:
-            return tuple(failure for failure in pool.map(self._failure, range(len(self))) if failure)
+            return tuple(chain.from_iterable(pool.map(failures, range(len(self)))))
 
     def subset(self, positions: Sequence[int]) -> "FileImages":
         """The images at these positions, in this order, with what is known about them."""
@@ -209,13 +203,6 @@ class FileImages(Images):
         digest = hashlib.sha256(data).hexdigest()
         if self._known.setdefault(i, digest) != digest:
             raise UnreadableImage([(self.keys[i], "it has changed since it was listed. Load the items anew")])
-
-    def _failure(self, i: int) -> tuple[str, str] | None:
-        try:
-            self.read(i)
-        except UnreadableImage as error:
-            return error.failures[0]
-        return None
 
 
 class _Budget:
@@ -250,11 +237,12 @@ def _read(path: Path, name: str) -> bytes:
     raise UnreadableImage([(name, reason)])
 
 
-def _decode(data: bytes, name: str, background: Colour, at_least: int | None) -> Pixels:
+def _decode(data: bytes, name: str, at_least: int | None) -> Pixels:
+    formats = (*_FORMATS, "HEIF") if "HEIF" in Image.OPEN else _FORMATS
     most = Image.MAX_IMAGE_PIXELS or sys.maxsize
     try:
         _refuse_slow(data)
-        image: Image.Image = Image.open(io.BytesIO(data), formats=_formats())
+        image: Image.Image = Image.open(io.BytesIO(data), formats=formats)
         _refuse_bomb(image, data, most)
         if at_least is not None:
             image.draft(None, (2 * at_least, 2 * at_least))
@@ -264,15 +252,11 @@ def _decode(data: bytes, name: str, background: Colour, at_least: int | None) ->
             turn = image.getexif().get(0x0112)
             if turn in _UPRIGHT:
                 image = image.transpose(_UPRIGHT[turn])
-            return _rgb(image, background)
+            return _rgb(image)
     except UnidentifiedImageError as error:
         raise UnreadableImage([(name, _unidentified(data))]) from error
     except Exception as error:  # what a Pillow plugin raises on a malformed file is not limited to OSError
         raise UnreadableImage([(name, str(error) or type(error).__name__)]) from error
-
-
-def _formats() -> tuple[str, ...]:
-    return (*_FORMATS, "HEIF") if "HEIF" in Image.OPEN else _FORMATS
 
 
 def _refuse_slow(data: bytes) -> None:
@@ -315,12 +299,12 @@ def _unidentified(data: bytes) -> str:
     return "not an image, or damaged beyond recognition"
 
 
-def _rgb(image: Image.Image, background: Colour) -> Pixels:
+def _rgb(image: Image.Image) -> Pixels:
     if image.mode == "F" or image.mode.startswith("I"):
-        return _scaled(image, background)
+        return _scaled(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for rows, strip in _strips(image):
-        pixels[rows] = _flat(strip, background)
+        pixels[rows] = _flat(strip)
     return pixels
 
 
@@ -331,16 +315,16 @@ def _strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
         yield slice(top, end), image.crop((0, top, image.width, end))
 
 
-def _flat(image: Image.Image, background: Colour) -> Pixels:
+def _flat(image: Image.Image) -> Pixels:
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB"))
     # Premultiplied grey converts to RGBA by way of LA only.
     layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    canvas = Image.new("RGBA", layer.size, (*background, 255))
+    canvas = Image.new("RGBA", layer.size, "white")
     return np.asarray(Image.alpha_composite(canvas, layer).convert("RGB"))
 
 
-def _scaled(image: Image.Image, background: Colour) -> Pixels:
+def _scaled(image: Image.Image) -> Pixels:
     low, high = np.inf, -np.inf
     for _, strip in _strips(image):
         values = np.asarray(strip)
@@ -357,5 +341,5 @@ def _scaled(image: Image.Image, background: Colour) -> Pixels:
             grey[finite] = np.rint((values[finite] - low) / (high - low) * 255)
             pixels[rows] = grey[:, :, None]
         if key is not None:
-            pixels[rows][values == key] = background
+            pixels[rows][values == key] = 255
     return pixels

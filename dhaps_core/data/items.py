@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Integer
 
 from dhaps_core.array_files import read_arrays
+from dhaps_core.data.class_labels import Labels
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
@@ -26,8 +27,6 @@ __all__ = ["SPLITS", "Items"]
 
 SPLITS = ("train", "query", "database")
 _BESIDE = 1 << 20  # bytes of a file of splits beside the positions: names, protocol, digests
-
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class Items:
             and "database". Queries are in neither of the others unless ``allow_overlap``.
         protocol: how the splits were made, in words; it travels with every result.
         source: where the items came from.
-        skipped: (file, reason) of each file left out as unreadable.
+        skipped: (file, reason) of each file left out.
         allow_overlap: True if queries may be in train or database, as some published protocols have it.
 
     Raises:
@@ -160,8 +159,8 @@ class Items:
         path = Path(path)
         stored = read_arrays(path, most=_BESIDE + 8 * len(SPLITS) * self.n)
         parts = self._parts()
-        kinds = {**dict.fromkeys(SPLITS, ("i", 1)), "protocol": ("U", 0), "allow_overlap": ("b", 0)}
-        kinds["parts"] = ("U", 1)
+        kinds = {"protocol": ("U", 0), "allow_overlap": ("b", 0), "parts": ("U", 1)}
+        kinds |= dict.fromkeys(SPLITS, ("i", 1))
         found = {name: (array.dtype.kind, array.ndim) for name, array in stored.items()}
         if found != kinds or len(stored["parts"]) != len(parts):
             rule = f"{path} must hold the splits, protocol and content that save_splits writes"

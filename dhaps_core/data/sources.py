@@ -15,13 +15,13 @@ from dhaps_core.data.class_names import distinct_names
 from dhaps_core.data.features import read_features
 from dhaps_core.data.folders import folder_files
 from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
-from dhaps_core.data.items import SPLITS, Items
+from dhaps_core.data.items import Items
 from dhaps_core.data.lists import list_files
 from dhaps_core.data.splits import draw_queries, hold_out, seeded
 from dhaps_core.files import at_home
 from dhaps_core.keys import item_keys
 
-__all__ = ["SPLITS", "Items", "arrays", "cifar10", "digits", "image_folder", "list_files", "open_items"]
+__all__ = ["arrays", "cifar10", "digits", "image_folder", "list_files", "open_items"]
 
 
 def digits(*, queries: int = 200, seed: int) -> Items:
@@ -178,10 +178,9 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
     images = images.subset([i for i, key in enumerate(images.keys) if key not in bad])
     if not images.keys:
         raise ValueError(f"a folder must hold at least one readable image; got none in {path}")
-    flat = "/" not in images.keys[0]
-    classes = [] if flat else [key.partition("/")[0] for key in images.keys]
-    distinct_names(sorted(set(classes)))
-    of = read_labels(classes or None)
+    classes = [key.partition("/")[0] for key in images.keys] if "/" in images.keys[0] else None
+    distinct_names(sorted(set(classes or ())))
+    of = read_labels(classes)
     splits, protocol = hold_out(of.labels, len(images), queries, seed=seed)
     source = f"folder {path.resolve().name}"
     skipped = (*unreadable, *folder.left_out)

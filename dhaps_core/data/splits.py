@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dhaps_core.checks import whole
+from dhaps_core.data.class_labels import Labels
 
-__all__ = ["draw_per_class", "draw_queries", "draw_uniform", "hold_out", "seeded", "stratified_counts"]
+__all__ = ["draw_per_class", "draw_queries", "hold_out", "seeded", "stratified_counts"]
 
-Labels = npt.NDArray[np.int64] | npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 
 
@@ -54,10 +54,9 @@ def stratified_counts(sizes: npt.NDArray[np.int64], total: int, *, leave: int) -
         raise ValueError(f"{rule}; got {total!r}")
     # In whole numbers of Python: a rounded share could draw one too many.
     of_all = max(int(sizes.sum()), 1)
-    shares = [divmod(int(total) * size, of_all) for size in sizes.tolist()]
-    counts = np.minimum(np.array([whole for whole, _ in shares], dtype=np.int64), room)
-    drawn = zip(shares, counts.tolist(), strict=True)
-    over = [(count - whole) * of_all - rest for (whole, rest), count in drawn]
+    shares = [int(total) * size for size in sizes.tolist()]  # of of_all
+    counts = np.minimum(np.array([share // of_all for share in shares], dtype=np.int64), room)
+    over = [count * of_all - share for share, count in zip(shares, counts.tolist(), strict=True)]
     by_remainder = np.argsort(over, kind="stable")
     # Ends: while counts fall short of total <= room.sum(), a class is open, and each turn draws from it.
     while (short := int(total) - int(counts.sum())) > 0:
@@ -79,7 +78,7 @@ def draw_per_class(
         labels: class id of every item, [n].
         counts: items to draw from each class, [c].
         candidates: sorted positions to draw from.
-        generator: source of randomness; classes are drawn in the order of their ids.
+        generator: asked by one class after the other, in the order of their ids.
 
     Raises:
         ValueError: if a class has fewer candidates than asked for.
@@ -94,20 +93,12 @@ def draw_per_class(
     return np.sort(np.concatenate(chosen)) if chosen else candidates[:0]
 
 
-def draw_uniform(candidates: Positions, total: int, *, generator: np.random.Generator) -> Positions:
-    """Sorted positions of a uniform draw of ``total`` candidates without replacement."""
-    if whole(total) is None or not 0 <= total <= len(candidates):
-        rule = f"queries must be a whole number between 0 and {len(candidates)}, the items at hand"
-        raise ValueError(f"{rule}; got {total!r}. Set queries to {len(candidates)} or fewer.")
-    return np.sort(generator.permutation(candidates)[:total])
-
-
 def draw_queries(
     labels: Labels | None, candidates: Positions, total: int, *, leave: int, seed: int
 ) -> tuple[Positions, str]:
     """Sorted positions of queries among some candidates, and how they were drawn, in words.
 
-    With class ids the draw is stratified and leaves so many candidates of each class. Multi-label and
+    With class ids the draw is stratified and leaves ``leave`` candidates of each class. Multi-label and
     unlabelled items are drawn uniformly: "so many per class" depends on the order in which classes are served
     when an item has several, and no two published splits agree on one.
 
@@ -116,7 +107,10 @@ def draw_queries(
     """
     generator = seeded(seed)
     if labels is None or labels.ndim == 2:
-        return draw_uniform(candidates, total, generator=generator), f"uniform, seed {seed}"
+        if whole(total) is None or not 0 <= total <= len(candidates):
+            rule = f"queries must be a whole number between 0 and {len(candidates)}, the items at hand"
+            raise ValueError(f"{rule}; got {total!r}. Set queries to {len(candidates)} or fewer.")
+        return np.sort(generator.permutation(candidates)[:total]), f"uniform, seed {seed}"
     ids = labels.astype(np.int64)
     counts = stratified_counts(np.bincount(ids[candidates]), total, leave=leave)
     query = draw_per_class(ids, counts, candidates=candidates, generator=generator)
@@ -126,19 +120,14 @@ def draw_queries(
 def hold_out(labels: Labels | None, n: int, queries: int, *, seed: int) -> tuple[dict[str, Positions], str]:
     """Splits that hold out ``queries`` items and use all others as both train and database.
 
-    The queries are drawn as by :func:`draw_queries`, leaving at least one item of each class.
-
-    Args:
-        labels: class ids [n], multi-hot [n c] or none.
-        n: number of items.
-        queries: items to hold out; 0 is allowed.
-        seed: seed of the draw.
+    The queries, 0 or more of the n items, are drawn as by :func:`draw_queries`, leaving at least one item of
+    each class.
 
     Returns:
-        The splits "train", "query" and "database", and the protocol in words.
+        The splits by name, and the protocol in words.
 
     Raises:
-        ValueError: if labels are neither, or not n, or if so many queries cannot be drawn.
+        ValueError: if labels are not class ids [n] or multi-hot [n c], or if so many queries cannot be drawn.
 
     Example:
         >>> splits, protocol = hold_out(np.array([0, 0, 1, 1]), 4, 2, seed=0)

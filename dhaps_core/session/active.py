@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.answers.questions import Answering, Source
-from dhaps_core.bit_entropy import bit_report
-from dhaps_core.codes import pack, sign
+from dhaps_core.codes import bit_report, pack, sign
 from dhaps_core.files import at_home, digest
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.answering import AnsweredRun

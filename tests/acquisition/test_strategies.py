@@ -196,7 +196,7 @@ def test_strategies_are_final_and_named_as_they_are_known():
         Settings(acquisition="typyclust")
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")
+@pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")
 @pytest.mark.parametrize("question", ["classes", "pairs"])
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_session_runs_to_its_end_and_reopened_asks_the_same(name, question, tmp_path):

@@ -21,7 +21,8 @@ from PIL import Image
 from dhaps_core.data import cifar
 from dhaps_core.data import sources as data
 from dhaps_core.data.images import ArrayImages, UnreadableImage
-from dhaps_core.data.sources import Items, arrays, cifar10, digits, image_folder, list_files
+from dhaps_core.data.items import SPLITS, Items
+from dhaps_core.data.sources import arrays, cifar10, digits, image_folder, list_files
 from dhaps_core.data.splits import draw_per_class, hold_out, stratified_counts
 
 
@@ -753,9 +754,9 @@ def test_a_full_size_archive(tmp_path):
 def test_protocols(protocol, sizes):
     labels = np.arange(60_000, dtype=np.int64) % 10
     rows = cifar.cifar10_splits(labels, 50_000, protocol=protocol, seed=0)
-    assert tuple(len(rows[name]) for name in data.SPLITS) == sizes
-    for name in data.SPLITS:
-        assert set(np.bincount(labels[rows[name]])) == {sizes[data.SPLITS.index(name)] // 10}
+    assert tuple(len(rows[name]) for name in SPLITS) == sizes
+    for name in SPLITS:
+        assert set(np.bincount(labels[rows[name]])) == {sizes[SPLITS.index(name)] // 10}
     shared = np.intersect1d(rows["train"], rows["database"])
     assert len(shared) == (0 if protocol == "54k" else sizes[0])
     keys = tuple(map(str, range(60_000)))

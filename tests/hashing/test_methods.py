@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dhaps_core.answers.snapshot import Snapshot
-from dhaps_core.bit_entropy import ConstantBits, bit_entropy, bit_report
+from dhaps_core.codes import ConstantBits, bit_entropy, bit_report
 from dhaps_core.hashing.methods.base import Batch
 from dhaps_core.hashing.methods.dh import DH, orthogonality
 from dhaps_core.hashing.methods.dpsh import DPSH

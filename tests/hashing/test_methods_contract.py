@@ -11,8 +11,7 @@ import torch
 from dhaps_core.answers.answer import NO_CLASS, Answer
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.answers.snapshot import Snapshot
-from dhaps_core.bit_entropy import ConstantBits, bit_entropy
-from dhaps_core.codes import sign
+from dhaps_core.codes import ConstantBits, bit_entropy, sign
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.image_networks import ResidualCNN
 from dhaps_core.hashing.methods import METHODS
@@ -355,7 +354,7 @@ def test_a_session_reopens_to_the_same_codes(played):
     assert row["constant_bits"] == int((np.ptp(played.codes()[train_rows], axis=0) == 0).sum())
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")
+@pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")
 def test_queries_play_no_part_in_training_and_selection(played, tmp_path):
     items, queries = played.items, played.items.splits["query"]
     features, labels = items.features.copy(), items.labels.copy()

