@@ -14,7 +14,7 @@ from dhaps_core.data.class_names import NO_CLASS, class_name
 from dhaps_core.json_files import is_text
 from dhaps_core.keys import LONGEST_KEY
 
-__all__ = ["NO_CLASS", "Answer", "Kind", "StoreError", "Value"]
+__all__ = ["Answer", "Kind", "StoreError", "Value"]
 
 Kind = Literal["class", "pair"]
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]

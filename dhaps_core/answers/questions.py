@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhaps_core.answers.answer import NO_CLASS, Kind, Value
+from dhaps_core.answers.answer import Kind, Value
 from dhaps_core.answers.csv_file import read_csv
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
 
@@ -113,7 +114,8 @@ class Source:
 def label_oracle(items: Items) -> Source:
     """Source that answers from the items' own labels, as if a person knew them all.
 
-    About an item of multi-label data without any class it says :data:`dhaps_core.answers.answer.NO_CLASS`.
+    About an item of multi-label data without any class it says
+    :data:`dhaps_core.data.class_names.NO_CLASS`.
 
     Args:
         items: a labelled collection.

@@ -14,7 +14,7 @@ from typing import Any
 from dhaps_core.session.errors import RunDamaged, RunInUse, RunRepaired, damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Rounds", "rounds_in"]
+__all__ = ["Rounds"]
 
 METRICS = "metrics.json"
 Row = dict[str, Any]
@@ -89,15 +89,6 @@ class Rounds:
             if told != self.rows[:-1] and (told is not None or len(self.rows) > 1):
                 source = "the files of the rounds; what a notebook had noted in it is lost"
                 _warn(self._folder.file(METRICS), source)
-
-
-def rounds_in(folder: RunFolder) -> list[Row]:
-    """Rows of the finished rounds, each from its own file, or else from the summary.
-
-    Raises:
-        RunDamaged: if a round has neither.
-    """
-    return _gather(folder)[0]
 
 
 def _gather(folder: RunFolder) -> tuple[list[Row], list[int], list[Row] | None]:

@@ -29,7 +29,7 @@ from dhaps_core.session.model import Model
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.proposals import PICKS, Proposal
-from dhaps_core.session.rounds import Rounds, rounds_in
+from dhaps_core.session.rounds import Rounds
 from dhaps_core.session.settings import Settings
 
 __all__ = ["OpenRun"]
@@ -120,7 +120,7 @@ class OpenRun:
             RunDamaged: if a round of it is damaged.
         """
         folder = self.folder.path.parent / name
-        return rounds_in(RunFolder(folder, read_only=True)) if name in self.runs_beside() else []
+        return Rounds(RunFolder(folder, read_only=True)).rows if name in self.runs_beside() else []
 
     def proposal(self, number: int) -> Proposal | None:
         """The picks of any round, or None where none are chosen.
@@ -173,16 +173,24 @@ class OpenRun:
 
     def codes(self, number: int | None = None) -> npt.NDArray[np.int8]:
         """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""
-        return unpack(self._packed_codes(self._finished(number)), self.settings.bits).numpy()
+        return unpack(self.packed_codes(number), self.settings.bits).numpy()
+
+    def packed_codes(self, number: int | None = None) -> Tensor:
+        """Those codes as they are kept, eight bits a byte: uint8 [n w]."""
+        number = self._finished(number)
+        if number not in self._packed:
+            shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
+            packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
+            self._packed[number] = torch.from_numpy(packed)
+        return self._packed[number]
 
     def index(self, number: int | None = None) -> HammingIndex:
         """Search index over the database items' codes after a finished round (the last by default)."""
         number, bits = self._finished(number), self.settings.bits
         if (index := self._indexes.get(number)) is None:
             rows = self.items.splits["database"]
-            index = HammingIndex(
-                self._packed_codes(number)[rows], [self.items.keys[i] for i in rows], bits=bits
-            )
+            keys = [self.items.keys[i] for i in rows]
+            index = HammingIndex(self.packed_codes(number)[rows], keys, bits=bits)
             self._indexes = {**dict(list(self._indexes.items())[-1:]), number: index}  # two to compare
         return index
 
@@ -196,13 +204,11 @@ class OpenRun:
         supervised = torch.tensor(snapshot.supervised)
         generator = derive_generator(self.settings.seed, "calibrate", self.round)
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
-        upper = torch.triu_indices(len(chosen), len(chosen), 1)
-        relation = torch.from_numpy(snapshot.similarity_matrix(chosen.numpy()))[upper[0], upper[1]]
+        among = chosen[torch.triu_indices(len(chosen), len(chosen), 1)]
+        relation = torch.from_numpy(snapshot.relations(*among.numpy()))
         pairs = torch.randint(len(self.train_rows), (2000, 2), generator=generator)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        return fit_calibration(
-            self.theta(chosen[upper.T]), relation, random_theta=self.theta(self.train_rows[pairs])
-        )
+        return fit_calibration(self.theta(among.T), relation, random_theta=self.theta(self.train_rows[pairs]))
 
     def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
         """Keep what is costly to compute from a finished round (the last by default) beside it, by name.
@@ -224,13 +230,6 @@ class OpenRun:
             RunRepaired: if it is damaged, and so has to be computed again.
         """
         return self.folder.read_derived(f"{name}.npy", self._finished(number), dtype=dtype, shape=shape)
-
-    def _packed_codes(self, number: int) -> Tensor:
-        if number not in self._packed:
-            shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
-            packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
-            self._packed[number] = torch.from_numpy(packed)
-        return self._packed[number]
 
     def _digest_of(self, name: str, number: int) -> str | None:
         """Digest of a file as its round tells it, so that no other round's is taken for it."""
