@@ -93,17 +93,10 @@ class LabelStore:
         question: str | None = None,
         check: Check | None = None,
     ) -> int:
-        """Row id of an answer about an item ("class") or on a pair, as `Answer.given` takes it.
+        """Row id of an answer about an item or on a pair; see `Answer.given`, and the class for the check.
 
-        Args:
-            kind: "class" or "pair".
-            keys: the item, or both items in the order in which they were shown.
-            value: a class, several, or the word on the pair.
-            who: the person or the oracle.
-            seconds: how long the answer took.
-            question: stable id of the question. While an answer of the same person to it counts, the id of
-                that answer comes back and nothing is stored: a double click, a cell run twice is one answer.
-            check: see the class.
+        While an answer of the same person to the same question counts, the id of that answer comes back and
+        nothing is stored: a double click, a cell run twice is one answer.
 
         Raises:
             StoreError: the answer is not one.
@@ -120,10 +113,7 @@ class LabelStore:
     ) -> None:
         """Answers of a source that knows thousands at once, in one transaction: all are stored, or none.
 
-        Args:
-            given: kind, keys, value and question of each; see `add`.
-            who: the source; its answers take no time.
-            check: see the class; it is called once, with all of them.
+        They are given as kind, keys, value and question, and take no time; the check is called once.
 
         Raises:
             StoreError: one of them is no answer.
@@ -135,13 +125,6 @@ class LabelStore:
     ) -> int:
         """Row id of a new answer to the question of an active one, which stops to count; undo brings it back.
 
-        Args:
-            row_id: the active answer.
-            value: the new classes, or the new word on the pair.
-            who: the person or the oracle that gives the new answer.
-            seconds: how long it took.
-            check: see the class.
-
         Raises:
             StoreError: the row is not an active answer, or the value is no answer.
         """
@@ -150,7 +133,7 @@ class LabelStore:
             answer = Answer.given(
                 old.kind, old.shown, value, who=who, seconds=seconds, question=old.question, id=new, at=now
             )
-            return self._append(history, [Row(answer.id, "answer", who, answer, old.id)], check)
+            return self._append(history, [Row(new, "answer", who, answer, old.id)], check)
 
     def retract(self, row_id: int, *, who: str) -> int:
         """Row id of the retraction of an active answer; its question may be answered again.

@@ -13,6 +13,7 @@ from dhaps_core.acquisition.problem import Calibration, Known
 from dhaps_core.acquisition.strategies import STRATEGIES, Pool
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
+from dhaps_core.keys import positions
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 
@@ -47,7 +48,7 @@ class Picker:
         self.keys, self.settings, self.references = items.keys, settings, references
         self.folder, self.device = folder, device
         self.rows = torch.from_numpy(items.splits["train"])
-        self.place = {items.keys[row]: i for i, row in enumerate(self.rows.tolist())}
+        self.place = positions(items.keys[row] for row in self.rows.tolist())
         # Of exact duplicates in the pool only the first is worth a question; queries learn nothing from it.
         self.copies = np.arange(items.n)
         self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]

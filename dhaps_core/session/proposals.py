@@ -62,15 +62,8 @@ class Proposal:
         for name, values in stored["scores"].items():
             if not isinstance(values, list) or len(values) != len(stored["pairs"]):
                 raise damaged(path, f"have one value of {name!r} for each pair", "another number")
-        return cls(
-            number,
-            tuple((a, b) for a, b in stored["pairs"]),
-            stored["scores"],
-            stored["certificate"],
-            watermark=stored["watermark"],
-            seal=stored.get("seal"),
-            seconds=stored["seconds"],
-        )
+        rest: Any = {name: stored[name] for name in _KINDS if name != "pairs"}
+        return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest, seal=stored.get("seal"))
 
     def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
         """All questions of the round, answered or not, in the order of asking."""
