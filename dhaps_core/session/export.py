@@ -33,12 +33,5 @@ def export(run: OpenRun, number: int, folder: Path) -> None:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(run.items.keys), round=number)
     index.save(folder / "index.npz")
     run.store.export_csv(folder / "answers.csv")
-    about = {
-        "run": run.name,
-        "round": number,
-        "bits": bits,
-        "items": run.items.n,
-        "searched": len(index),
-        "answers": len(run.answers()),
-    }
-    write_object(folder / "export.json", about)
+    about = {"run": run.name, "round": number, "bits": bits, "items": run.items.n, "searched": len(index)}
+    write_object(folder / "export.json", about | {"answers": len(run.answers())})

@@ -105,11 +105,7 @@ class RunFolder:
     # --- who may change it ---------------------------------------------------------------------------------
 
     def check_writable(self) -> None:
-        """Refuse a change of a run that is only looked at.
-
-        Raises:
-            RunReadOnly: if it is.
-        """
+        """Refuse, by :class:`RunReadOnly`, a change of a run that is only looked at."""
         if self.read_only:
             rule = f"{self.path} must be open for writing; it was opened to look at"
             raise RunReadOnly(f"{rule}. Open it without read_only, where it can be written.")
@@ -150,7 +146,7 @@ class RunFolder:
     # --- files ---------------------------------------------------------------------------------------------
 
     def write_json(self, name: str, content: Mapping[str, Any], round_: int | None = None) -> None:
-        """Write a JSON file."""
+        """Write a JSON file; like every writer here, see :meth:`target` for what it raises."""
         write_object(self.target(name, round_), content)
 
     def read_json(self, name: str, round_: int | None = None) -> dict[str, Any] | None:
@@ -237,11 +233,10 @@ class RunFolder:
 
     def _identified(self) -> tuple[int, int] | None:
         """What the file system knows the folder by, whatever its name; None of one that is not there."""
-        try:
+        with suppress(FileNotFoundError, NotADirectoryError):
             found = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return found.st_dev, found.st_ino
+            return found.st_dev, found.st_ino
+        return None
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:

@@ -73,9 +73,8 @@ def _check_new(folder: RunFolder) -> None:
     if found:
         raise damaged(path, f"be there beside {', '.join(found)}", "no file")
     if folder.read_only:
-        raise FileNotFoundError(
-            f"{folder.path} must hold a run to look at; got none. Open it for writing to begin one."
-        )
+        rule = f"{folder.path} must hold a run to look at; got none"
+        raise FileNotFoundError(f"{rule}. Open it for writing to begin one.")
 
 
 def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, str]:
@@ -126,9 +125,8 @@ def with_stored_splits(folder: RunFolder, items: Items, fingerprint: str) -> Ite
         told = damaged(path, "be there", "no file") if gone else RunDamaged(f"{error} {RESTORE}")
         if items.fingerprint() != fingerprint:
             raise told from error
-        raise RunDamaged(
-            f"{told} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
-        ) from error
+        way = f"These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
+        raise RunDamaged(f"{told} {way}") from error
 
 
 def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore) -> None:

@@ -66,15 +66,8 @@ class Picker:
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
         """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
 
-        There is no pair if none is left or ``picks`` is below 1.
-
-        Args:
-            number: of the round.
-            snapshot: what is answered.
-            picks: how many at most.
-            relaxed: relaxed codes of every item.
-            earlier: gives the pairs chosen in earlier rounds.
-            calibration: gives the log-odds of "same" fitted on the answers.
+        At most ``picks`` pairs: none if none is left. The pairs of earlier rounds and the calibration are
+        computed where the strategy asks for them.
 
         Raises:
             ImportError: if the strategy needs a package that is not installed.

@@ -67,10 +67,8 @@ class Proposal:
 
     def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
         """All questions of the round, answered or not, in the order of asking."""
-        asked = []
-        for pick, pair in enumerate(self.pairs):
-            if kind == "pairs":
-                asked.append(Question(question_name(self.round, pair), "pair", pair, pick))
-            else:
-                asked += [Question(question_name(self.round, (key,)), "class", (key,), pick) for key in pair]
-        return asked
+        return [
+            Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)
+            for pick, pair in enumerate(self.pairs)
+            for keys in ([pair] if kind == "pairs" else [(key,) for key in pair])
+        ]

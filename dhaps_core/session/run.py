@@ -238,10 +238,8 @@ class OpenRun:
 
     def _finished(self, number: int | None) -> int:
         """Number of a finished round; the last for None."""
-        rounds = self.round
-        number = rounds - 1 if number is None else number
-        if not 0 <= number < rounds:
-            raise ValueError(
-                f"codes exist of finished rounds 0 to {rounds - 1}; got {number}. Call train() first."
-            )
+        last = self.round - 1
+        number = last if number is None else number
+        if not 0 <= number <= last:
+            raise ValueError(f"codes exist of finished rounds 0 to {last}; got {number}. Call train() first.")
         return number
