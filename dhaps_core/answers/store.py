@@ -101,24 +101,42 @@ class LabelStore:
         Raises:
             StoreError: the answer is not one.
         """
-        (row_id,) = self._add([(kind, keys, value, question)], who, seconds, check)
+        (row_id,) = self.add_all([(kind, keys, value, question)], who=who, seconds=seconds, check=check)
         return row_id
 
     def add_all(
         self,
-        given: Sequence[tuple[Kind, Sequence[str], Value, str]],
+        given: Sequence[tuple[Kind, Sequence[str], Value, str | None]],
         *,
         who: str,
+        seconds: float = 0.0,
         check: Check | None = None,
-    ) -> None:
-        """Answers of a source that knows thousands at once, in one transaction: all are stored, or none.
+    ) -> list[int]:
+        """Row ids of answers that are given at once as kind, keys, value and question; see `add`.
 
-        They are given as kind, keys, value and question, and take no time; the check is called once.
+        All are stored, in one transaction, or none; the check is called once.
 
         Raises:
             StoreError: one of them is no answer.
         """
-        self._add(given, who, 0.0, check)
+        with self._changing() as history:
+            new: list[Answer] = []
+            ids: list[int] = []
+            asked: dict[str, int] = {}  # among the new ones
+            for kind, keys, value, question in given:
+                row_id, now = history.seen + len(new) + 1, time.time()
+                answer = Answer.given(
+                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
+                )
+                known = max(history.standing(answer), default=asked.get(question or ""))
+                if known is None:
+                    new.append(answer)
+                    if question is not None:
+                        asked[question] = row_id
+                ids.append(row_id if known is None else known)
+            if new:
+                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
+        return ids
 
     def revise(
         self, row_id: int, value: Value, *, who: str, seconds: float, check: Check | None = None
@@ -200,33 +218,6 @@ class LabelStore:
         """The state, which no one else can change meanwhile."""
         with self._log.writing() as log:
             yield log.follow(self._history)
-
-    def _add(
-        self,
-        given: Sequence[tuple[Kind, Sequence[str], Value, str | None]],
-        who: str,
-        seconds: float,
-        check: Check | None,
-    ) -> list[int]:
-        """Row ids of some answers of one person, each of them new or known by its question."""
-        with self._changing() as history:
-            new: list[Answer] = []
-            ids: list[int] = []
-            asked: dict[str, int] = {}  # among the new ones
-            for kind, keys, value, question in given:
-                row_id, now = history.seen + len(new) + 1, time.time()
-                answer = Answer.given(
-                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
-                )
-                known = max(history.standing(answer), default=asked.get(question or ""))
-                if known is None:
-                    new.append(answer)
-                    if question is not None:
-                        asked[question] = row_id
-                ids.append(row_id if known is None else known)
-            if new:
-                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
-        return ids
 
     def _step(
         self,

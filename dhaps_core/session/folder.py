@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from dhaps_core.array_files import read_array, write_array
-from dhaps_core.files import at_home, make_folder, remove_leftovers, replace_text
+from dhaps_core.files import at_home, identity, make_folder, remove_leftovers, replace_text
 from dhaps_core.hashing.weights import read_weights, write_weights
 from dhaps_core.json_files import read_object, write_object
 from dhaps_core.session.errors import RESTORE, RunDamaged, RunInUse, RunReadOnly, RunRepaired, damaged
@@ -70,14 +70,14 @@ class RunFolder:
         self.read_only = read_only or (self.path.exists() and not os.access(self.path, os.W_OK))
         if not self.read_only:
             make_folder(self.path)
-        self._identity = self._identified()
+        self._identity = identity(self.path)
         self._lock, self._process = FileLock(self.path / _LOCK), os.getpid()
 
     # --- names ---------------------------------------------------------------------------------------------
 
     def file(self, name: str, round_: int | None = None) -> Path:
         """Path of a file of the run, or of one of its rounds."""
-        if self._identified() != self._identity:
+        if identity(self.path) != self._identity:
             rule = "must stay in place while the run is open; it was moved, deleted or replaced"
             raise RunDamaged(f"{self.path} {rule}. Put it back, or open the run where it is now.")
         return self.path / name if round_ is None else self.path / f"round-{round_:03d}" / name
@@ -230,13 +230,6 @@ class RunFolder:
             if not self.read_only:
                 check_place(path, folder=folders)
         return [path for path in found if path.is_dir()]
-
-    def _identified(self) -> tuple[int, int] | None:
-        """What the file system knows the folder by, whatever its name; None of one that is not there."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found = self.path.stat()
-            return found.st_dev, found.st_ino
-        return None
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:

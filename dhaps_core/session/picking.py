@@ -23,12 +23,8 @@ __all__ = ["Picker"]
 class Picker:
     """Chooses pairs among the train items of a run.
 
-    Args:
-        items: the collection.
-        settings: of the run.
-        references: features of every item, the space ``embeddings``.
-        folder: keeps what a strategy computes of the features, which are the same in every round.
-        device: where the selection runs.
+    The references are the features of every item, the space ``embeddings``. The folder keeps what a strategy
+    computes of them, as they are the same in every round.
 
     Attributes:
         rows: positions of the train items.

@@ -8,7 +8,7 @@ from dhaps_core.answers.questions import Question, question_name
 from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Proposal"]
+__all__ = ["PICKS", "Proposal"]
 
 PICKS = "picks.json"
 _KINDS: dict[str, type | tuple[type, ...]] = {

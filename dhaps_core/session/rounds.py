@@ -14,7 +14,7 @@ from typing import Any
 from dhaps_core.session.errors import RunDamaged, RunInUse, RunRepaired, damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Rounds"]
+__all__ = ["METRICS", "Rounds"]
 
 METRICS = "metrics.json"
 Row = dict[str, Any]

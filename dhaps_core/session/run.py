@@ -238,8 +238,9 @@ class OpenRun:
 
     def _finished(self, number: int | None) -> int:
         """Number of a finished round; the last for None."""
-        last = self.round - 1
-        number = last if number is None else number
-        if not 0 <= number <= last:
-            raise ValueError(f"codes exist of finished rounds 0 to {last}; got {number}. Call train() first.")
+        rounds = self.round
+        number = rounds - 1 if number is None else number
+        if not 0 <= number < rounds:
+            rule = f"codes exist of finished rounds, and {rounds} are finished"
+            raise ValueError(f"{rule}; got {number}, counted from 0. Call train() first.")
         return number
