@@ -155,7 +155,7 @@ class ActiveSession(AnsweredRun):
             "round": number,
             **self.counts(snapshot),
             **evaluate_codes(self.items, codes),
-            **bit_report(codes[self.train_rows]),
+            **bit_report(codes[self.picker.rows]),
             "losses": losses,
             "watermark": watermark,
         }

@@ -76,7 +76,6 @@ class OpenRun:
         self.picker = Picker(
             self.items, self.settings, references=references, folder=self.folder, device=self.device
         )
-        self.train_rows = self.picker.rows
         self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
@@ -206,9 +205,11 @@ class OpenRun:
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
         among = chosen[torch.triu_indices(len(chosen), len(chosen), 1)]
         relation = torch.from_numpy(snapshot.relations(*among.numpy()))
-        pairs = torch.randint(len(self.train_rows), (2000, 2), generator=generator)
+        pairs = torch.randint(len(self.picker.rows), (2000, 2), generator=generator)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        return fit_calibration(self.theta(among.T), relation, random_theta=self.theta(self.train_rows[pairs]))
+        return fit_calibration(
+            self.theta(among.T), relation, random_theta=self.theta(self.picker.rows[pairs])
+        )
 
     def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
         """Keep what is costly to compute from a finished round (the last by default) beside it, by name.
