@@ -19,6 +19,7 @@ __all__ = [
     "at_home",
     "digest",
     "check_digest",
+    "identity",
     "make_folder",
     "open_own",
     "read_file",
@@ -123,6 +124,15 @@ def check_digest(content: bytes, sha256: str | None) -> None:
     """
     if sha256 not in (None, hashlib.sha256(content).hexdigest()):
         raise ValueError("a file that another round or run has made")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What the file system knows a file or a folder by, whatever its name; None if there is none."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_own(path: str | Path, mode: str) -> IO[Any]:

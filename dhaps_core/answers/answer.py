@@ -14,7 +14,7 @@ from dhaps_core.data.class_names import NO_CLASS, class_name
 from dhaps_core.json_files import is_text
 from dhaps_core.keys import LONGEST_KEY
 
-__all__ = ["NO_CLASS", "Answer", "Kind", "StoreError", "Value"]
+__all__ = ["Answer", "Kind", "StoreError", "Value"]
 
 Kind = Literal["class", "pair"]
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]
@@ -69,16 +69,8 @@ class Answer:
     ) -> Answer:
         """An answer as it was given, checked and in the form in which it is kept.
 
-        Args:
-            kind: see the class, as for what is not said here.
-            shown: the item's key, or the two keys in the order in which they were shown. A key is kept as it
-                is, to the last blank: a file system may hold both Unicode forms of a name, as two files.
-            value: see `Value`. A question that is skipped has no answer.
-            who: not empty.
-            seconds: at least 0.
-            id: row number.
-            at: seconds since 1970.
-            question: id of the question.
+        What is given is told by the class; the keys are in the order in which they were shown. A key is kept
+        as it is, to the last blank: a file system may hold both Unicode forms of a name, as two files.
 
         Raises:
             StoreError: what was given is not an answer.

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from dhaps_core.answers.answer import NO_CLASS, Answer
+from dhaps_core.answers.answer import Answer
+from dhaps_core.data.class_names import NO_CLASS
 
 __all__ = ["Closure", "Components", "Contradiction", "Overlaps"]
 
@@ -68,11 +69,8 @@ class Closure:
     """
 
     def __init__(self, *, multi_label: bool = False) -> None:
-        self._multi_label = multi_label
-        self._clear()
-
-    def _clear(self) -> None:
-        self.facts: Components | Overlaps = Overlaps() if self._multi_label else Components()
+        self._kind = Overlaps if multi_label else Components
+        self.facts: Components | Overlaps = self._kind()
         self.answers: list[Answer] = []
 
     def update(self, answers: Sequence[Answer]) -> None:
@@ -85,7 +83,7 @@ class Closure:
         if known == self.answers:
             self.answers = known  # the same objects as next time, which compare fast
         else:
-            self._clear()
+            self.facts, self.answers = self._kind(), []
         for answer in answers[len(self.answers) :]:
             self.add(answer)
 
@@ -96,19 +94,10 @@ class Closure:
             Contradiction: it conflicts with the answers so far; it is not added.
             ValueError: it gives an item several classes where an item has one.
         """
-        self.check(answer)
-        self.facts.add(answer)
-        self.answers.append(answer)
-
-    def check(self, answer: Answer) -> None:
-        """Refuse an answer that conflicts with those so far.
-
-        Raises:
-            Contradiction: it does; the error carries the shortest chain.
-            ValueError: it gives an item several classes where an item has one.
-        """
         if answer.value != "unsure" and (chain := self.facts.conflict(answer)):
             raise Contradiction(answer, chain)
+        self.facts.add(answer)
+        self.answers.append(answer)
 
 
 class Components:

@@ -32,11 +32,7 @@ _LARGEST = 100 * 2**20  # bytes; what is read takes at most about ten times that
 def write_csv(answers: Iterable[Answer], path: str | Path) -> None:
     """Write answers as a CSV file (UTF-8, commas) that `read_csv` reads back unchanged, as a whole.
 
-    The columns are kind, a, b (in the order shown), value, who, seconds.
-
-    Args:
-        answers: in order.
-        path: the file, in a folder that exists.
+    The columns are kind, a, b (in the order shown), value, who, seconds. The folder must exist.
 
     Raises:
         OSError: the file cannot be written; the old one is as it was.

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhaps_core.answers.answer import NO_CLASS, Kind, Value
+from dhaps_core.answers.answer import Kind, Value
 from dhaps_core.answers.csv_file import read_csv
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
 
@@ -78,7 +79,7 @@ class Question:
     pick: int
 
     @property
-    def about(self) -> tuple[str, tuple[str, ...]]:
+    def about(self) -> tuple[Kind, tuple[str, ...]]:
         """Kind and keys, whichever item was shown first: what an answer has in common with its question."""
         return self.kind, tuple(sorted(self.keys))
 
@@ -113,7 +114,8 @@ class Source:
 def label_oracle(items: Items) -> Source:
     """Source that answers from the items' own labels, as if a person knew them all.
 
-    About an item of multi-label data without any class it says :data:`dhaps_core.answers.answer.NO_CLASS`.
+    About an item of multi-label data without any class it says
+    :data:`dhaps_core.data.class_names.NO_CLASS`.
 
     Args:
         items: a labelled collection.
@@ -122,9 +124,8 @@ def label_oracle(items: Items) -> Source:
         NoAnswer: if the items have no labels.
     """
     if items.labels is None:
-        raise NoAnswer(
-            "an oracle needs labelled items; got items without labels. Let a person or a CSV file answer."
-        )
+        rule = "an oracle needs labelled items; got items without labels"
+        raise NoAnswer(f"{rule}. Let a person or a CSV file answer.")
 
     def answer(question: Question) -> Value:
         if question.kind == "class":
@@ -147,12 +148,10 @@ def csv_source(path: str | Path) -> Source:
     known = {(answer.kind, answer.keys): answer.value for answer in read_csv(path)}
 
     def answer(question: Question) -> Value:
-        try:
-            return known[question.kind, tuple(sorted(question.keys))]
-        except KeyError:
-            raise NoAnswer(
-                f"{path} must answer every question; got none on {question.kind} {question.keys}. Add a row."
-            ) from None
+        if (value := known.get(question.about)) is None:
+            rule = f"{path} must answer every question; got none on {question.kind} {question.keys}"
+            raise NoAnswer(f"{rule}. Add a row.")
+        return value
 
     return Source(f"csv:{Path(path).name}", answer)
 
@@ -170,7 +169,6 @@ def answer_source(name: str, items: Items) -> Source:
     if name == "oracle":
         return label_oracle(items)
     if not name or not at_home(name).is_file():
-        raise NoAnswer(
-            f"a run without a person needs answers; got {name!r}. Give 'oracle' or the path of a CSV file."
-        )
+        rule = f"a run without a person needs answers; got {name!r}"
+        raise NoAnswer(f"{rule}. Give 'oracle' or the path of a CSV file.")
     return csv_source(name)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Bool, Int8, Int64, Integer, UInt8
 
-from dhaps_core.answers.answer import NO_CLASS, Answer
+from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure, Components, Overlaps
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.keys import positions
 
 __all__ = ["Snapshot"]
@@ -143,10 +144,6 @@ class Snapshot:
             hit = self._links[i] == links
             result[tuple(axis[hit] for axis in at)] = self._link_values[i[hit]]
         return result
-
-    def similarity_matrix(self, positions: Integer[np.ndarray, " l"]) -> Int8[np.ndarray, "l l"]:
-        """What is known of all pairs among some items, as `relations` tells it."""
-        return self.relations(positions[:, None], positions[None, :])
 
     def _at(self, keys: Iterable[str]) -> list[int]:
         return [self._position[key] for key in keys if key in self._position]

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.history import History, Row
-from dhaps_core.answers.sqlite_door import check_place, connect, damaged, in_words, schema_version
+from dhaps_core.answers.sqlite_door import connect, damaged, in_words, lacking, schema_version
 from dhaps_core.answers.sqlite_rows import UNSEALED, Columns, decode, encode, seal
 from dhaps_core.answers.sqlite_schema import APPLICATION_ID, MIGRATIONS
 from dhaps_core.answers.witness import Testimony, Witness
+from dhaps_core.files import identity
 
 __all__ = ["LogFile"]
 
@@ -65,7 +66,7 @@ class LogFile:
             store = f"Label store {self.path}"
             if not self.close.alive:
                 raise StoreError(f"{store} must be open; it was closed. Make a new LabelStore.")
-            if not self.path.exists() or _identity(self.path) != self._file:
+            if identity(self.path) != self._file:
                 rule = f"{store} must stay in place while open; it was moved, deleted or replaced"
                 raise StoreError(f"{rule}. Put it back, or make a new LabelStore.")
             with in_words(self.path):
@@ -162,8 +163,8 @@ class LogFile:
 
     def _open(self) -> None:
         told = self._witness.told()  # before the store, which can only have grown meanwhile
-        if empty := check_place(self.path):
-            self._check_new(told, empty)
+        if found := lacking(self.path):
+            self._check_new(told, found)
         with in_words(self.path):
             self._db = connect(self.path, self._busy_seconds, create=self._create, read_only=self._read_only)
             self._pid = os.getpid()
@@ -174,7 +175,7 @@ class LogFile:
             except BaseException:
                 self.close()
                 raise
-            self._file = _identity(self.path)
+            self._file = identity(self.path)
 
     def _check_new(self, told: Testimony | None, found: str) -> None:
         """Refuse to begin a store where there was one, or must be one."""
@@ -239,11 +240,6 @@ class LogFile:
 
     def _pragma(self, name: str) -> str:
         return str(self._db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def _close(db: sqlite3.Connection, pid: int) -> None:

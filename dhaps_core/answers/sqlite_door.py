@@ -12,7 +12,7 @@ from pathlib import Path
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.sqlite_schema import APPLICATION_ID, MIGRATIONS, misfit, version_of
 
-__all__ = ["check_place", "connect", "damaged", "in_words", "schema_version"]
+__all__ = ["connect", "damaged", "in_words", "lacking", "schema_version"]
 
 _LARGEST_ROW = 16 * 2**20
 _SUPER_JOURNAL = bytes.fromhex("d9d505f920a163d7")
@@ -53,8 +53,8 @@ def in_words(path: Path) -> Iterator[None]:
         raise StoreError(f"Label store {path} {reason} ({error}). Nothing was written.") from error
 
 
-def check_place(path: Path) -> str | None:
-    """Whether a file has content: "missing" or "empty" if it has none, None if it has.
+def lacking(path: Path) -> str | None:
+    """Why a file has no content, "missing" or "empty"; None if it has some.
 
     Raises:
         StoreError: it, or what SQLite keeps beside it, is no file of its own (SQLite would wait for a pipe),

@@ -7,6 +7,7 @@ written, and a row that is lost from one table is missed by the other.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from functools import cache
 
 from dhaps_core.answers.sqlite_rows import UNSEALED, seal
@@ -45,12 +46,10 @@ def _objects(db: sqlite3.Connection) -> list[tuple[str, ...]]:
 
 @cache
 def _expected(version: int) -> list[tuple[str, ...]]:
-    db = sqlite3.connect(":memory:")
-    for migrate in MIGRATIONS[:version]:
-        migrate(db)
-    objects = _objects(db)
-    db.close()
-    return objects
+    with closing(sqlite3.connect(":memory:")) as db:
+        for migrate in MIGRATIONS[:version]:
+            migrate(db)
+        return _objects(db)
 
 
 def _create_log(db: sqlite3.Connection) -> None:

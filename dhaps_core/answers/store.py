@@ -93,54 +93,55 @@ class LabelStore:
         question: str | None = None,
         check: Check | None = None,
     ) -> int:
-        """Row id of an answer about an item ("class") or on a pair, as `Answer.given` takes it.
+        """Row id of an answer about an item or on a pair; see `Answer.given`, and the class for the check.
 
-        Args:
-            kind: "class" or "pair".
-            keys: the item, or both items in the order in which they were shown.
-            value: a class, several, or the word on the pair.
-            who: the person or the oracle.
-            seconds: how long the answer took.
-            question: stable id of the question. While an answer of the same person to it counts, the id of
-                that answer comes back and nothing is stored: a double click, a cell run twice is one answer.
-            check: see the class.
+        While an answer of the same person to the same question counts, the id of that answer comes back and
+        nothing is stored: a double click, a cell run twice is one answer.
 
         Raises:
             StoreError: the answer is not one.
         """
-        (row_id,) = self._add([(kind, keys, value, question)], who, seconds, check)
+        (row_id,) = self.add_all([(kind, keys, value, question)], who=who, seconds=seconds, check=check)
         return row_id
 
     def add_all(
         self,
-        given: Sequence[tuple[Kind, Sequence[str], Value, str]],
+        given: Sequence[tuple[Kind, Sequence[str], Value, str | None]],
         *,
         who: str,
+        seconds: float = 0.0,
         check: Check | None = None,
-    ) -> None:
-        """Answers of a source that knows thousands at once, in one transaction: all are stored, or none.
+    ) -> list[int]:
+        """Row ids of answers that are given at once as kind, keys, value and question; see `add`.
 
-        Args:
-            given: kind, keys, value and question of each; see `add`.
-            who: the source; its answers take no time.
-            check: see the class; it is called once, with all of them.
+        All are stored, in one transaction, or none; the check is called once.
 
         Raises:
             StoreError: one of them is no answer.
         """
-        self._add(given, who, 0.0, check)
+        with self._changing() as history:
+            new: list[Answer] = []
+            ids: list[int] = []
+            asked: dict[str, int] = {}  # among the new ones
+            for kind, keys, value, question in given:
+                row_id, now = history.seen + len(new) + 1, time.time()
+                answer = Answer.given(
+                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
+                )
+                known = max(history.standing(answer), default=asked.get(question or ""))
+                if known is None:
+                    new.append(answer)
+                    if question is not None:
+                        asked[question] = row_id
+                ids.append(row_id if known is None else known)
+            if new:
+                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
+        return ids
 
     def revise(
         self, row_id: int, value: Value, *, who: str, seconds: float, check: Check | None = None
     ) -> int:
         """Row id of a new answer to the question of an active one, which stops to count; undo brings it back.
-
-        Args:
-            row_id: the active answer.
-            value: the new classes, or the new word on the pair.
-            who: the person or the oracle that gives the new answer.
-            seconds: how long it took.
-            check: see the class.
 
         Raises:
             StoreError: the row is not an active answer, or the value is no answer.
@@ -150,7 +151,7 @@ class LabelStore:
             answer = Answer.given(
                 old.kind, old.shown, value, who=who, seconds=seconds, question=old.question, id=new, at=now
             )
-            return self._append(history, [Row(answer.id, "answer", who, answer, old.id)], check)
+            return self._append(history, [Row(new, "answer", who, answer, old.id)], check)
 
     def retract(self, row_id: int, *, who: str) -> int:
         """Row id of the retraction of an active answer; its question may be answered again.
@@ -217,33 +218,6 @@ class LabelStore:
         """The state, which no one else can change meanwhile."""
         with self._log.writing() as log:
             yield log.follow(self._history)
-
-    def _add(
-        self,
-        given: Sequence[tuple[Kind, Sequence[str], Value, str | None]],
-        who: str,
-        seconds: float,
-        check: Check | None,
-    ) -> list[int]:
-        """Row ids of some answers of one person, each of them new or known by its question."""
-        with self._changing() as history:
-            new: list[Answer] = []
-            ids: list[int] = []
-            asked: dict[str, int] = {}  # among the new ones
-            for kind, keys, value, question in given:
-                row_id, now = history.seen + len(new) + 1, time.time()
-                answer = Answer.given(
-                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
-                )
-                known = max(history.standing(answer), default=asked.get(question or ""))
-                if known is None:
-                    new.append(answer)
-                    if question is not None:
-                        asked[question] = row_id
-                ids.append(row_id if known is None else known)
-            if new:
-                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
-        return ids
 
     def _step(
         self,

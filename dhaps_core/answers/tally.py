@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from dhaps_core.answers.answer import NO_CLASS
 from dhaps_core.answers.closure import Closure, Components, Overlaps
+from dhaps_core.data.class_names import NO_CLASS
 
 __all__ = ["Tally"]
 
@@ -52,14 +52,11 @@ class Tally:
         weights[first] += self._alike[copies[first]] - heard
         facts = closure.facts
         if isinstance(facts, Components):
-            again = [
-                (keys[first[c]], key) for key, c in zip(keys, which, strict=True) if keys[first[c]] != key
-            ]
-            items, similar, dissimilar = _of_components(
-                facts.joined(again) if again else facts, keys, weights
-            )
+            again = [(keys[i], key) for i, key in zip(first[which], keys, strict=True) if keys[i] != key]
+            counts = _of_components(facts.joined(again) if again else facts, keys, weights)
         else:
-            items, similar, dissimilar = _of_overlaps(facts, dict(zip(keys, weights.tolist(), strict=True)))
+            counts = _of_overlaps(facts, dict(zip(keys, weights.tolist(), strict=True)))
+        items, similar, dissimilar = counts
         return {
             "items_labelled": items,
             "answers": len(closure.answers),

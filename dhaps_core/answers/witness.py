@@ -30,11 +30,7 @@ class Testimony(NamedTuple):
 
 
 class Witness:
-    """The witness of a store.
-
-    Args:
-        store: path of the store; the witness lies beside it.
-    """
+    """The witness of a store, by the path of the store; it lies beside it."""
 
     def __init__(self, store: Path) -> None:
         self.store, self.path = store, store.with_name(f"{store.name}.rows")

@@ -139,10 +139,8 @@ class ActiveSession(AnsweredRun):
 
     def _check_round(self, number: int) -> None:
         if self.refresh() != number:
-            rule = f"round {number} of {self.name} must be the one in progress"
-            raise RunInUse(
-                f"{rule}; somebody else has finished it meanwhile. Look at it, then run the next one."
-            )
+            rule = f"round {number} of {self.name} must be the one in progress; somebody else has finished it"
+            raise RunInUse(f"{rule} meanwhile. Look at it, then run the next one.")
 
     def _train(self, number: int, progress: Progress | None) -> dict[str, Any]:
         watermark = self.store.watermark()
@@ -151,12 +149,12 @@ class ActiveSession(AnsweredRun):
         network, losses = self.model.fit(snapshot, number, progress)
         trained = time.perf_counter()
         outputs = self.model.encode(network)
-        encoded = time.perf_counter()
+        encoded, codes = time.perf_counter(), sign(outputs)
         row: dict[str, Any] = {
             "round": number,
             **self.counts(snapshot),
-            **evaluate_codes(self.items, sign(outputs)),
-            **bit_report(sign(outputs)[self.train_rows]),
+            **evaluate_codes(self.items, codes),
+            **bit_report(codes[self.picker.rows]),
             "losses": losses,
             "watermark": watermark,
         }
@@ -169,7 +167,7 @@ class ActiveSession(AnsweredRun):
             row["seconds"]["select"] = proposal.seconds
         self._check_round(number)  # where the disk has no locks, this is what keeps two apart
         self.folder.write_weights(network.state_dict(), number)
-        self.folder.write_array(CODES, pack(sign(outputs)).numpy(), number)
+        self.folder.write_array(CODES, pack(codes).numpy(), number)
         row["files"] = {name: digest(self.folder.file(name, number)) for name in (WEIGHTS, CODES)}
         self._rounds.finish(row)
         self._outputs = (number, outputs)

@@ -23,11 +23,8 @@ class AnsweredRun(AskingRun):
     def answer(self, question: Question, value: Value, *, who: str, seconds: float) -> int:
         """Row of the stored answer; on disk when this returns. A contradiction is refused and stores nothing.
 
-        Args:
-            question: from :meth:`questions`; one of an earlier moment is stored under its own pair.
-            value: classes, or ``same`` / ``different`` / ``unsure``.
-            who: the person or the oracle.
-            seconds: how long the answer took.
+        The question is one of :meth:`questions`; one of an earlier moment is stored under its own pair. For
+        the rest see `Answer.given`.
 
         Raises:
             Contradiction: if the answer contradicts earlier ones; it carries their chain.
@@ -104,15 +101,10 @@ class AnsweredRun(AskingRun):
         """Number of items given their class by a source, chosen or not, where they have none.
 
         For labels that are there already, before or between the rounds.
-
-        Args:
-            keys: of items that the run trains on: queries teach nothing, and must not.
-            source: as :meth:`answer_all`.
-            who: as :meth:`answer_all`.
+        For the source, its name and further errors see :meth:`answer_all`.
 
         Raises:
-            KeyError: if a key is not one of a training item.
-            PersonAsked, Contradiction, NoAnswer, ValueError: as :meth:`answer_all`.
+            KeyError: if a key is not one of an item that the run trains on: queries teach nothing.
         """
         if strange := [key for key in keys if key not in self.picker.place]:
             rule = "keys must be those of training items, never of queries"

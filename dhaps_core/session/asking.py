@@ -75,13 +75,9 @@ class AskingRun(OpenRun):
     def _left_to(
         self, questions: Sequence[Question], answers: Sequence[Answer], *, but: str | None, shown: bool = True
     ) -> str | None:
-        """Which people some questions are left to, in a sentence, or None.
+        """Which people, but for one, some questions are left to, in a sentence, or None.
 
-        Args:
-            questions: to be answered.
-            answers: that count.
-            but: who does not count as a person here.
-            shown: whether it is enough that the questions were shown to somebody.
+        They have answered one of the round; or, if ``shown`` is enough, were shown them.
         """
         number = self.refresh()
         if number == 0 or (proposal := self.proposal(number)) is None:
@@ -102,10 +98,9 @@ class AskingRun(OpenRun):
         watermark = self.store.watermark()
         snapshot = self.snapshot(watermark)
         if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
-            told = (
-                f"{self.folder.file(PICKS, number)} was missing, though {given} of its questions are answered"
-            )
-            warnings.warn(f"{told}; pairs are chosen anew, and the answers count.", RunRepaired, stacklevel=4)
+            told = f"was missing, though {given} of its questions are answered; pairs are chosen anew"
+            path = self.folder.file(PICKS, number)
+            warnings.warn(f"{path} {told}, and the answers count.", RunRepaired, stacklevel=4)
         chosen = self.picker.choose(
             number,
             snapshot,
@@ -121,8 +116,7 @@ class AskingRun(OpenRun):
         return proposal
 
     def _picks_left(self, snapshot: Snapshot) -> int:
-        settings, counts = self.settings, self.counts(snapshot)
-        picks = settings.picks
+        settings, counts, picks = self.settings, self.counts(snapshot), self.settings.picks
         if settings.budget_items is not None:
             picks = min(picks, (settings.budget_items - counts["items_labelled"]) // 2)
         if settings.budget_answers is not None:

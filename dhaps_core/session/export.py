@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from dhaps_core.codes import pack
 from dhaps_core.files import make_folder, remove_leftovers, replacing
 from dhaps_core.json_files import write_object
 from dhaps_core.session.folder import check_place
@@ -25,11 +23,7 @@ def export(run: OpenRun, number: int, folder: Path) -> None:
         RunDamaged: if something is in the way of one of them; the export before stays.
         ValueError: if there is no such round, or something else has the name of the folder.
     """
-    packed, index, bits = (
-        pack(torch.from_numpy(run.codes(number))).numpy(),
-        run.index(number),
-        run.settings.bits,
-    )
+    packed, index, bits = run.packed_codes(number).numpy(), run.index(number), run.settings.bits
     make_folder(folder)
     for name in ("export.json", "codes.npz", "index.npz", "answers.csv"):
         check_place(folder / name)
@@ -39,12 +33,5 @@ def export(run: OpenRun, number: int, folder: Path) -> None:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(run.items.keys), round=number)
     index.save(folder / "index.npz")
     run.store.export_csv(folder / "answers.csv")
-    about = {
-        "run": run.name,
-        "round": number,
-        "bits": bits,
-        "items": run.items.n,
-        "searched": len(index),
-        "answers": len(run.answers()),
-    }
-    write_object(folder / "export.json", about)
+    about = {"run": run.name, "round": number, "bits": bits, "items": run.items.n, "searched": len(index)}
+    write_object(folder / "export.json", about | {"answers": len(run.answers())})

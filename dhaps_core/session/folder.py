@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from dhaps_core.array_files import read_array, write_array
-from dhaps_core.files import at_home, make_folder, remove_leftovers, replace_text
+from dhaps_core.files import at_home, identity, make_folder, remove_leftovers, replace_text
 from dhaps_core.hashing.weights import read_weights, write_weights
 from dhaps_core.json_files import read_object, write_object
 from dhaps_core.session.errors import RESTORE, RunDamaged, RunInUse, RunReadOnly, RunRepaired, damaged
@@ -70,14 +70,14 @@ class RunFolder:
         self.read_only = read_only or (self.path.exists() and not os.access(self.path, os.W_OK))
         if not self.read_only:
             make_folder(self.path)
-        self._identity = self._identified()
+        self._identity = identity(self.path)
         self._lock, self._process = FileLock(self.path / _LOCK), os.getpid()
 
     # --- names ---------------------------------------------------------------------------------------------
 
     def file(self, name: str, round_: int | None = None) -> Path:
         """Path of a file of the run, or of one of its rounds."""
-        if self._identified() != self._identity:
+        if identity(self.path) != self._identity:
             rule = "must stay in place while the run is open; it was moved, deleted or replaced"
             raise RunDamaged(f"{self.path} {rule}. Put it back, or open the run where it is now.")
         return self.path / name if round_ is None else self.path / f"round-{round_:03d}" / name
@@ -105,11 +105,7 @@ class RunFolder:
     # --- who may change it ---------------------------------------------------------------------------------
 
     def check_writable(self) -> None:
-        """Refuse a change of a run that is only looked at.
-
-        Raises:
-            RunReadOnly: if it is.
-        """
+        """Refuse, by :class:`RunReadOnly`, a change of a run that is only looked at."""
         if self.read_only:
             rule = f"{self.path} must be open for writing; it was opened to look at"
             raise RunReadOnly(f"{rule}. Open it without read_only, where it can be written.")
@@ -150,7 +146,7 @@ class RunFolder:
     # --- files ---------------------------------------------------------------------------------------------
 
     def write_json(self, name: str, content: Mapping[str, Any], round_: int | None = None) -> None:
-        """Write a JSON file."""
+        """Write a JSON file; like every writer here, see :meth:`target` for what it raises."""
         write_object(self.target(name, round_), content)
 
     def read_json(self, name: str, round_: int | None = None) -> dict[str, Any] | None:
@@ -234,14 +230,6 @@ class RunFolder:
             if not self.read_only:
                 check_place(path, folder=folders)
         return [path for path in found if path.is_dir()]
-
-    def _identified(self) -> tuple[int, int] | None:
-        """What the file system knows the folder by, whatever its name; None of one that is not there."""
-        try:
-            found = self.path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return found.st_dev, found.st_ino
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:

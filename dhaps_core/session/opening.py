@@ -20,13 +20,14 @@ from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.errors import RESTORE, RunDamaged, damaged
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.model import Model
-from dhaps_core.session.rounds import Rounds
+from dhaps_core.session.proposals import PICKS
+from dhaps_core.session.rounds import METRICS, Rounds
 from dhaps_core.session.settings import Settings
 
 __all__ = ["begin", "check_answers", "read_settings", "with_stored_splits"]
 
 _SETTINGS = {"settings": dict, "source": str, "protocol": str, "fingerprint": str, "versions": dict}
-_LATER = ("metrics.json", "kernel_means.npy", "round-*", "skipped.json")
+_LATER = (METRICS, "kernel_means.npy", "round-*", "skipped.json")
 
 
 def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.device) -> Model | None:
@@ -73,9 +74,8 @@ def _check_new(folder: RunFolder) -> None:
     if found:
         raise damaged(path, f"be there beside {', '.join(found)}", "no file")
     if folder.read_only:
-        raise FileNotFoundError(
-            f"{folder.path} must hold a run to look at; got none. Open it for writing to begin one."
-        )
+        rule = f"{folder.path} must hold a run to look at; got none"
+        raise FileNotFoundError(f"{rule}. Open it for writing to begin one.")
 
 
 def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, str]:
@@ -97,7 +97,7 @@ def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, st
         raise damaged(path, "hold settings that this dhaps knows", str(error)) from error
     told: dict[str, Any] = {}
     with suppress(RunDamaged):  # then the rounds have files of their own, which tell no settings
-        told = folder.read_json("metrics.json") or {}
+        told = folder.read_json(METRICS) or {}
     for name in ("settings", "fingerprint"):
         if told.get(name, stored[name]) != stored[name]:
             rule = f"have the {name} that metrics.json tells"
@@ -126,9 +126,8 @@ def with_stored_splits(folder: RunFolder, items: Items, fingerprint: str) -> Ite
         told = damaged(path, "be there", "no file") if gone else RunDamaged(f"{error} {RESTORE}")
         if items.fingerprint() != fingerprint:
             raise told from error
-        raise RunDamaged(
-            f"{told} These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
-        ) from error
+        way = f"These items have the splits of the run: items.save_splits({str(path)!r}) writes them."
+        raise RunDamaged(f"{told} {way}") from error
 
 
 def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore) -> None:
@@ -143,9 +142,9 @@ def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore) -> None:
     number = rounds.look()
     if answered > number:
         rule = f"be there: labels.sqlite has answers to questions of round {answered}"
-        raise damaged(folder.file("metrics.json", number), rule, "no file")
+        raise damaged(folder.file(METRICS, number), rule, "no file")
     seen = {row["round"]: row["watermark"] for row in rounds.rows}
-    picks = folder.read_json("picks.json", number) or {}
+    picks = folder.read_json(PICKS, number) or {}
     if isinstance(picks.get("watermark"), int):
         seen[number] = picks["watermark"]
     last = max(seen, key=lambda one: seen[one], default=0)
@@ -154,7 +153,7 @@ def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore) -> None:
         got = f"{kept}: {most - kept} are lost"
         raise damaged(store.path, f"have the {most} rows that round {last} was made from", got)
     for one in range(number, 0, -1):
-        picks = folder.read_json("picks.json", one) or {}
+        picks = folder.read_json(PICKS, one) or {}
         if isinstance(upto := picks.get("watermark"), int) and "seal" in picks:
             if picks["seal"] != store.seal(upto):
                 rule = f"have the rows that the pairs of round {one} were chosen upon"

@@ -13,6 +13,7 @@ from dhaps_core.acquisition.problem import Calibration, Known
 from dhaps_core.acquisition.strategies import STRATEGIES, Pool
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
+from dhaps_core.keys import positions
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 
@@ -22,12 +23,8 @@ __all__ = ["Picker"]
 class Picker:
     """Chooses pairs among the train items of a run.
 
-    Args:
-        items: the collection.
-        settings: of the run.
-        references: features of every item, the space ``embeddings``.
-        folder: keeps what a strategy computes of the features, which are the same in every round.
-        device: where the selection runs.
+    The references are the features of every item, the space ``embeddings``. The folder keeps what a strategy
+    computes of them, as they are the same in every round.
 
     Attributes:
         rows: positions of the train items.
@@ -47,7 +44,7 @@ class Picker:
         self.keys, self.settings, self.references = items.keys, settings, references
         self.folder, self.device = folder, device
         self.rows = torch.from_numpy(items.splits["train"])
-        self.place = {items.keys[row]: i for i, row in enumerate(self.rows.tolist())}
+        self.place = positions(items.keys[row] for row in self.rows.tolist())
         # Of exact duplicates in the pool only the first is worth a question; queries learn nothing from it.
         self.copies = np.arange(items.n)
         self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
@@ -65,15 +62,8 @@ class Picker:
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
         """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
 
-        There is no pair if none is left or ``picks`` is below 1.
-
-        Args:
-            number: of the round.
-            snapshot: what is answered.
-            picks: how many at most.
-            relaxed: relaxed codes of every item.
-            earlier: gives the pairs chosen in earlier rounds.
-            calibration: gives the log-odds of "same" fitted on the answers.
+        At most ``picks`` pairs: none if none is left. The pairs of earlier rounds and the calibration are
+        computed where the strategy asks for them.
 
         Raises:
             ImportError: if the strategy needs a package that is not installed.

@@ -8,7 +8,7 @@ from dhaps_core.answers.questions import Question, question_name
 from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Proposal"]
+__all__ = ["PICKS", "Proposal"]
 
 PICKS = "picks.json"
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -62,22 +62,13 @@ class Proposal:
         for name, values in stored["scores"].items():
             if not isinstance(values, list) or len(values) != len(stored["pairs"]):
                 raise damaged(path, f"have one value of {name!r} for each pair", "another number")
-        return cls(
-            number,
-            tuple((a, b) for a, b in stored["pairs"]),
-            stored["scores"],
-            stored["certificate"],
-            watermark=stored["watermark"],
-            seal=stored.get("seal"),
-            seconds=stored["seconds"],
-        )
+        rest: Any = {name: stored[name] for name in _KINDS if name != "pairs"}
+        return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest, seal=stored.get("seal"))
 
     def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
         """All questions of the round, answered or not, in the order of asking."""
-        asked = []
-        for pick, pair in enumerate(self.pairs):
-            if kind == "pairs":
-                asked.append(Question(question_name(self.round, pair), "pair", pair, pick))
-            else:
-                asked += [Question(question_name(self.round, (key,)), "class", (key,), pick) for key in pair]
-        return asked
+        return [
+            Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)
+            for pick, pair in enumerate(self.pairs)
+            for keys in ([pair] if kind == "pairs" else [(key,) for key in pair])
+        ]

@@ -14,7 +14,7 @@ from typing import Any
 from dhaps_core.session.errors import RunDamaged, RunInUse, RunRepaired, damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["Rounds", "rounds_in"]
+__all__ = ["METRICS", "Rounds"]
 
 METRICS = "metrics.json"
 Row = dict[str, Any]
@@ -64,9 +64,8 @@ class Rounds:
             ValueError: if the name is one of the run's own.
         """
         if name in {*(self._folder.read_json("settings.json") or {}), "rounds", "sha256"}:
-            raise ValueError(
-                f"a note must have a name of its own; got {name!r}, which the run uses. Choose another."
-            )
+            rule = f"a note must have a name of its own; got {name!r}, which the run uses"
+            raise ValueError(f"{rule}. Choose another.")
         self.look()
         self._summarise({name: dict(content)})
 
@@ -91,15 +90,6 @@ class Rounds:
                 _warn(self._folder.file(METRICS), source)
 
 
-def rounds_in(folder: RunFolder) -> list[Row]:
-    """Rows of the finished rounds, each from its own file, or else from the summary.
-
-    Raises:
-        RunDamaged: if a round has neither.
-    """
-    return _gather(folder)[0]
-
-
 def _gather(folder: RunFolder) -> tuple[list[Row], list[int], list[Row] | None]:
     """Rows of all rounds, numbers of those that only the summary has, and its rows if it is sound."""
     own: dict[int, Row] = {}
@@ -118,13 +108,12 @@ def _gather(folder: RunFolder) -> tuple[list[Row], list[int], list[Row] | None]:
         summary = None
     listed: list[Row] | None = None if summary is None else summary["rounds"]
     told = {row["round"]: row for row in listed or []}
-    rows = []
-    for number in range(1 + max([*own, *bad, *told], default=-1)):
-        if number not in own and number not in told:
+    numbers, both = range(1 + max([*own, *bad, *told], default=-1)), told | own
+    for number in numbers:
+        if number not in both:
             missing = damaged(folder.file(METRICS, number), "be there, as later rounds are", "no file")
             raise bad.get(number, missing)
-        rows.append(own[number] if number in own else told[number])
-    return rows, [number for number in range(len(rows)) if number not in own], listed
+    return [both[number] for number in numbers], [number for number in numbers if number not in own], listed
 
 
 def _own_row(folder: RunFolder, number: int) -> Row | None:
@@ -153,6 +142,5 @@ def _checked(row: Any, number: Any, path: Path) -> Row:
 
 
 def _warn(path: Path, source: str) -> None:
-    warnings.warn(
-        f"{path} was missing or damaged; it was made again from {source}.", RunRepaired, stacklevel=6
-    )
+    told = f"{path} was missing or damaged; it was made again from {source}."
+    warnings.warn(told, RunRepaired, stacklevel=6)

@@ -29,7 +29,7 @@ from dhaps_core.session.model import Model
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.proposals import PICKS, Proposal
-from dhaps_core.session.rounds import Rounds, rounds_in
+from dhaps_core.session.rounds import Rounds
 from dhaps_core.session.settings import Settings
 
 __all__ = ["OpenRun"]
@@ -76,7 +76,6 @@ class OpenRun:
         self.picker = Picker(
             self.items, self.settings, references=references, folder=self.folder, device=self.device
         )
-        self.train_rows = self.picker.rows
         self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
@@ -120,7 +119,7 @@ class OpenRun:
             RunDamaged: if a round of it is damaged.
         """
         folder = self.folder.path.parent / name
-        return rounds_in(RunFolder(folder, read_only=True)) if name in self.runs_beside() else []
+        return Rounds(RunFolder(folder, read_only=True)).rows if name in self.runs_beside() else []
 
     def proposal(self, number: int) -> Proposal | None:
         """The picks of any round, or None where none are chosen.
@@ -173,16 +172,24 @@ class OpenRun:
 
     def codes(self, number: int | None = None) -> npt.NDArray[np.int8]:
         """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""
-        return unpack(self._packed_codes(self._finished(number)), self.settings.bits).numpy()
+        return unpack(self.packed_codes(number), self.settings.bits).numpy()
+
+    def packed_codes(self, number: int | None = None) -> Tensor:
+        """Those codes as they are kept, eight bits a byte: uint8 [n w]."""
+        number = self._finished(number)
+        if number not in self._packed:
+            shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
+            packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
+            self._packed[number] = torch.from_numpy(packed)
+        return self._packed[number]
 
     def index(self, number: int | None = None) -> HammingIndex:
         """Search index over the database items' codes after a finished round (the last by default)."""
         number, bits = self._finished(number), self.settings.bits
         if (index := self._indexes.get(number)) is None:
             rows = self.items.splits["database"]
-            index = HammingIndex(
-                self._packed_codes(number)[rows], [self.items.keys[i] for i in rows], bits=bits
-            )
+            keys = [self.items.keys[i] for i in rows]
+            index = HammingIndex(self.packed_codes(number)[rows], keys, bits=bits)
             self._indexes = {**dict(list(self._indexes.items())[-1:]), number: index}  # two to compare
         return index
 
@@ -196,12 +203,12 @@ class OpenRun:
         supervised = torch.tensor(snapshot.supervised)
         generator = derive_generator(self.settings.seed, "calibrate", self.round)
         chosen = supervised[torch.randperm(len(supervised), generator=generator)[:512]].sort().values
-        upper = torch.triu_indices(len(chosen), len(chosen), 1)
-        relation = torch.from_numpy(snapshot.similarity_matrix(chosen.numpy()))[upper[0], upper[1]]
-        pairs = torch.randint(len(self.train_rows), (2000, 2), generator=generator)
+        among = chosen[torch.triu_indices(len(chosen), len(chosen), 1)]
+        relation = torch.from_numpy(snapshot.relations(*among.numpy()))
+        pairs = torch.randint(len(self.picker.rows), (2000, 2), generator=generator)
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
         return fit_calibration(
-            self.theta(chosen[upper.T]), relation, random_theta=self.theta(self.train_rows[pairs])
+            self.theta(among.T), relation, random_theta=self.theta(self.picker.rows[pairs])
         )
 
     def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
@@ -225,13 +232,6 @@ class OpenRun:
         """
         return self.folder.read_derived(f"{name}.npy", self._finished(number), dtype=dtype, shape=shape)
 
-    def _packed_codes(self, number: int) -> Tensor:
-        if number not in self._packed:
-            shape, told = (self.items.n, -(-self.settings.bits // 8)), self._digest_of(CODES, number)
-            packed = self.folder.read_array(CODES, number, dtype=np.uint8, shape=shape, sha256=told)
-            self._packed[number] = torch.from_numpy(packed)
-        return self._packed[number]
-
     def _digest_of(self, name: str, number: int) -> str | None:
         """Digest of a file as its round tells it, so that no other round's is taken for it."""
         told: str | None = self._rounds.rows[number].get("files", {}).get(name)
@@ -242,7 +242,6 @@ class OpenRun:
         rounds = self.round
         number = rounds - 1 if number is None else number
         if not 0 <= number < rounds:
-            raise ValueError(
-                f"codes exist of finished rounds 0 to {rounds - 1}; got {number}. Call train() first."
-            )
+            rule = f"codes exist of finished rounds, and {rounds} are finished"
+            raise ValueError(f"{rule}; got {number}, counted from 0. Call train() first.")
         return number

@@ -88,11 +88,9 @@ class Settings:
         STRATEGIES[one_of("acquisition", self.acquisition, STRATEGIES)].of(self)
         per_pick = {"budget_items": 2, "budget_answers": 2 if self.question == "classes" else 1}
         for name, least in per_pick.items():
-            if 0 < (getattr(self, name) or 0) < least:
+            if 0 < (budget := getattr(self, name) or 0) < least:
                 rule = f"{name} must be 0 or enough for one pair, {least}"
-                raise ValueError(
-                    f"{rule}; got {getattr(self, name)}. Raise it, or set it to None for no end."
-                )
+                raise ValueError(f"{rule}; got {budget}. Raise it, or set it to None for no end.")
 
     def _check_method(self, method: type[Method]) -> None:
         """Refuse what the method or its network cannot learn."""

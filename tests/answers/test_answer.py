@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dhaps_core.answers.answer import NO_CLASS, Answer, StoreError
+from dhaps_core.answers.answer import Answer, StoreError
+from dhaps_core.data.class_names import NO_CLASS
 
 
 def said(kind, shown, value, row=1, who="anna", seconds=1.0):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhaps_core.answers.answer import NO_CLASS, StoreError
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv, write_csv
+from dhaps_core.data.class_names import NO_CLASS
 from tests.answers.test_answer import said
 
 TEXT = st.text(min_size=1, max_size=6)  # hypothesis leaves out lone surrogates; one example below has one

@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dhaps_core.answers.answer import NO_CLASS, Answer
+from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure, Contradiction
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.answers.tally import Tally
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.keys import positions
 from tests.answers.test_closure import MANY, SAID, refused, say, slow_closure
 
 
 def matrix(snapshot):
-    return snapshot.similarity_matrix(np.arange(len(snapshot.keys)))
+    at = np.arange(len(snapshot.keys))
+    return snapshot.relations(at[:, None], at)
 
 
 def pairs_known(snapshot):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.answers.answer import NO_CLASS, Answer
+from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.codes import ConstantBits, bit_entropy, sign
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.image_networks import ResidualCNN
 from dhaps_core.hashing.methods import METHODS

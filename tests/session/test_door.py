@@ -159,7 +159,7 @@ def test_counts_of_now_are_those_of_listing_all_pairs(tmp_path, question, severa
 
 def listed(session):
     snapshot = session.snapshot()
-    known = snapshot.similarity_matrix(np.arange(session.items.n))[np.triu_indices(session.items.n, 1)]
+    known = snapshot.relations(*np.triu_indices(session.items.n, 1))
     return {
         "items_labelled": len(snapshot.answered),
         "answers": len(snapshot.answers),
