@@ -171,8 +171,7 @@ def _squares(
                 pending.extend(pool.submit(_square, images, i, size) for i in islice(todo, 1))
                 yield square
         finally:
-            for future in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:

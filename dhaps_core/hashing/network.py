@@ -130,11 +130,8 @@ def find_device(name: str) -> torch.device:
         ValueError: if there is no such device here.
     """
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
-        ) from error
-    return device
+        got = f"{name!r} ({str(error).splitlines()[0]})"
+        raise ValueError(f"device must be one that torch can use here; got {got}. Use cpu.") from error
+    return torch.device(name)
