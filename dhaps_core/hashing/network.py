@@ -1,7 +1,4 @@
-"""The hash network: a backbone, then a hash layer; and encoding in batches.
-
-The network's output z is real-valued. The relaxed code is u = tanh(z) in [-1, 1], the code h = sign(z).
-"""
+"""The hash network: its output z is real-valued, the relaxed code is u = tanh(z), the code h = sign(z)."""
 
 import torch
 from jaxtyping import Float
@@ -24,8 +21,7 @@ class HashNetwork(nn.Module):
         backbone: any module that gives [n features]; None reads embeddings as they are.
         hidden: width of the hidden layer; 0 makes a single linear hash layer; or other layers in its place.
         dropout: share dropped after the hidden layer.
-        generator: CPU generator of the initial weights of the head (a backbone is taken as it comes; call
-            :func:`seed_parameters` on a fresh one).
+        generator: CPU generator of the initial weights of the head; a backbone is taken as it comes.
 
     Raises:
         ValueError: if features or bits are below 1.
@@ -76,11 +72,6 @@ class HashNetwork(nn.Module):
         """Outputs of the hash layer, rotated and shifted."""
         rotated: Tensor = outputs @ self.rotation + self.shift
         return rotated
-
-    def reset_binarisation(self) -> None:
-        """Back to the identity, as before any training."""
-        self.rotation.copy_(torch.eye(self.bits))
-        self.shift.zero_()
 
 
 class Dropout(nn.Module):
@@ -139,11 +130,8 @@ def find_device(name: str) -> torch.device:
         ValueError: if there is no such device here.
     """
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"device must be one that torch can use here; got {name!r} ({reason}). Use cpu."
-        ) from error
-    return device
+        got = f"{name!r} ({str(error).splitlines()[0]})"
+        raise ValueError(f"device must be one that torch can use here; got {got}. Use cpu.") from error
+    return torch.device(name)

@@ -15,16 +15,13 @@ __all__ = ["Projection", "embedded"]
 
 
 def embedded(items: Items, backbone: Backbone, *, dims: int = 256, **more: Any) -> tuple[Items, "Projection"]:
-    """Items with images, with the main directions of their embeddings as features.
+    """Items with images, with the main directions of their embeddings as features, and what was fitted.
 
     Args:
         items: with images.
         backbone: the network that embeds them.
         dims: components to keep; fewer where there are fewer features or train items.
         more: as :func:`dhaps_core.hashing.embed.embed` takes it: cache, size, progress, ...
-
-    Returns:
-        The items with features, and what was fitted, for rows of other images.
     """
     rows, train = embed(items, backbone, **more), items.splits["train"]
     projection = Projection.fit(rows, train, min(dims, rows.shape[1], len(train)))
@@ -70,16 +67,17 @@ class Projection:
 
         limit = min(rows.shape[1], len(train))
         if not 1 <= dims <= limit:
-            raise ValueError(
-                f"dims must be in 1..{limit}, at most the features and the train rows; got {dims}"
-            )
+            rule = f"dims must be in 1..{limit}, at most the features and the train rows"
+            raise ValueError(f"{rule}; got {dims}. Keep fewer directions.")
         origin = rows[train[0]].copy()
         moved = rows[train].astype(np.float64) - origin
         mean = moved.mean(axis=0)
         moved -= mean
         spread = np.sqrt(np.square(moved).mean(axis=0))
         if not spread.any():
-            raise ValueError("train rows must differ from each other; got equal rows only")
+            raise ValueError(
+                "train rows must differ from each other; got equal rows only. Look at the images."
+            )
         spread[spread == 0] = 1
         pca = PCA(dims, svd_solver="covariance_eigh").fit(moved / spread)
         found = cls(origin, mean, spread, pca.components_, (pca.mean_[None] @ pca.components_.T)[0], 1.0)
@@ -95,10 +93,8 @@ class Projection:
         with np.errstate(over="ignore"):
             projected = np.asarray(self._components(rows) / self.norm, dtype=np.float32)
         if not np.isfinite(projected).all():
-            raise ValueError(
-                "rows must be near the train rows; got features nearly constant there and far larger "
-                "elsewhere. Leave those features out"
-            )
+            got = "features nearly constant there and far larger elsewhere"
+            raise ValueError(f"rows must be near the train rows; got {got}. Leave those features out.")
         # A product of matrices rounds equal rows differently, by where they stand in their block.
         return projected[first_equal(rows)]
 

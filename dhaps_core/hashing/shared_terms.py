@@ -20,7 +20,7 @@ def shared_terms(
     Args:
         batch: of the step.
         references: features of its f rows without labels; None switches the similarity term off.
-        prior: weight of the similarity term.
+        prior: weight of that term.
         settings: with the other weights.
     """
     terms = {}
@@ -58,6 +58,5 @@ def code_mmd(u: Float[Tensor, "n b"], labelled: Float[Tensor, "l b"]) -> Float[T
 
 def _balanced_count(similarity: Int8[Tensor, "l l"]) -> int:
     """Known ordered pairs, as many of each kind as of the scarcer one: 100 classes have few similar pairs."""
-    below = similarity.tril(-1)  # no row with itself
-    kinds = [count for sign in (1, -1) if (count := 2 * int((below == sign).sum()))]
-    return min(kinds) * len(kinds) if kinds else 0
+    kinds = [2 * int((similarity.tril(-1) == sign).sum()) for sign in (1, -1)]  # no row with itself
+    return 2 * min(kinds) or max(kinds)

@@ -64,9 +64,9 @@ def train(
 ) -> dict[str, float]:
     """Mean of each loss term over the last tenth of the steps; the network is trained in place.
 
-    Works with no label at all (the unsupervised start), with one class only, with only similar or only
-    dissimilar answers, and on the device that the network is on. Unlabelled rows are drawn from the training
-    items that no answer is about; once there is none, the terms on them vanish.
+    Works on the device that the network is on, with no label at all (the unsupervised start), with one class
+    only, with only similar or only dissimilar answers. Unlabelled rows are drawn from the training items that
+    no answer is about; once there is none, the terms on them vanish.
 
     Args:
         network: as the method has it (:class:`dhaps_core.session.model.Model` builds it).
@@ -82,9 +82,8 @@ def train(
 
     Raises:
         Cancelled: if the progress callback returned True.
-        ValueError: if there is nothing to learn from: no supervised item, no reference features, and a method
-            that needs either; if the answers are not of the kind that the method reads; or if the loss stops
-            being finite.
+        ValueError: if a method that needs either has neither supervised items nor reference features; if the
+            answers are not of the kind that the method reads; or if the loss stops being finite.
     """
     supervised = torch.tensor(supervision.supervised, dtype=torch.long)
     supervised = supervised[torch.isin(supervised, pool)]  # answers about queries teach nothing
@@ -104,11 +103,7 @@ def train(
 
 
 class _Training:
-    """One training of an objective: built and started, then so many steps, then finished.
-
-    Attributes:
-        steps: how many there must be.
-    """
+    """One training of an objective: started when it is made, then ``steps`` steps, then finished."""
 
     def __init__(
         self,
@@ -149,7 +144,8 @@ class _Training:
     def _start(self) -> nn.ModuleList:
         """What learns: network and head, brought to their first weights, and the teacher to the network's."""
         network, method = self.network, self.method
-        network.reset_binarisation()
+        nn.init.eye_(network.rotation)
+        nn.init.zeros_(network.shift)
         network.train()
         classes = max(1, len(self.supervision.class_names))
         self.head = method.head(network.hash.in_features, network.bits, classes)
@@ -186,10 +182,7 @@ class _Training:
         return value
 
     def _batch(self, progress: float) -> tuple[Batch, Tensor | None]:
-        """Rows of a step, what network and teacher make of a view each, and what is known of the rows.
-
-        Also references of its rows without labels, if the similarity term has a weight.
-        """
+        """Rows of a step, a view each for network and teacher; references of the unlabelled, or None."""
         labelled, unlabelled, known = next(self.labelled), self.unlabelled, self.supervision
         size = self.settings.unlabelled_batch if len(unlabelled) else 0
         free = unlabelled[torch.randint(max(1, len(unlabelled)), (size,), generator=self.generator)]

@@ -15,10 +15,7 @@ from dhaps_core.retrieval.average_precision import mean_average_precision
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.relevance import Relevance
 
-__all__ = ["TrainingSet", "Relations"]
-
-Relations = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""What is known of pairs, +1, -1 or 0, for positions that broadcast."""
+__all__ = ["TrainingSet"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +25,7 @@ class TrainingSet:
     Attributes:
         network: reads the items.
         inputs: rows by position, without augmentation.
-        relations: see :data:`Relations`.
+        relations: what is known of pairs, +1, -1 or 0, for positions that broadcast.
         pool: positions of all training items, m of them.
         supervised: positions of those that answers tell something about.
         generator: CPU generator.
@@ -36,7 +33,7 @@ class TrainingSet:
 
     network: HashNetwork
     inputs: Inputs
-    relations: Relations
+    relations: Callable[[np.ndarray, np.ndarray], np.ndarray]
     pool: Int[Tensor, " m"]
     supervised: Int[Tensor, " l"]
     generator: torch.Generator

@@ -15,7 +15,6 @@ from dhaps_core.json_files import DamagedFileError
 
 __all__ = ["read_weights", "write_weights"]
 
-_MOST = 1 << 30  # bytes of weights of no network in particular
 _BESIDE = 1 << 20  # bytes beside the numbers
 
 
@@ -27,7 +26,7 @@ def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
 
 def read_weights(
     path: Path,
-    like: Mapping[str, Tensor] | None = None,
+    like: Mapping[str, Tensor],
     *,
     advice: str,
     error: type[DamagedFileError] = DamagedFileError,
@@ -37,7 +36,7 @@ def read_weights(
 
     Args:
         path: the file.
-        like: of a network: the names, shapes and types that the file must have; None to look at any.
+        like: of a network: the names, shapes and types that the file must have.
         advice: the end of the message where it has not: what to do.
         error: raised then.
         sha256: hex digest that the whole file must have, or None for any.
@@ -45,14 +44,14 @@ def read_weights(
     Raises:
         DamagedFileError: if they are missing, or something else.
     """
-    numbers = _MOST if like is None else sum(one.numel() * one.element_size() for one in like.values())
+    numbers = sum(one.numel() * one.element_size() for one in like.values())
     try:
         data = read_file(path, _BESIDE + numbers)
         found, said = _digest(data)
         weights: dict[str, Tensor] = load(data)
         if said not in (None, found):
             raise ValueError("other numbers")  # noqa: TRY301 - named below
-        if like is not None and _kinds(weights) != _kinds(like):
+        if _kinds(weights) != _kinds(like):
             raise ValueError("those of another network")  # noqa: TRY301
         check_digest(data, sha256)
     except (

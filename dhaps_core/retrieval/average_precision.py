@@ -11,12 +11,13 @@ References:
     He, Cakir, Bargal, Sclaroff: Hashing as Tie-Aware Learning to Rank, CVPR 2018.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float64, Int64, Num
 from torch import Tensor
 
+from dhaps_core.checks import one_of
 from dhaps_core.retrieval.histograms import DistanceHistograms
 
 __all__ = [
@@ -73,10 +74,7 @@ def average_precision(
     Raises:
         ValueError: if k is below 1 or above the length of a ranking, or the denominator is unknown.
     """
-    if denominator not in {"min", "hits"}:
-        raise ValueError(
-            f"denominator must be 'min' or 'hits'; got {denominator!r}. Say which one your table uses."
-        )
+    one_of("denominator", denominator, get_args(Denominator))
     if k is not None and denominator == "hits":
         return _average_precision_by_hits(h, h.first(k))
     kept = h.items if k is None else h.first(k)
@@ -106,12 +104,7 @@ def threshold_average_precision(h: DistanceHistograms) -> Float64[Tensor, " q"]:
 
 
 def ratio(a: Num[Tensor, "..."], b: Num[Tensor, "..."]) -> Float64[Tensor, "..."]:
-    """Quotient a / b in float64, and 0 where b is 0.
-
-    Args:
-        a: counts, or sums of precisions.
-        b: counts.
-    """
+    """Quotient of numbers and counts in float64, and 0 where the count is 0."""
     return torch.where(b > 0, a.double() / b.clamp(min=1), 0.0)
 
 

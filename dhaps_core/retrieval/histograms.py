@@ -1,7 +1,6 @@
 """Histograms of Hamming distances from every query to all database items and to the relevant ones.
 
-With b bits a ranking has at most b + 1 places, so these two histograms hold all that a metric needs: no sort,
-and no matrix of distances.
+With b bits a ranking has at most b + 1 places: these two hold all that a metric needs, and nothing is sorted.
 """
 
 from collections.abc import Hashable, Sequence
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from dhaps_core.checks import whole
 from dhaps_core.hamming import marked_distance_counts
-from dhaps_core.keys import item_key
+from dhaps_core.keys import item_key, positions
 from dhaps_core.retrieval.relevance import Relevance
 
 __all__ = ["DistanceHistograms", "distance_histograms"]
@@ -55,11 +54,8 @@ class DistanceHistograms:
     def first(self, k: int) -> Int64[Tensor, "q v"]:
         """How many of the first k items of each ranking are at each distance.
 
-        Args:
-            k: cut-off.
-
         Raises:
-            ValueError: if it is below 1 or above the length of the shortest ranking.
+            ValueError: if k is below 1 or above the length of the shortest ranking.
         """
         cut, shortest = whole(k), int(self.items.sum(1).min())
         if cut is None or not 1 <= cut <= shortest:
@@ -82,8 +78,8 @@ def distance_histograms(
     """Histograms of q rankings of m database items, exact, in memory that does not grow with q m.
 
     Args:
-        query_codes: codes in {-1, +1}, at least one.
-        database_codes: codes in {-1, +1}, at least one, on the same device.
+        query_codes: at least one, of -1 and +1.
+        database_codes: at least one, on the same device.
         relevance: which items are relevant to which query.
         query_keys: one key for each query, text or whole numbers; with both sets the overlap is counted.
         database_keys: one key for each database item, all different.
@@ -137,10 +133,6 @@ def _pairs_of_equal_keys(
             f"keys must be given for all {q} queries and all {m} database items, or for neither; got "
             f"{[None if k is None else len(k) for k in (query_keys, database_keys)]}. Pass both."
         )
-    position = {item_key(key): j for j, key in enumerate(database_keys)}
-    if len(position) != m:
-        raise ValueError(
-            f"database keys must all differ; got {m - len(position)} repeated. Remove the duplicates."
-        )
+    position = positions(map(item_key, database_keys))
     found = [(i, position[key]) for i, key in enumerate(map(item_key, query_keys)) if key in position]
     return torch.tensor(found, dtype=torch.int64).view(-1, 2).T

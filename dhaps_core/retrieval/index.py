@@ -1,9 +1,7 @@
 """Search index over binary codes: exact nearest items by Hamming distance, by keys, in a defined order.
 
-faiss scans the packed codes (`IndexBinaryFlat`). Codes whose length is no multiple of 8 are filled up with
-zero bits, which adds nothing to a distance. Items at equal distance come in the order in which they were
-added, also where a cut-off falls between them: faiss promises no order there. Its range search excludes the
-radius itself; `within` includes it.
+faiss scans the packed codes (`IndexBinaryFlat`). Items at equal distance come in the order in which they
+were added, also where a cut-off falls between them: faiss promises no order there.
 
 A saved index is one `.npz` file, which opens without this package::
 
@@ -29,7 +27,7 @@ from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import shown, whole
 from dhaps_core.codes import pack, unpack
 from dhaps_core.files import at_home, replacing
-from dhaps_core.keys import item_key, item_keys
+from dhaps_core.keys import item_key, item_keys, positions
 
 __all__ = ["HammingIndex"]
 
@@ -68,15 +66,13 @@ class HammingIndex:
 
     def __init__(self, codes: Codes, keys: Iterable[str | SupportsIndex], *, bits: int | None = None) -> None:
         self.keys = item_keys(keys)
-        self._positions = {key: i for i, key in enumerate(self.keys)}
+        self._positions = positions(self.keys)
         if len(codes) != len(self.keys) or not self.keys:
             raise ValueError(
                 f"codes and keys must be equally many, at least 1; got {len(codes)}, {len(self.keys)}."
             )
         if bits is None and codes.dtype in (torch.uint8, np.uint8):
-            raise ValueError(
-                "bits must be given with packed codes; got uint8 codes and no bits. Pass bits=..."
-            )
+            raise ValueError("bits must be given with packed codes; got uint8 codes alone. Pass bits=...")
         number = whole(codes.shape[1] if bits is None else bits)
         if number is None:
             raise ValueError(f"bits must be a whole number; got {shown(bits)}.")
@@ -94,27 +90,21 @@ class HammingIndex:
         Raises:
             KeyError: a key is not in the index.
         """
-        names = [item_key(key) for key in keys]
-        missing = [name for name in names if name not in self._positions]
-        if missing:
-            raise KeyError(
-                f"keys must be in the index; got {missing[0]!r}, which is not. Look at index.keys."
-            )
-        rows = self._index.reconstruct_n(0, len(self))[[self._positions[name] for name in names]]
+        try:
+            at = [self._positions[item_key(key)] for key in keys]
+        except KeyError as error:
+            rule = "keys must be in the index"
+            raise KeyError(f"{rule}; got {error}, which is not. Look at index.keys.") from error
+        rows = self._index.reconstruct_n(0, len(self))[at]
         return unpack(torch.from_numpy(rows), self.bits)
 
     def search(self, queries: Codes, k: int) -> tuple[list[list[str]], Int32[np.ndarray, "q k"]]:
         """Keys and Hamming distances, in bits, of the k nearest items of each query.
 
-        Args:
-            queries: codes of as many bits as the index.
-            k: from 1 to the number of items.
-
-        Returns:
-            For each query the keys, and [q k] distances, ascending; ties in the order of the index.
+        They are ascending, ties in the order of the index.
 
         Raises:
-            ValueError: k is out of range, or the queries have another number of bits.
+            ValueError: k is not from 1 to the number of items, or the queries have another number of bits.
         """
         most = whole(k)
         if most is None or not 1 <= most <= len(self):
@@ -138,15 +128,10 @@ class HammingIndex:
     def within(self, queries: Codes, radius: int) -> list[tuple[list[str], Int32[np.ndarray, " r"]]]:
         """Keys and distances of all items at most `radius` bits away, for each query.
 
-        Args:
-            queries: codes of as many bits as the index.
-            radius: in bits, at least 0; inclusive.
-
-        Returns:
-            For each query its keys and distances, ascending; ties in the order of the index.
+        They are ascending, ties in the order of the index.
 
         Raises:
-            ValueError: radius is negative, or the queries have another number of bits.
+            ValueError: radius is no whole number from 0, or the queries have another number of bits.
         """
         most = whole(radius)
         if most is None or most < 0:
@@ -159,9 +144,6 @@ class HammingIndex:
 
         It holds `codes` (uint8 [n ceil(b/8)], least significant bit first), `keys` (a JSON list as bytes, so
         that one long key does not make room for all), `bits` and `version`.
-
-        Args:
-            path: such as `index.npz`.
         """
         path = at_home(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +155,6 @@ class HammingIndex:
     @classmethod
     def load(cls, path: str | Path) -> HammingIndex:
         """The index saved in a file.
-
-        Args:
-            path: as given to `save`.
 
         Raises:
             FileNotFoundError: there is no file.
@@ -214,10 +193,8 @@ class HammingIndex:
         if tensor.dtype == torch.uint8:
             unpack(tensor, self.bits)
         elif tensor.shape[1] != self.bits:
-            got = tensor.shape[1]
-            raise ValueError(
-                f"codes must have the {self.bits} bits of the index; got {got}. Use one network."
-            )
+            rule = f"codes must have the {self.bits} bits of the index"
+            raise ValueError(f"{rule}; got {tensor.shape[1]}. Use one network.")
         else:
             tensor = pack(tensor)
         return np.ascontiguousarray(tensor.cpu().numpy())

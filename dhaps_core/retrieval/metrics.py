@@ -1,13 +1,8 @@
 """Retrieval metrics of Hamming rankings, exact under ties, each under a name that says what it is.
 
-Rank metrics are expected values over all orders inside the ties, from the two histograms of
-:mod:`dhaps_core.retrieval.histograms`. The rules are the same everywhere: a query to which nothing is
-relevant counts as 0 and stays in the mean; a cut-off beyond the end of a ranking is an error; an empty ball
-has precision 0.
-
-References:
-    McSherry, Najork: Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied
-    Scores, ECIR 2008.
+As in :mod:`dhaps_core.retrieval.average_precision`, values are expected ones over all orders inside the ties,
+and a query to which nothing is relevant counts as 0 and stays in the mean. A cut-off beyond the end of a
+ranking is an error; an empty ball has precision 0.
 """
 
 from collections.abc import Sequence
@@ -54,10 +49,6 @@ class PrecisionRecall(NamedTuple):
 def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "q k"]:
     """Expected number of relevant items among the first k, for each query and each cut-off.
 
-    Args:
-        h: histograms of the rankings.
-        ks: cut-offs.
-
     Raises:
         ValueError: if a cut-off is below 1 or above the length of a ranking.
     """
@@ -69,8 +60,7 @@ def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "
 
 def precision_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
     """Mean over the queries of the expected precision among the first k; as :func:`expected_hits`."""
-    hits = expected_hits(h, ks)
-    return hits.mean(0) / torch.tensor(ks, device=hits.device)
+    return expected_hits(h, ks).mean(0) / torch.tensor(ks, device=h.items.device)
 
 
 def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
@@ -79,11 +69,7 @@ def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k
 
 
 def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecision:
-    """Mean precision within a Hamming ball; a query with an empty ball counts as 0.
-
-    Args:
-        h: histograms of the rankings.
-        radius: greatest distance inside the ball, in bits.
+    """Mean precision within a Hamming ball of a radius in bits; a query with an empty ball counts as 0.
 
     Raises:
         ValueError: if the radius is not between 0 and b.
@@ -121,9 +107,8 @@ def evaluate(
         ``unknown`` where no keys were given.
 
     Raises:
-        ValueError: if queries are in the database and were not left out of their rankings: each would find
-            itself first.
-        ValueError: if a cut-off or the radius is out of range.
+        ValueError: if a cut-off or the radius is out of range, or if queries are in the database and were not
+            left out of their rankings: each would find itself first.
     """
     if h.overlap and not h.exclude_self:
         raise ValueError(

@@ -36,11 +36,7 @@ class Relevance:
 
     @classmethod
     def classes(cls, query: Tensor | np.ndarray, database: Tensor | np.ndarray) -> "Relevance":
-        """Relevance of items of the same class.
-
-        Args:
-            query: class ids [q], whole numbers from 0.
-            database: class ids [m].
+        """Relevance of items of the same class, from class ids [q] and [m].
 
         Raises:
             ValueError: if the ids are not whole numbers from 0 in one row.
@@ -59,11 +55,9 @@ class Relevance:
 
     @classmethod
     def labels(cls, query: Tensor | np.ndarray, database: Tensor | np.ndarray) -> "Relevance":
-        """Relevance of items that share at least one label.
+        """Relevance of items that share at least one label, from 0 or 1 for each label, [q c] and [m c].
 
-        Args:
-            query: 0 or 1 for each label [q c]; an item may have none, and then nothing is relevant to it.
-            database: 0 or 1 for each label [m c].
+        An item may have none, and then nothing is relevant to it.
 
         Raises:
             ValueError: if the label sets have another shape or another value.
@@ -81,10 +75,7 @@ class Relevance:
 
     @classmethod
     def matrix(cls, relevant: Tensor | np.ndarray) -> "Relevance":
-        """Relevance as it is given.
-
-        Args:
-            relevant: True where the database item (column) is relevant to the query (row), bool [q m].
+        """Relevance as it is given, bool [q m]: True where a database item is relevant to a query.
 
         Raises:
             ValueError: if it is not a bool matrix.
@@ -114,12 +105,7 @@ class Relevance:
         return torch.as_tensor(self._alike(query, database))
 
     def pairs(self, queries: Int64[Tensor, " p"], items: Int64[Tensor, " p"]) -> Bool[Tensor, " p"]:
-        """Relevance of one database item to one query, p times.
-
-        Args:
-            queries: positions of queries.
-            items: positions of database items, one for each.
-        """
+        """Relevance of one database item to one query, p times, by their positions."""
         if self.kind == "matrix":
             return self.query[queries, items]
         return torch.as_tensor(self._alike(self.query[:, queries], self.database[:, items]))

@@ -198,7 +198,7 @@ class RunFolder:
         write_weights(self.target(WEIGHTS, round_), weights)
 
     def read_weights(
-        self, round_: int, like: Mapping[str, Tensor] | None = None, *, sha256: str | None = None
+        self, round_: int, like: Mapping[str, Tensor], *, sha256: str | None = None
     ) -> dict[str, Tensor]:
         """The weights of a round; see :func:`dhaps_core.hashing.weights.read_weights`."""
         return read_weights(self.file(WEIGHTS, round_), like, advice=RESTORE, error=RunDamaged, sha256=sha256)

@@ -457,7 +457,7 @@ def test_cut_offs_beyond_the_ranking_are_refused(k):
 
 def test_unknown_denominators_and_radii_are_refused(unchecked):
     h = ranking([0, 1], [1, 0], bits=4)
-    with pytest.raises(ValueError, match="'min' or 'hits'"):
+    with pytest.raises(ValueError, match="denominator must be one of min, hits"):
         mean_average_precision(h, 1, "all")
     for radius in (-1, 5):
         with pytest.raises(ValueError, match="0 to the 4 bits"):
@@ -472,7 +472,7 @@ def test_keys_must_fit():
         distance_histograms(codes, codes, relevance, query_keys=["a", "b"])
     with pytest.raises(ValueError, match="for neither"):
         distance_histograms(codes, codes, relevance, query_keys=["a", "b"], database_keys=["a"])
-    with pytest.raises(ValueError, match="must all differ; got 1"):
+    with pytest.raises(ValueError, match="keys must be distinct; got"):
         distance_histograms(codes, codes, relevance, query_keys=["a", "b"], database_keys=["a", "a"])
 
 

@@ -19,17 +19,16 @@ from dhaps_core.hashing.network import HashNetwork
 from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = [
-    "Labels",
     "Batch",
     "Method",
     "Objective",
     "ClosedForm",
     "check_relations",
+    "mean",
     "pair_mean",
     "quantisation",
+    "standardised",
 ]
-
-Labels = Literal["none", "pairs", "classes"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    labels: ClassVar[Labels]
+    labels: ClassVar[Literal["none", "pairs", "classes"]]
     least_bits: ClassVar[int] = 1
     most_bits: ClassVar[int] = 4096
 
@@ -118,6 +117,8 @@ class Objective(Method):
         prior: whether the loop adds its similarity term on rows without labels. In a round without any answer
             a method that reads labels is trained by that term alone. One that reads none gets it from images
             only (``anchor`` of the settings).
+        momentum: share of its weights, in [0, 1), that a teacher, a moving average of the network, keeps in a
+            step; None: no teacher.
 
     Example:
         A whole method; its name in :data:`dhaps_core.hashing.methods.METHODS` makes it one for any run.
@@ -136,6 +137,7 @@ class Objective(Method):
     """
 
     prior: ClassVar[bool]
+    momentum: float | None = None
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -150,14 +152,6 @@ class Objective(Method):
 
     def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
         """Set first weights from the training items, in place; they stay as drawn by default."""
-
-    @property
-    def momentum(self) -> float | None:
-        """Share of its weights, in [0, 1), that a teacher keeps in a step; None, the default: no teacher.
-
-        A teacher is a moving average of the network.
-        """
-        return None
 
     def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:
         """Set rotation and shift of the trained network (saved with its weights), in place; or leave them."""
@@ -189,6 +183,16 @@ class ClosedForm(Method):
         """
 
 
+def standardised(
+    directions: Float[Tensor, "b d"], rows: Float[Tensor, "m d"]
+) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
+    """Weights along some directions and biases: outputs of the rows are centred, with mean square 1."""
+    centre = rows.mean(0)
+    spread = ((rows - centre) @ directions.T).square().mean().sqrt().clamp_min(1e-12)
+    weight = (directions / spread).contiguous()
+    return weight, -weight @ centre
+
+
 def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
     """Refuse relations other than +1, -1 and 0.
 
@@ -203,6 +207,11 @@ def check_relations(similarity: Int8[Tensor, "r l"]) -> None:
             f"similarity must be +1, -1 or 0; got values in {low} .. {high}. "
             "Use +1 for similar, -1 for dissimilar, 0 for unknown."
         )
+
+
+def mean(values: Float[Tensor, "..."]) -> Float[Tensor, ""]:
+    """Mean of all values; 0 where there are none, with gradients of 0."""
+    return values.sum() / max(1, values.numel())
 
 
 def pair_mean(
@@ -231,4 +240,4 @@ def pair_mean(
 
 def quantisation(u: Float[Tensor, "n b"]) -> Float[Tensor, ""]:
     """Mean of (|u| - 1)^2 = (u - sign(u))^2 over items and bits; 0 without items."""
-    return (u.abs() - 1).square().mean() if len(u) else u.sum()
+    return mean((u.abs() - 1).square())

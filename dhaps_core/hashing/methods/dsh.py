@@ -6,7 +6,7 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor
 
-from dhaps_core.hashing.methods.base import Batch, Objective, pair_mean
+from dhaps_core.hashing.methods.base import Batch, Objective, mean, pair_mean
 
 __all__ = ["DSH", "squared_distances"]
 
@@ -16,9 +16,8 @@ def squared_distances(u: Float[Tensor, "n b"]) -> Float[Tensor, "n n"]:
 
     Example:
         >>> import torch
-        >>> squared_distances(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
-        tensor([[0., 2.],
-                [2., 0.]])
+        >>> squared_distances(torch.eye(2)).tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
     """
     norms = u.square().sum(1)
     return (norms[:, None] + norms[None] - 2 * u @ u.T).clamp_min(0)
@@ -52,8 +51,7 @@ class DSH(Objective):
         z = batch.supervised
         distances = squared_distances(z)
         pairs = distances.where(batch.similarity > 0, (2 * z.shape[1] - distances).clamp_min(0))
-        regulariser = (z.abs() - 1).abs().sum(1)
         return {
             "contrastive": pair_mean(pairs, batch.similarity, least=self.least_similar, most=1.0) / 2,
-            "regulariser": self.alpha * (regulariser.mean() if len(z) else z.sum()),
+            "regulariser": self.alpha * mean((z.abs() - 1).abs().sum(1)),
         }

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from dhaps_core.codes import sign
-from dhaps_core.hashing.methods.base import Batch, Objective
+from dhaps_core.hashing.methods.base import Batch, Objective, standardised
 from dhaps_core.hashing.network import HashNetwork
 from dhaps_core.hashing.training_set import TrainingSet
 
@@ -105,14 +105,12 @@ class GraphBit(Objective):
 
     def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
         """Directions of ITQ on a sample, found from where the random weights point; outputs centred."""
-        sample = training.sample()
-        centred = sample - sample.mean(0)
-        layer = network.hash
-        directions = iterative_quantisation(centred, layer.weight.detach())
-        spread = (centred @ directions.T).square().mean().sqrt().clamp_min(1e-12)
+        sample, layer = training.sample(), network.hash
+        directions = iterative_quantisation(sample - sample.mean(0), layer.weight.detach())
+        weight, bias = standardised(directions, sample)
         with torch.no_grad():
-            layer.weight.copy_(directions / spread)
-            layer.bias.copy_(-layer.weight @ sample.mean(0))
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
 
     def head(self, features: int, bits: int, classes: int) -> Instructions:
         """The instructions."""

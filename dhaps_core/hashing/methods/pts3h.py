@@ -53,7 +53,7 @@ class PTS3H(Objective):
         low: teacher's similarity at most this means dissimilar.
         high: at least this means similar.
         rise: share of the training over which the ramp rises.
-        keep: momentum of the teacher.
+        momentum: of the teacher, the same all along.
 
     References:
         Zhang, Li, Zhang: Pairwise Teacher-Student Network for Semi-Supervised Hashing, arXiv 1902.00643.
@@ -67,12 +67,7 @@ class PTS3H(Objective):
     low: float = 0.1
     high: float = 0.7
     rise: float = 0.4
-    keep: float = 0.99
-
-    @property
-    def momentum(self) -> float:
-        """That of the teacher, the same all along."""
-        return self.keep
+    momentum: float = 0.99
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Likelihood of the labelled pairs, the two terms of the teacher over all pairs, quantisation."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from dhaps_core.hashing.methods.base import Batch, Objective
+from dhaps_core.hashing.methods.base import Batch, Objective, mean
 from dhaps_core.hashing.network import HashNetwork
 from dhaps_core.hashing.training_set import TrainingSet
 
@@ -64,15 +64,13 @@ class SDSH(Objective):
         distances = 2 - 2 * z @ z.T
         negative = batch.similarity < 0
         pairs = ((batch.similarity > 0).fill_diagonal_(False) & negative.any(1)[:, None]).nonzero()
-        if not len(pairs):
-            return {"spring": batch.outputs.sum() * 0}
         a, p = pairs.T
         # One n for each pair: the position of a uniform draw among the dissimilar rows nearest to a.
         draws = torch.rand(len(pairs), generator=batch.generator).to(z)
         order = distances.detach().where(negative, torch.inf).argsort(dim=1)
         hard = (self.hardest * negative.sum(1)).ceil()
         n = order[a, (draws * hard[a]).long()]
-        return {"spring": spring(distances[a, p] - distances[a, n]).mean()}
+        return {"spring": mean(spring(distances[a, p] - distances[a, n]))}
 
     @torch.no_grad()
     def binarise(self, network: HashNetwork, head: nn.Module | None, training: TrainingSet) -> None:

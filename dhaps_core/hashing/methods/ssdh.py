@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dhaps_core.hashing.methods.base import Batch, Objective
+from dhaps_core.hashing.methods.base import Batch, Objective, mean
 from dhaps_core.hashing.methods.dsh import squared_distances
 from dhaps_core.hashing.network import relax
 
@@ -37,8 +37,7 @@ def contrastive(
     """
     positive, negative = _drawn(distances, near, far, generator)
     # The root's gradient is infinite at 0, where two rows are equal: they stay where they are.
-    terms = positive + (margin - negative.clamp_min(1e-12).sqrt()).clamp_min(0).square()
-    return terms.mean() / 2 if len(terms) else distances.sum() * 0
+    return mean(positive + (margin - negative.clamp_min(1e-12).sqrt()).clamp_min(0).square()) / 2
 
 
 def _drawn(distances: Tensor, near: Tensor, far: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -87,11 +86,10 @@ class SSDH(Objective):
             ValueError: if supervised rows come without any account of their classes.
         """
         labelled, classes = len(batch.similarity), batch.classes
-        if labelled and classes is None:
+        if classes is None:
             raise ValueError(
                 "ssdh needs class labels; got answers to pairs only. Ask for classes, or use pts3h."
             )
-        assert classes is not None
         assert batch.head is not None
         h = (1 + relax(batch.outputs)) / 2
         distances, logits = squared_distances(h), batch.head(batch.hidden)
@@ -106,7 +104,7 @@ class SSDH(Objective):
         unlike = (bottom[:, None] == top) & (top != bottom)  # of one class, nothing is unlike
         alike[:labelled] = False  # only unlabelled rows are anchors
         return {
-            "classes": classified.sum(1).mean() if len(classified) else logits.sum() * 0,
+            "classes": mean(classified.sum(1)),
             "triplets": self._triplets(distances[:labelled, :labelled], batch),
             "graph": self.weight * contrastive(distances, near, far, margin, batch.generator),
             "pseudo": self.weight * contrastive(distances, alike, unlike, margin, batch.generator),
@@ -116,8 +114,7 @@ class SSDH(Objective):
     def _triplets(distances: Tensor, batch: Batch) -> Tensor:
         similar = (batch.similarity > 0).fill_diagonal_(False)
         positive, negative = _drawn(distances, similar, batch.similarity < 0, batch.generator)
-        terms = (1 + positive - negative).clamp_min(0)
-        return terms.mean() / 2 if len(terms) else distances.sum() * 0
+        return mean((1 + positive - negative).clamp_min(0)) / 2
 
     def _graph(self, distances: Tensor, first: int) -> tuple[Tensor, Tensor]:
         n = len(distances)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from dhaps_core.hashing.methods.base import ClosedForm
+from dhaps_core.hashing.methods.base import ClosedForm, standardised
 
 __all__ = ["SSH", "pair_sum", "pair_weights"]
 
@@ -101,8 +101,7 @@ class SSH(ClosedForm):
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
         """Directions, scaled so that the outputs, whose tanh is the relaxed code, have mean square 1."""
         self.check(features, bits=bits)
-        mean, variance = features.mean(0), _covariance(features)
-        centred, labelled = features - mean, supervised - mean
+        labelled, variance = supervised - features.mean(0), _covariance(features)
         weights = pair_weights(similarity, len(labelled), labelled)
         told, free = pair_sum(labelled, weights), torch.eye(len(variance)).to(variance)
         found: list[Tensor] = []
@@ -112,9 +111,7 @@ class SSH(ClosedForm):
             free = free - torch.outer(direction, direction @ free)
             if len(labelled) and len(found) < bits:
                 told = told - self.alpha * _violated(labelled, labelled @ direction, weights)
-        vectors = torch.stack(found)
-        spread = (centred @ vectors.T).square().mean().sqrt().clamp_min(1e-12)
-        return vectors / spread, -(vectors / spread) @ mean
+        return standardised(torch.stack(found), features)
 
 
 def _covariance(features: Float[Tensor, "m d"]) -> Float[Tensor, "d d"]:
