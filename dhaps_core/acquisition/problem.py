@@ -245,7 +245,8 @@ class Problem(ABC):
 
     def pair_uncertainties(self, pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
         """Uncertainty of the given pairs."""
-        return self._doubt((self.relaxed[pairs[:, 0]] * self.relaxed[pairs[:, 1]]).sum(1))
+        a, b = pairs.T
+        return self._doubt(self.relaxed[a].mul_(self.relaxed[b]).sum(1))
 
     def _doubt(self, products: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
         return uncertainty(products / 2 * self.calibration.slope + self.calibration.intercept)

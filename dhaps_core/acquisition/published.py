@@ -86,10 +86,10 @@ class Published(Problem):
         if len(pairs) > (most := max(1, SCORED // (self.relaxed.shape[1] + self.space.shape[1]))):
             return torch.cat([self.costs(part, chosen, picks) for part in pairs.split(most)])
         uncertain, mean, labelled, diverse = self.factors(picks)
-        (first, second), (a, b) = self.points.scaled[pairs.T], pairs.T
-        squared = (first - second).square().sum(1).neg_().exp_()  # the square of the kernel of the two items
+        a, b = pairs.T
         cost = uncertain * self.pair_uncertainties(pairs) - mean * self.means[a] * self.means[b]
-        cost += diverse / 4 * (1 + squared) - self.credit[a] - self.credit[b]
+        squared = self.points.scaled[a].sub_(self.points.scaled[b]).square_().sum(1).neg_().exp_()
+        cost += diverse / 4 * (1 + squared) - self.credit[a] - self.credit[b]  # 1 + k_ab^2
         items, place = torch.unique(pairs, return_inverse=True)
         for weight, others in ((labelled, self.labelled_pairs), (diverse, chosen)):
             for some in others.split(max(1, SCORED // max(1, 2 * len(items)))) if len(others) else ():
@@ -102,7 +102,7 @@ class Published(Problem):
         free: Bool[Tensor, " n"],
         chosen: Int[Tensor, "t 2"],
         *,
-        most: int = LISTED,
+        most: int,
         worst: float = INF,
     ) -> Shortlist:
         """The cheapest feasible pairs after those chosen so far.
@@ -170,13 +170,13 @@ class Published(Problem):
         uncertain, mean, _, diverse = self.factors(picks)
         rounding, free = self.rounding(picks), self.candidates.clone()
         chosen = self.relaxed.new_zeros((0, 2), dtype=torch.long)
-        found = self.shortlist(picks, free, chosen)
+        found = self.shortlist(picks, free, chosen, most=LISTED)
         scored, margin = found.scored, INF
         while len(chosen) < picks:
             if len(chosen) and found.least + 4 * rounding.most > found.bound:
                 # What is on the list costs at most this by now, so the next need not look beyond it.
                 worst = float(found.costs.kthvalue(LISTED).values) if len(found.costs) >= LISTED else INF
-                found = self.shortlist(picks, free, chosen, worst=worst)
+                found = self.shortlist(picks, free, chosen, most=LISTED, worst=worst)
                 scored += found.scored
             if found.least == INF:
                 break

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dhaps_core.acquisition.means import pool_kernel_means
-from dhaps_core.acquisition.published import Published
+from dhaps_core.acquisition.published import LISTED, Published
 from dhaps_core.acquisition.select import Selection, select
 from dhaps_core.acquisition.shortlist import Shortlist
 from dhaps_core.acquisition.strategies import READINGS, Reading
@@ -112,7 +112,7 @@ class SelectionCase:
     def scan(self, means: Float[Tensor, " n"]) -> Shortlist:
         """The one pass of the reading ``published`` over all pairs."""
         problem = self.published(means)
-        return problem.shortlist(self.picks, problem.candidates, problem.labelled_pairs)
+        return problem.shortlist(self.picks, problem.candidates, problem.labelled_pairs, most=LISTED)
 
     def select(self, reading: Reading, means: Float[Tensor, " n"]) -> Selection:
         """The picks of one round."""
