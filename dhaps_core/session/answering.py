@@ -60,6 +60,15 @@ class AnsweredRun(AskingRun):
         self.folder.check_writable()
         return self.store.revise(row, value, who=who, seconds=seconds, check=self._agree)
 
+    def retract(self, row: int, *, who: str) -> int:
+        """Row of the retraction of any answer that counts: its question is open again, whatever it had revised.
+
+        Raises:
+            StoreError: if the row is no answer that counts.
+        """
+        self.folder.check_writable()
+        return self.store.retract(row, who=who)
+
     def undo(self, *, who: str | None = None) -> int | None:
         """Row of the answer taken back, the newest that counts (of a person, if given); None where none does.
 

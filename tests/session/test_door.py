@@ -88,6 +88,21 @@ def test_picks_of_every_round_are_told(tmp_path, items):
     assert len(chosen.questions("classes")) == 2 * len(chosen.questions("pairs")) == 6
 
 
+def test_an_answer_that_is_retracted_opens_its_question(tmp_path, items):
+    session = played(tmp_path, items, 1, PAIRS)
+    question = session.questions()[0]
+    row = session.answer(question, "same", who="me", seconds=1.0)
+    row = session.revise(row, "different", who="me")
+    assert session.counts()["answers"] == 1
+    session.retract(row, who="me")
+    assert not session.answers()
+    assert session.counts()["pairs_dissimilar"] == 0
+    assert session.questions()[0] == question
+    session.answer(question, "same", who="me", seconds=1.0)
+    with pytest.raises(StoreError, match="must be an answer that counts"):
+        session.retract(row, who="me")
+
+
 def test_undo_redo_and_revise_check_for_contradictions_themselves(tmp_path, items):
     session = played(tmp_path, items, 1, PAIRS)
     a, b, c = (items.keys[i] for i in session.items.splits["train"][:3])
