@@ -61,7 +61,7 @@ class AnsweredRun(AskingRun):
         return self.store.revise(row, value, who=who, seconds=seconds, check=self._agree)
 
     def retract(self, row: int, *, who: str) -> int:
-        """Row of the retraction of any answer that counts: its question is open again, whatever it had revised.
+        """Row of the retraction of any answer that counts: its question is open again.
 
         Raises:
             StoreError: if the row is no answer that counts.
