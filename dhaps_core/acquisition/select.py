@@ -87,12 +87,21 @@ def select(
         The picks, their terms and the certificate.
 
     Raises:
-        ValueError: if picks is no whole number from 1 on, the costs are no numbers, or the pool is too large
-            for the solver.
+        ValueError: if the problem is none, picks is no whole number from 1 on, the costs are no numbers, or
+            the pool is too large for the solver.
+
+    Example:
+        >>> from dhaps_core.acquisition.closed import Closed
+        >>> points = torch.tensor([[0.0, 0.0], [0.1, 0.0], [3.0, 3.0], [3.1, 3.0]])
+        >>> found = select(Closed(torch.tanh(points), space=points, bandwidth=1.0), picks=1)
+        >>> found.pairs.tolist(), found.certificate.exact
+        ([[0, 2]], True)
     """
-    given: object = picks
-    if not isinstance(given, Integral) or given < 1:
-        raise ValueError(f"picks must be at least 1, a whole number; got {shown(given)}.")
+    given: tuple[object, object] = (problem, picks)
+    if not isinstance(given[0], Problem):
+        raise ValueError(f"problem must be a Closed or a Published; got {shown(problem)}. Make one.")  # noqa: TRY004
+    if not isinstance(given[1], Integral) or given[1] < 1:
+        raise ValueError(f"picks must be at least 1, a whole number; got {shown(picks)}.")
     one_of("solver", solver, get_args(Solver))
     picks, rounding = int(picks), problem.rounding(picks)
     if not isfinite(rounding.most + rounding.size):

@@ -273,6 +273,8 @@ def test_calibration_moves_the_most_uncertain_pair():
 @pytest.mark.usefixtures("unchecked")
 def test_errors_say_what_must_hold():
     problem = make_problem()
+    with pytest.raises(ValueError, match="problem must be a Closed or a Published; got 3"):
+        select(3, picks=1)
     with pytest.raises(ValueError, match="picks must be at least 1"):
         select(problem, picks=0)
     with pytest.raises(ValueError, match="solver must be one of greedy, exhaustive, relaxed; got 'best'"):
