@@ -26,6 +26,7 @@ from dhaps_core.pairs import Kernel, median_bandwidth
 from dhaps_core.seeds import derive_generator
 
 __all__ = [
+    "BUDGETS",
     "READINGS",
     "STRATEGIES",
     "Dhaps",
@@ -244,6 +245,8 @@ class TypiClust(ItemStrategy):
 
 
 STRATEGIES: Mapping[str, type[Strategy]] = {kind.name: kind for kind in (Dhaps, Random, TypiClust)}
+BUDGETS = (*STRATEGIES, "all", "none")
+"""What a plan may name: the strategies, and what needs no choice, every item or none."""
 
 
 def random_pairs(

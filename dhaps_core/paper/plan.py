@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from math import ceil
 
-from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.acquisition.strategies import BUDGETS
 from dhaps_core.checks import one_of
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.table import DATASETS, row_name, share_of
 
 __all__ = ["Plan", "plan"]
-
-_ACQUISITIONS = (*STRATEGIES, "all", "none")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         0
     """
     one_of("method", method, METHODS)
-    one_of("acquisition", acquisition, _ACQUISITIONS)
+    one_of("acquisition", acquisition, BUDGETS)
     if stands_for != "":
         one_of("stands_for", stands_for, DATASETS)
     for name, number in (("rounds", rounds), ("pool", pool)):

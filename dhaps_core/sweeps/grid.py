@@ -259,12 +259,14 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
 
 
 def _value_fault(name: str, value: Any, base: Path) -> str | None:
-    """What is wrong with a value of the right type: an unknown method, a path that does not exist."""
-    if name == "method":  # the list loads torch, which a grid without methods need not
+    """What is wrong with a value of the right type: an unknown name, a path that does not exist."""
+    if name in {"method", "acquisition"}:  # the lists load torch, which a grid without them need not
+        from dhaps_core.acquisition.strategies import BUDGETS
         from dhaps_core.hashing.methods import METHODS
 
-        if value not in METHODS:
-            return f"method must be one of {', '.join(METHODS)}.{hint(value, METHODS)}"
+        known = METHODS if name == "method" else BUDGETS
+        if value not in known:
+            return f"{name} must be one of {', '.join(known)}.{hint(value, known)}"
     if not _is_path(value):
         return None
     if unset := re.search(r"\$\w+|\$\{\w+\}", os.path.expandvars(value)):

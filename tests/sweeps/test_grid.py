@@ -119,13 +119,15 @@ def test_a_fault_of_every_block_is_told_once(tmp_path):
     assert "cells with seed='x': seed must be int" in message
 
 
-def test_an_unknown_method_is_refused(tmp_path):
-    write_notebook(tmp_path / "m.ipynb", 'folder: str = "."\nmethod: str = "dpsh"\n')
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"), [("method", "dpsh", "dpsj"), ("acquisition", "typiclust", "typiclast")]
+)
+def test_an_unknown_method_or_acquisition_is_refused(tmp_path, name, right, wrong):
+    write_notebook(tmp_path / "m.ipynb", f'folder: str = "."\n{name}: str = "{right}"\n')
     path = tmp_path / "g.yaml"
-    path.write_text("notebook: m.ipynb\nblocks:\n  row: {method: [dpsh, dpsj]}\n")
-    with pytest.raises(
-        GridError, match=r"cell 'row' with method='dpsj': method must be one of .*mean dpsh\?"
-    ):
+    path.write_text(f"notebook: m.ipynb\nblocks:\n  row: {{{name}: [{right}, {wrong}]}}\n")
+    said = rf"cell 'row' with {name}='{wrong}': {name} must be one of .*mean {right}\?"
+    with pytest.raises(GridError, match=said):
         read_grid(path)
 
 
