@@ -16,8 +16,8 @@ from dhaps_core.hashing.methods.pts3h import PTS3H
 from dhaps_core.hashing.methods.sdsh import SDSH
 from dhaps_core.hashing.network import Dropout, HashNetwork, ResidualCNN, encode
 from dhaps_core.hashing.training import Cancelled, TrainingSettings, _follow, code_mmd, similarity_loss, train
-from dhaps_core.pairs import closed_mmd_squared
 from tests.given import DEVICE
+from tests.reference import closed_mmd_squared
 
 FAST = TrainingSettings(least=30, most=30, batch=32, unlabelled_batch=32)
 
