@@ -177,3 +177,9 @@ def mmd_squared(x: torch.Tensor, t: torch.Tensor, bandwidth: float) -> float:
     kernels = (pair_kernel(*sides, bandwidth=bandwidth) for sides in ((x, x), (t, t), (x, t)))
     within_x, within_t, across = (float(kernel.mean()) for kernel in kernels)
     return within_x + within_t - 2 * across
+
+
+def closed_mmd_squared(points: torch.Tensor, chosen: torch.Tensor, *, bandwidth: float) -> float:
+    """The same between all ordered pairs of the points and all of the chosen ones."""
+    everyone, supervised = (torch.cartesian_prod(at, at) for at in (torch.arange(len(points)), chosen))
+    return mmd_squared(points[everyone], points[supervised], bandwidth)

@@ -13,7 +13,7 @@ from dhaps_core.pairs import (
     pair_distance,
     pair_kernel,
 )
-from tests.reference import mmd_squared
+from tests.reference import closed_mmd_squared, mmd_squared
 
 BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
@@ -116,6 +116,7 @@ def test_the_mmd_of_closed_sets_of_pairs_follows_from_item_means():
     closed = m.mean() ** 2 - 2 * m[chosen].mean() ** 2 + within**2
     assert float(closed) == pytest.approx(slow, abs=1e-12)
     assert mmd_squared(points[population], points[supervised], 2.0) == pytest.approx(slow, abs=1e-12)
+    assert closed_mmd_squared(points, chosen, bandwidth=2.0) == pytest.approx(slow, abs=1e-12)
 
 
 def test_mmd_is_never_negative_and_zero_on_equal_sets():

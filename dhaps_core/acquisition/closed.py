@@ -193,13 +193,9 @@ class _Best:
         return self.least + self.rounding.most
 
     def search(self, own: Float[Tensor, " n"], sums: _KernelSums, width: int, available: int) -> None:
-        """Find the best pair of the items with the least h.
+        """Find the best pair of the ``width`` items with the least h, of so many available.
 
-        Args:
-            own: item costs without kernels.
-            sums: of kernels, which only add to them.
-            width: number of these items.
-            available: number of free items, at least as many.
+        ``own`` are item costs without kernels, whose ``sums`` only add to them.
         """
         least, order = (own + self.inverse * sums.values).topk(width, largest=False)
         bound = least.max()

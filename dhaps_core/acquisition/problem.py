@@ -98,7 +98,7 @@ class Rounding:
         fixed: of all terms of a cost but its kernels, and of the sum of the terms.
         kernel: of a kernel, relative.
         kernels: most that kernels can add to a cost.
-        size: of the terms of a cost: what its rounding is measured by.
+        size: of the terms of a cost, which its rounding is measured by.
     """
 
     fixed: float

@@ -105,15 +105,7 @@ class Published(Problem):
         most: int,
         worst: float = INF,
     ) -> Shortlist:
-        """The cheapest feasible pairs after those chosen so far.
-
-        Args:
-            picks: q.
-            free: items that may be picked.
-            chosen: pairs picked so far.
-            most: length of the list.
-            worst: pairs that cost more do not matter.
-        """
+        """The cheapest feasible pairs of free items after those chosen so far; see :func:`cheapest_pairs`."""
         items = free.nonzero().flatten()
         items = items[self.means[items].argsort(descending=True, stable=True)]
         bounds, tie = self._bounds(items, chosen, picks, most), 2 * self.rounding(picks).most
@@ -199,11 +191,8 @@ class Published(Problem):
     ) -> QuadraticForm:
         """See :meth:`Problem.dense`.
 
-        Args:
-            pairs: which pairs.
-            picks: q.
-            population: pairs whose mean kernel stands for the mean over all pairs; None takes the product of
-                item means, which is exact for the invariant kernel.
+        The mean kernel with the population stands for the one with all pairs; without a population that is
+        the product of item means, which is exact for the invariant kernel.
         """
         uncertain, mean, labelled, diverse = self.factors(picks)
         means = (
@@ -223,12 +212,8 @@ class Published(Problem):
     def form(self, picks: int, generator: torch.Generator | None = None) -> tuple[QuadraticForm, str]:
         """See :meth:`Problem.form`; with the matched kernel of more than 4,096 pairs the best ones.
 
-        Args:
-            picks: q.
-            generator: CPU generator of what the matched kernel samples.
-
         Raises:
-            ValueError: if it is needed and not given.
+            ValueError: where it samples, and got no CPU generator.
         """
         if self.factorises:
             return super().form(picks)

@@ -95,11 +95,7 @@ def _disjoint_sets(form: QuadraticForm, size: int) -> Iterator[tuple[float, list
 def solve_greedy(form: QuadraticForm, beside: Int[Tensor, " t"] | None = None) -> Int[Tensor, " q"]:
     """Cheapest pair first, every cost updated after each pick; fewer than q when no disjoint pair is left.
 
-    Of pairs that cost the same up to rounding, the first by position.
-
-    Args:
-        form: the problem.
-        beside: disjoint pairs that are picked already.
+    Of pairs that cost the same up to rounding, the first by position. Pairs ``beside`` are picked already.
     """
     chosen = form.pairs.new_zeros(0) if beside is None else beside
     cost = form.linear + form.quadratic.diagonal() / 2
@@ -196,7 +192,7 @@ def _swap(form: QuadraticForm, chosen: Int[Tensor, " q"]) -> Int[Tensor, " q"]:
     change = load - form.quadratic[chosen] + half - (load - half)[chosen, None]  # [q u]
     shared = (form.pairs[:, :, None, None] == items).any(3).any(1).T.long()
     change[shared.sum(0) > shared] = inf  # an item of another chosen pair
-    change[torch.arange(len(chosen)), chosen] = inf
+    change[torch.arange(len(chosen), device=chosen.device), chosen] = inf
     out, place = divmod(int(change.argmin()), len(half))
     if not change[out, place] < 0:
         return chosen

@@ -62,10 +62,10 @@ def cheapest_pairs(
     """The ``most`` cheapest feasible pairs or a few more; all of them if there are fewer.
 
     Args:
-        items: the items whose pairs are meant, in the order of the bounds.
-        bounds: on the costs of their pairs.
-        costs: of pairs [p 2].
-        feasible: those of some pairs [p 2] that may be picked.
+        items: whose pairs are meant, in the order of the bounds.
+        bounds: on the costs of these pairs.
+        costs: gives the costs of pairs [p 2].
+        feasible: gives those of some pairs [p 2] that may be picked.
         most: length of the list.
         tie: costs that differ by no more count as equal.
         worst: pairs that cost more do not matter.
