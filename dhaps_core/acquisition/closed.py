@@ -280,4 +280,6 @@ class _Best:
 
 def _above_diagonal(rows: int, first: int, stop: int) -> int:
     """Number of cells right of the diagonal in some rows from 0 on and the columns first..stop-1."""
-    return int((stop - torch.arange(1, rows + 1).clamp_min_(first)).clamp_min_(0).sum())
+    whole = max(0, min(rows, first))
+    part = max(0, min(rows, stop - 1) - whole)
+    return whole * (stop - first) + part * (stop - whole - 1) - part * (part - 1) // 2

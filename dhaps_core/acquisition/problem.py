@@ -179,8 +179,9 @@ class Problem(ABC):
                     got = f"{values.dtype} {shown(values.tolist())}"
                     raise ValueError(f"{rule}; got {got}. Use .nonzero() on a mask.")
                 continue
-            fits = values.isfinite() & (values > 0 if name == "means" else True)
-            fits &= (values.dtype == torch.bool) if name == "candidates" else True
+            fits = values.isfinite() if name != "means" else values.isfinite() & (values > 0)
+            if name == "candidates" and values.dtype != torch.bool:
+                fits = torch.zeros_like(fits)
             if len(values) != n or not bool(fits.all()):
                 kind = {"candidates": "true or false", "means": "finite and above 0"}.get(name, "finite")
                 got = f"{len(values)} of {values.dtype}, {int((~fits).sum())} of them wrong"

@@ -18,6 +18,7 @@ __all__ = ["Published"]
 
 LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 SCORED = 1 << 21  # numbers held at once while pairs are scored
+SUMMED = 1 << 18  # and while their kernels are summed: on the CPU these stay in the cache
 COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never more than
 COLUMN_CELLS = 1 << 26  # numbers in their columns
 MOST_CANDIDATES = 400_000  # a pass over all their pairs takes minutes
@@ -257,5 +258,5 @@ class Published(Problem):
 def _sums(kernels: Float[Tensor, "u two_s"], place: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
     """Sum over some pairs (s, t) of k(a,s) k(b,t) + k(b,s) k(a,t), from kernels with s, t, s, t, ..."""
     swapped = kernels.unflatten(1, (-1, 2)).flip(2).flatten(1)
-    parts = place.split(max(1, SCORED // kernels.shape[1]))
-    return torch.cat([(kernels[part[:, 0]] * swapped[part[:, 1]]).sum(1) for part in parts])
+    parts = place.split(max(1, SUMMED // kernels.shape[1]))
+    return torch.cat([kernels[part[:, 0]].mul_(swapped[part[:, 1]]).sum(1) for part in parts])

@@ -144,6 +144,7 @@ SIZES = {
     (shortlist, "FIRST_ROWS"): (1, 200),
     (shortlist, "WAVE"): (1, 3),
     (published, "SCORED"): (1, 100),
+    (published, "SUMMED"): (1, 100),
     (published, "COLUMNS"): (0, 2),
 }
 
