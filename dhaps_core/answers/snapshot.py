@@ -43,6 +43,7 @@ class Snapshot:
         classes: [n] index into `class_names`, -1 where unknown, through "same" from a labelled item too; with
             `multi_label`, [n c] whether the item has the class.
         classed: [n] whether the class or classes of each item are known.
+        groups: [n] number of the group of items known to be the same that each is in, from 0 on.
         unsure_pairs: [u 2] positions of the pairs answered "unsure": no supervision, not to be asked again.
         component_sizes: [n] items known to be the same as each item, itself included.
 
@@ -100,9 +101,9 @@ class Snapshot:
             self._from_components(facts)
         else:
             self._from_overlaps(facts, [(i, original) for i, original in copied if not heard[i]])
-        sizes = np.bincount(self._group, minlength=self._groups)
-        self.component_sizes: Int64[np.ndarray, " n"] = sizes[self._group]
-        related = self.classed | (self.component_sizes > 1) | self._linked[self._group]
+        sizes = np.bincount(self.groups, minlength=self._count)
+        self.component_sizes: Int64[np.ndarray, " n"] = sizes[self.groups]
+        related = self.classed | (self.component_sizes > 1) | self._linked[self.groups]
         self.supervised: Int64[np.ndarray, " s"] = np.flatnonzero(related)
         self.answered: Int64[np.ndarray, " a"] = np.flatnonzero(related & heard)
         arrays = (self.classes, self.classed, self.supervised, self.answered, self.component_sizes)
@@ -125,7 +126,7 @@ class Snapshot:
             if side.size and not 0 <= side.min() <= side.max() < len(self.keys):
                 rule = f"positions must be in 0 .. {len(self.keys) - 1}"
                 raise IndexError(f"{rule}; got {side.min()} .. {side.max()}. Check the items.")
-        x, y = self._group[a], self._group[b]
+        x, y = self.groups[a], self.groups[b]
         equal: Bool[np.ndarray, "*p"] = x == y
         differ: Bool[np.ndarray, "*p"]
         if self.multi_label:
@@ -139,7 +140,7 @@ class Snapshot:
         if len(self._links):
             at = np.nonzero(self._linked[x] & self._linked[y])
             x, y = (side[at] for side in np.broadcast_arrays(x, y))
-            links = np.minimum(x, y) * self._groups + np.maximum(x, y)
+            links = np.minimum(x, y) * self._count + np.maximum(x, y)
             i = np.minimum(np.searchsorted(self._links, links), len(self._links) - 1)
             hit = self._links[i] == links
             result[tuple(axis[hit] for axis in at)] = self._link_values[i[hit]]
@@ -174,12 +175,12 @@ class Snapshot:
             if isinstance(name, str) and name in self._position:
                 own[self._position[name]] = roots[node]
         _, groups = np.unique(np.concatenate([own, roots]), return_inverse=True)
-        self._group: Int64[np.ndarray, " n"] = groups[:n]
-        self._groups = int(groups.max(initial=-1)) + 1
+        self.groups: Int64[np.ndarray, " n"] = groups[:n]
+        self._count = int(groups.max(initial=-1)) + 1
         of_node = groups[n:]
-        class_of, hubs = np.full(self._groups, -1), [facts.nodes[name,] for name in self.class_names]
+        class_of, hubs = np.full(self._count, -1), [facts.nodes[name,] for name in self.class_names]
         class_of[of_node[hubs]] = np.arange(len(hubs))
-        self.classes: Int64[np.ndarray, " n"] | Bool[np.ndarray, "n c"] = class_of[self._group]
+        self.classes: Int64[np.ndarray, " n"] | Bool[np.ndarray, "n c"] = class_of[self.groups]
         self.classed: Bool[np.ndarray, " n"] = self.classes >= 0
         apart = [(x, y) for x, enemies in enumerate(facts.enemies) for y in enemies if x < y]
         ends = of_node[np.array(apart, dtype=np.int64).reshape(-1, 2)]
@@ -188,17 +189,17 @@ class Snapshot:
     def _from_overlaps(self, facts: Overlaps, copied: Sequence[tuple[int, int]]) -> None:
         """Groups are items with their copies; links are pair answers that the classes do not give anyway."""
         n, c = len(self.keys), len(self.class_names)
-        self._group, self._groups = np.arange(n), n
+        self.groups, self._count = np.arange(n), n
         for i, original in copied:
-            self._group[i] = original
+            self.groups[i] = original
         multi_hot: Bool[np.ndarray, "n c"] = np.zeros((n, c), dtype=bool)
         number = positions(self.class_names)
         for key, classes in facts.classes.items():
             multi_hot[self._at((key,)), [[number[one]] for one in classes if one in number]] = True
-        self.classes = multi_hot = multi_hot[self._group]
+        self.classes = multi_hot = multi_hot[self.groups]
         classed = np.zeros(n, dtype=bool)
         classed[self._at(facts.classes)] = True
-        self.classed = classed[self._group]
+        self.classed = classed[self.groups]
         self._bytes: UInt8[np.ndarray, "w n"] = np.ascontiguousarray(np.packbits(multi_hot, axis=1).T)
         said = [(at, a.value == "same") for keys, a in facts.pairs.items() if len(at := self._at(keys)) == 2]
         ends = np.array([at for at, _ in said], dtype=np.int64).reshape(-1, 2)
@@ -211,9 +212,9 @@ class Snapshot:
         """Keep what is known of pairs of groups whose classes do not tell it, sorted for look-up."""
         new = ~told[ends].all(axis=1)
         ends, values = ends[new], values[new]
-        links = ends.min(axis=1) * self._groups + ends.max(axis=1)
+        links = ends.min(axis=1) * self._count + ends.max(axis=1)
         order = np.argsort(links)
         self._links: Int64[np.ndarray, " k"] = links[order]
         self._link_values: Int8[np.ndarray, " k"] = values[order]
-        self._linked: Bool[np.ndarray, " g"] = np.zeros(self._groups, dtype=bool)
+        self._linked: Bool[np.ndarray, " g"] = np.zeros(self._count, dtype=bool)
         self._linked[ends.ravel()] = True

@@ -1,5 +1,7 @@
 """The hash network: its output z is real-valued, the relaxed code is u = tanh(z), the code h = sign(z)."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,6 +25,9 @@ class HashNetwork(nn.Module):
         dropout: share dropped after the hidden layer.
         generator: CPU generator of the initial weights of the head; a backbone is taken as it comes.
 
+    Attributes:
+        learned: what its method says of how it was trained, for the metrics of a round.
+
     Raises:
         ValueError: if features or bits are below 1.
     """
@@ -41,6 +46,7 @@ class HashNetwork(nn.Module):
         if features < 1 or bits < 1:
             raise ValueError(f"features and bits must be at least 1; got {features} and {bits}.")
         self.bits = bits
+        self.learned: dict[str, Any] = {}
         self.backbone = nn.Identity() if backbone is None else backbone
         if not isinstance(hidden, int):
             self.hidden = hidden
@@ -50,7 +56,7 @@ class HashNetwork(nn.Module):
             )
         else:
             self.hidden = nn.Sequential()
-        widths = [layer.out_features for layer in self.hidden if isinstance(layer, nn.Linear)]
+        widths = [layer.out_features for layer in self.hidden if hasattr(layer, "out_features")]
         self.hash = nn.Linear(widths[-1] if widths else features, bits)
         self.rotation: Tensor
         self.shift: Tensor

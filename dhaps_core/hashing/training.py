@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
+from dhaps_core.hashing.foretelling import Collection, Told
 from dhaps_core.hashing.inputs import Inputs
-from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective, check_relations
+from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective
 from dhaps_core.hashing.network import Dropout, HashNetwork, seed_parameters
 from dhaps_core.hashing.shared_terms import shared_terms
 from dhaps_core.hashing.training_set import TrainingSet
 from dhaps_core.hashing.training_settings import TrainingSettings
 
-__all__ = ["Cancelled", "Progress", "Supervision", "train"]
+__all__ = ["Cancelled", "Progress", "Supervision", "told_of", "train"]
 
 Progress = Callable[[int, int, float], bool | None]
 """Called with (step, steps, loss) after each step; returning True cancels."""
@@ -35,11 +37,13 @@ class Supervision(Protocol):
         supervised: positions of the items that answers tell something about.
         classes: class of each item, -1 where unknown; or which classes each item has.
         classed: whether the class or classes of each item are known; it may be known to have none.
+        groups: number of the group of items known to be the same that each is in.
     """
 
     supervised: np.ndarray
     classes: np.ndarray
     classed: np.ndarray
+    groups: np.ndarray
 
     @property
     def class_names(self) -> Sequence[str | int]:
@@ -61,6 +65,7 @@ def train(
     generator: torch.Generator,
     progress: Progress | None = None,
     plain: Inputs | None = None,
+    collection: Collection | None = None,
 ) -> dict[str, float]:
     """Mean of each loss term over the last tenth of the steps; the network is trained in place.
 
@@ -79,6 +84,7 @@ def train(
         generator: CPU generator; the only source of randomness.
         progress: see :data:`Progress`.
         plain: rows without augmentation, for what is found before and after the steps; ``inputs`` by default.
+        collection: the training items as they are foretold, where they are at hand.
 
     Raises:
         Cancelled: if the progress callback returned True.
@@ -90,9 +96,12 @@ def train(
     if method.labels == "none":
         supervised = supervised[:0]
     plain = inputs if plain is None else plain
-    known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator)
+    told = told_of(supervision, supervised, pool)
+    known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator, told, collection)
     if isinstance(method, ClosedForm):
-        return _solve(method, known)
+        method.fit(known)
+        network.eval()
+        return {}
     assert isinstance(method, Objective)
     training = _Training(method, inputs, supervision, known, references=references, settings=settings)
     for number in range(training.steps):
@@ -212,6 +221,25 @@ class _Training:
         return {name: sum(float(row[name]) for row in self.tail) / len(self.tail) for name in self.tail[0]}
 
 
+def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:
+    """What answers tell about single training items, by place in the pool: classes, or groups of the same.
+
+    With several classes an item, pair answers tell nothing about single ones: sharing one is not transitive.
+    """
+    several = supervision.classes.ndim == 2
+    if several:
+        supervised = supervised[torch.from_numpy(supervision.classed)[supervised]]
+        values = torch.from_numpy(supervision.classes)[supervised].bool()
+    else:
+        _, group = torch.from_numpy(supervision.groups)[supervised].unique(return_inverse=True)
+        values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
+    if not values.numel():
+        return None
+    places = torch.empty(int(pool.max()) + 1, dtype=torch.long)
+    places[pool] = torch.arange(len(pool))
+    return Told(places[supervised], values, several)
+
+
 def _class_matrix(supervision: Supervision, positions: np.ndarray) -> Bool[Tensor, "l c"]:
     """Classes of some items; a row without any where the class is not known."""
     classes = torch.from_numpy(np.ascontiguousarray(supervision.classes[positions]))
@@ -238,22 +266,3 @@ def _follow(teacher: HashNetwork, student: HashNetwork, momentum: float) -> None
         mine.lerp_(theirs, 1 - momentum)
     for buffer, source in zip(teacher.buffers(), student.buffers(), strict=True):
         buffer.copy_(source)
-
-
-def _solve(method: ClosedForm, known: TrainingSet) -> dict[str, float]:
-    """Hash layer of a closed form; it has no loss."""
-    layer, inputs, at = known.network.hash, known.inputs, known.supervised.numpy()
-    device = layer.weight.device
-
-    def similarity(rows: slice) -> Tensor:
-        relations = torch.from_numpy(known.relations(at[rows, None], at[None]))
-        check_relations(relations)
-        return relations.to(device)
-
-    features, supervised = (inputs[part].to(device) for part in (known.pool, known.supervised))
-    weight, bias = method.solve(features, supervised, similarity, bits=known.network.bits)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    known.network.eval()
-    return {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dhaps_core.codes import sign
+from dhaps_core.hashing.foretelling import Collection, Told
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.retrieval.average_precision import mean_average_precision
@@ -29,6 +31,9 @@ class TrainingSet:
         pool: positions of all training items, m of them.
         supervised: positions of those that answers tell something about.
         generator: CPU generator.
+        told: what the answers tell about single training items, by place in the pool; None: nothing.
+        seen: the training items as :func:`dhaps_core.hashing.foretelling.foretell` reads them, if they are at
+            hand; else they are prepared where they are wanted.
     """
 
     network: HashNetwork
@@ -37,6 +42,13 @@ class TrainingSet:
     pool: Int[Tensor, " m"]
     supervised: Int[Tensor, " l"]
     generator: torch.Generator
+    told: Told | None = None
+    seen: Collection | None = None
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The training items as they are foretold."""
+        return self.seen or Collection(self.inputs[self.pool])
 
     @torch.no_grad()
     def sample(self) -> Float[Tensor, "s d"]:

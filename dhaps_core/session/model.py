@@ -1,13 +1,18 @@
 """From items and settings to a trained network and its outputs: one run's model."""
 
+from collections.abc import Mapping
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
+from dhaps_core.hashing.foretelling import Collection
 from dhaps_core.hashing.image_networks import FineTuned, ResidualCNN
 from dhaps_core.hashing.inputs import ImageRows, Inputs, feature_rows, image_rows, pixel_references
 from dhaps_core.hashing.methods import METHODS
+from dhaps_core.hashing.methods.base import NO_SIZES
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.hashing.training import Progress, train
 from dhaps_core.seeds import derive_generator
@@ -45,20 +50,22 @@ class Model:
         self.build(0)
         self.method.check(self.references[self.pool], bits=settings.bits)
 
-    def build(self, number: int) -> HashNetwork:
-        """Network of a round with its initial weights."""
+    def build(self, number: int, sizes: Mapping[str, int] = NO_SIZES) -> HashNetwork:
+        """Network of a round with its initial weights; sizes as :meth:`sizes` told them of the trained one."""
         settings, backbone = self.settings, None
         generator = derive_generator(settings.seed, "weights", number)
         if settings.side:
             fresh = settings.network == "residual_cnn"
             backbone = ResidualCNN(generator=generator) if fresh else FineTuned()
         features = backbone.features if backbone else self.references.shape[1]
-        own = self.method.layers(features, settings.bits)
+        hidden = self.method.layers(
+            features, settings.bits, hidden=settings.hidden, dropout=settings.dropout, sizes=sizes
+        )
         network = HashNetwork(
             features,
             settings.bits,
             backbone=backbone,
-            hidden=settings.hidden if own is None else own,
+            hidden=hidden,
             dropout=settings.dropout,
             generator=generator,
         )
@@ -82,8 +89,14 @@ class Model:
             generator=derive_generator(self.settings.seed, "train", number),
             progress=progress,
             plain=self.inputs,
+            collection=self.collection,
         )
         return network, losses
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The training items as answers about some foretell the others."""
+        return Collection(self.references[self.pool])
 
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""

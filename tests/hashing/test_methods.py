@@ -14,12 +14,13 @@ from dhaps_core.hashing.methods.base import Batch
 from dhaps_core.hashing.methods.dh import DH, orthogonality
 from dhaps_core.hashing.methods.dpsh import DPSH
 from dhaps_core.hashing.methods.dsh import DSH, squared_distances
-from dhaps_core.hashing.methods.graphbit import GraphBit, Instructions, iterative_quantisation
+from dhaps_core.hashing.methods.graphbit import GraphBit, Instructions
 from dhaps_core.hashing.methods.pts3h import PTS3H, ramp, teacher_similarity
 from dhaps_core.hashing.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.hashing.methods.ssdh import SSDH, contrastive, draw
 from dhaps_core.hashing.methods.ssh import SSH, pair_sum, pair_weights
 from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_set import TrainingSet
 from dhaps_core.hashing.training_settings import TrainingSettings

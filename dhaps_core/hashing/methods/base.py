@@ -6,7 +6,8 @@ weights, a head beside the hash layer, a teacher, a binarisation that is found a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -29,6 +30,9 @@ __all__ = [
     "quantisation",
     "standardised",
 ]
+
+
+NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,23 @@ class Method(ABC):
         """Refuse weights and shares that are no finite numbers."""
         check_fields(self)
 
-    def layers(self, features: int, bits: int) -> nn.Sequential | None:
-        """Its own layers between backbone and hash layer, weights still to be drawn; None: the shared one."""
-        return None
+    def layers(
+        self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
+    ) -> nn.Sequential | int:
+        """Its own layers between backbone and hash layer, weights still to be drawn; or the shared one's width.
+
+        Args:
+            features: that they read.
+            bits: of the codes.
+            hidden: width of the shared layer, by the settings.
+            dropout: share dropped after it.
+            sizes: of layers whose sizes follow from the answers, as :meth:`sizes` gave them.
+        """
+        return hidden
+
+    def sizes(self, network: HashNetwork) -> dict[str, int]:
+        """Sizes of the layers of a trained network that do not follow from the settings; most have none."""
+        return {}
 
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:  # noqa: B027 - most learn from any
         """Refuse training items that it cannot learn from, before anybody answers a question.
@@ -158,29 +176,11 @@ class Objective(Method):
 
 
 class ClosedForm(Method):
-    """A linear hash function found by linear algebra."""
-
-    def layers(self, features: int, bits: int) -> nn.Sequential:
-        """Nothing below the hash layer."""
-        return nn.Sequential()
+    """Found by linear algebra from all training items at once, without a loss."""
 
     @abstractmethod
-    def solve(
-        self,
-        features: Float[Tensor, "m d"],
-        supervised: Float[Tensor, "l d"],
-        similarity: Callable[[slice], Int8[Tensor, "r l"]],
-        *,
-        bits: int,
-    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
-        """Weights and biases of the hash layer.
-
-        Args:
-            features: rows of all training items.
-            supervised: rows of those that answers tell something about.
-            similarity: what is known of some of the latter (rows) with all of them (columns).
-            bits: b.
-        """
+    def fit(self, training: TrainingSet) -> None:
+        """Set the layers of the training set's network."""
 
 
 def standardised(

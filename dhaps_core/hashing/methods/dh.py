@@ -1,5 +1,6 @@
 """DH: unsupervised codes from a tanh network that starts at the principal components."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2
 from typing import final
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dhaps_core.hashing.methods.base import Batch, Objective, quantisation
+from dhaps_core.hashing.methods.base import NO_SIZES, Batch, Objective, quantisation
 from dhaps_core.hashing.network import HashNetwork, relax
 from dhaps_core.hashing.training_set import TrainingSet
 
@@ -74,7 +75,9 @@ class DH(Objective):
     orthogonal: float = 0.1
     decay: float = 0.001
 
-    def layers(self, features: int, bits: int) -> nn.Sequential:
+    def layers(
+        self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
+    ) -> nn.Sequential:
         """Two tanh layers; a layer is never wider than the features, nor narrower than the code if it can."""
         wide, narrow = (
             min(features, max(bits, round(float(np.interp(log2(bits), (4, 5, 6), published)))))

@@ -1,5 +1,6 @@
 """GraphBit: unsupervised codes whose ambiguous bits are told by other bits along a searched graph."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -7,35 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dhaps_core.codes import sign
-from dhaps_core.hashing.methods.base import Batch, Objective, standardised
+from dhaps_core.hashing.methods.base import NO_SIZES, Batch, Objective, standardised
 from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training_set import TrainingSet
 
-__all__ = ["GraphBit", "Instructions", "iterative_quantisation"]
-
-
-def iterative_quantisation(
-    centred: Float[Tensor, "s d"], start: Float[Tensor, "b d"]
-) -> Float[Tensor, "b d"]:
-    """Principal components turned so that projections of the rows are near their signs: b directions.
-
-    Signs and Procrustes in turn, 50 rounds as published, from the rotation nearest to the start. Rows are
-    orthonormal; with more bits than features the columns are.
-    """
-    width = min(start.shape)
-    components = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :width]
-    projected, rotation = centred @ components, _nearest_rotation(components.T @ start.T)
-    for _ in range(50):
-        rotation = _nearest_rotation(projected.T @ sign(projected @ rotation))
-    turned: Tensor = components @ rotation
-    return turned.T
-
-
-def _nearest_rotation(matrix: Float[Tensor, "w b"]) -> Float[Tensor, "w b"]:
-    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    turned: Tensor = left @ right
-    return turned
+__all__ = ["GraphBit", "Instructions"]
 
 
 class Instructions(nn.Module):
@@ -99,7 +77,9 @@ class GraphBit(Objective):
     beta: float = 0.4
     policy_rate: float = 1.0
 
-    def layers(self, features: int, bits: int) -> nn.Sequential:
+    def layers(
+        self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
+    ) -> nn.Sequential:
         """Nothing: the authors' stack of layers without nonlinearity is one linear map."""
         return nn.Sequential()
 

@@ -1,14 +1,15 @@
 """SSH: one direction after another, each told most by the pairs that the earlier ones got wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from jaxtyping import Float, Int8
-from torch import Tensor
+from torch import Tensor, nn
 
-from dhaps_core.hashing.methods.base import ClosedForm, standardised
+from dhaps_core.hashing.methods.base import NO_SIZES, ClosedForm, check_relations, standardised
+from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = ["SSH", "pair_sum", "pair_weights"]
 
@@ -84,12 +85,36 @@ class SSH(ClosedForm):
     eta: float = 0.1
     alpha: float = 1.0
 
+    def layers(
+        self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
+    ) -> nn.Sequential:
+        """Nothing below the hash layer."""
+        return nn.Sequential()
+
     def check(self, features: Float[Tensor, "m d"], *, bits: int) -> None:
         """Refuse more bits than directions in which the training items differ."""
         rank = int(torch.linalg.matrix_rank(_covariance(features), hermitian=True))
         if bits > rank:
             rule = f"bits of ssh must be at most the {rank} directions in which the training items differ"
             raise ValueError(f"{rule}; got {bits}. Use fewer bits, or another method.")
+
+    def fit(self, training: TrainingSet) -> None:
+        """See :meth:`ClosedForm.fit`."""
+        layer, at = training.network.hash, training.supervised.numpy()
+        device = layer.weight.device
+
+        def similarity(rows: slice) -> Tensor:
+            relations = torch.from_numpy(training.relations(at[rows, None], at[None]))
+            check_relations(relations)
+            return relations.to(device)
+
+        features, supervised = (
+            training.inputs[part].to(device) for part in (training.pool, training.supervised)
+        )
+        weight, bias = self.solve(features, supervised, similarity, bits=training.network.bits)
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
 
     def solve(
         self,
@@ -99,7 +124,14 @@ class SSH(ClosedForm):
         *,
         bits: int,
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
-        """Directions, scaled so that the outputs, whose tanh is the relaxed code, have mean square 1."""
+        """Weights and biases of the hash layer: its outputs, whose tanh is the relaxed code, have mean square 1.
+
+        Args:
+            features: rows of all training items.
+            supervised: rows of those that answers tell something about.
+            similarity: what is known of some of the latter (rows) with all of them (columns).
+            bits: b.
+        """
         self.check(features, bits=bits)
         labelled, variance = supervised - features.mean(0), _covariance(features)
         weights = pair_weights(similarity, len(labelled), labelled)

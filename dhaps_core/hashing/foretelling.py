@@ -1,0 +1,188 @@
+"""Class probabilities of every item of a collection from the few whose class is known (ours).
+
+Two judges, each told by the same answers. One spreads the known classes over the neighbour graph of all items:
+right where classes are islands, and right early. The other is a multinomial logistic regression on the
+features: right where classes are half-spaces, and better the more is known. How far each is trusted is fitted
+on held-out answers (a product of experts), which also calibrates what they say together: with few answers
+probabilities stay modest, with many they become sharp.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+
+from dhaps_core.hashing.neighbours import NeighbourGraph
+
+__all__ = ["Collection", "Foretelling", "Told", "foretell"]
+
+FOLDS = 5
+PENALTY = 0.1  # C of the logistic regression, on unit features times SCALE
+SCALE = 10.0
+PRIOR = (2.0, 0.3)  # trust in the two judges before any answer ...
+PRIOR_WEIGHT = 5.0  # ... as firm as this times the squared difference in log-likelihood
+FLOOR = 1e-4  # least probability that a judge gives
+HINT = 0.03  # what the regression says of an item, beside an answer about one
+SMOOTH = 20.0  # answers that every class is thought to have had
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What answers tell about single items.
+
+    Attributes:
+        at: positions of l items.
+        values: which class (or group of items known to be the same) each has; several, possibly.
+        several: whether an item may have several classes.
+    """
+
+    at: Int[Tensor, " l"]
+    values: Bool[Tensor, "l c"]
+    several: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """All items that may be asked about, as the two judges see them; the same whatever is answered.
+
+    Attributes:
+        features: of the items.
+    """
+
+    features: Float[Tensor, "n d"]
+
+    @cached_property
+    def rows(self) -> Float[Tensor, "n d"]:
+        """Unit features."""
+        return normalize(self.features.float(), dim=1)
+
+    @cached_property
+    def graph(self) -> NeighbourGraph:
+        """Who is near whom."""
+        return NeighbourGraph(self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Foretelling:
+    """What is foretold of the items of a collection.
+
+    Attributes:
+        probabilities: of each class; with several classes an item, each by itself.
+        graph: log-odds by the neighbour graph, [n c], times the trust in it.
+        linear: weights and, last, offsets of the regression on unit features, times the trust in it.
+        trust: in the graph and in the regression.
+        held_out: probability that was given to the truth of each known item by the answers about others; NaN
+            where those do not name its class at all.
+    """
+
+    probabilities: Float[Tensor, "n c"]
+    graph: Float[Tensor, "n c"]
+    linear: Float[Tensor, "d1 c"]
+    trust: tuple[float, float]
+    held_out: Float[Tensor, " l"]
+
+
+def foretell(collection: Collection, told: Told) -> Foretelling:
+    """Probabilities of every item from at least two known items of two classes or more.
+
+    Every judge is asked FOLDS + 1 times at once: without each fold of the known items, and with all.
+    """
+    rows, values = collection.rows, told.values.float()
+    n, (l, c) = len(rows), values.shape
+    fold = _folds(told.values)
+    heard = (torch.arange(FOLDS + 1)[:, None] != fold).float()  # [folds + 1, l]
+    weights = _regressions(rows[told.at], values, heard, several=told.several)
+    said = torch.cat([SCALE * rows, torch.ones(n, 1)], 1) @ weights  # [folds + 1, n, c]
+    hints = HINT * (said.sigmoid() if told.several else said.softmax(2))
+    evidence = hints.permute(1, 0, 2).clone()
+    evidence[told.at] = torch.where(heard.T[:, :, None] > 0, values[:, None], evidence[told.at])
+    spread = torch.from_numpy(collection.graph.spread(evidence.reshape(n, -1).numpy()))
+    frequent = (heard @ values + SMOOTH) / (heard.sum(1, keepdim=True) + SMOOTH * (1 if told.several else c))
+    graph = _log_odds(spread.reshape(n, -1, c), frequent, several=told.several)
+    held = torch.arange(l)
+    apart = torch.stack([graph[told.at, fold], said[fold, told.at]])
+    fair = (heard[:FOLDS] @ values)[fold][values.bool()] if not told.several else None
+    usable = torch.ones(l, dtype=torch.bool) if fair is None else fair > 0
+    trust = _trust(apart[:, usable], values[usable], several=told.several)
+    truth = _likelihood(trust[0] * apart[0] + trust[1] * apart[1], values, several=told.several).exp()
+    truth[held[~usable]] = torch.nan
+    graph, linear = trust[0] * graph[:, -1], trust[1] * weights[-1]
+    linear[:-1] *= SCALE
+    odds = graph + trust[1] * said[-1]
+    probabilities = odds.sigmoid() if told.several else odds.softmax(1)
+    return Foretelling(probabilities, graph, linear, (float(trust[0]), float(trust[1])), truth)
+
+
+def _folds(values: Bool[Tensor, "l c"]) -> Int[Tensor, " l"]:
+    """Fold of each known item: those of a class are dealt in turn, so that it is missing in none."""
+    order = values.float().argmax(1).argsort(stable=True)
+    fold = torch.empty(len(values), dtype=torch.long)
+    fold[order] = torch.arange(len(values)) % FOLDS
+    return fold
+
+
+def _log_odds(
+    spread: Float[Tensor, "n k c"], frequent: Float[Tensor, "k c"], *, several: bool
+) -> Float[Tensor, "n k c"]:
+    """Logarithms of scores whose classes have masses in the collection as they are frequent in the answers.
+
+    Of one item alone scores are shares among its classes; with several classes each is a share by itself.
+    """
+    shares = spread / spread.sum(0).clamp_min(1e-12) * frequent
+    if several:
+        # Of a share of all mass, what an item would have of it if all had the same.
+        one = (shares * len(spread)).clamp(FLOOR, 1 - FLOOR)
+        return one.log() - (1 - one).log()
+    shares = shares / shares.sum(2, keepdim=True).clamp_min(1e-12)
+    return shares.clamp_min(FLOOR).log()
+
+
+def _regressions(
+    rows: Float[Tensor, "l d"], values: Float[Tensor, "l c"], told: Float[Tensor, "k l"], *, several: bool
+) -> Float[Tensor, "k d1 c"]:
+    """Logistic regressions, one for each row of what is told, with an offset that is not penalised."""
+    inputs = torch.cat([SCALE * rows, torch.ones(len(rows), 1)], 1)
+    weights = torch.zeros(len(told), inputs.shape[1], values.shape[1], requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weights], max_iter=40, line_search_fn="strong_wolfe", tolerance_grad=1e-4, tolerance_change=1e-6
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        likelihood = _likelihood(inputs @ weights, values, several=several)
+        value = weights[:, :-1].square().sum() / (2 * PENALTY) - (told * likelihood).sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach()
+
+
+def _trust(apart: Float[Tensor, "2 l c"], values: Float[Tensor, "l c"], *, several: bool) -> Float[Tensor, "2"]:
+    """Exponents of the two judges under which the held-out answers are likeliest; none is below 0."""
+    prior = torch.tensor(PRIOR)
+    trust = prior.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([trust], max_iter=50, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        likelihood = _likelihood(trust[0] * apart[0] + trust[1] * apart[1], values, several=several)
+        value = PRIOR_WEIGHT * (trust - prior).square().sum() - likelihood.sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return trust.detach().clamp_min(0)
+
+
+def _likelihood(
+    odds: Float[Tensor, "*k l c"], values: Float[Tensor, "l c"], *, several: bool
+) -> Float[Tensor, "*k l"]:
+    """Log-likelihood of what is known of each item."""
+    if not several:
+        return (odds.log_softmax(-1) * values).sum(-1)
+    return -binary_cross_entropy_with_logits(odds, values.expand_as(odds), reduction="none").sum(-1)

@@ -1,0 +1,83 @@
+"""The neighbour graph of a collection, and how what is known of a few items spreads over it."""
+
+import faiss
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+from torch import Tensor
+
+__all__ = ["NeighbourGraph"]
+
+NEIGHBOURS = 10
+REACH = 0.95  # alpha: how much of an item's score comes from its neighbours
+LISTED = 20_000  # items from which on neighbours are looked for in nearby cells only
+PROBED = 16  # cells
+CLOSE = 1e-2  # the solver stops at this share of the first residual
+TURNS = 200
+
+
+class NeighbourGraph:
+    """Each item joined to its ten nearest by cosine; from 20,001 items on, those of the nearest 16 cells.
+
+    Weights are exp(-|x_i - x_j|^2 / (s_i s_j)), s_i the distance to the tenth neighbour (Zelnik-Manor, Perona:
+    Self-Tuning Spectral Clustering, NIPS 2004), made symmetric and normalised: S = D^-1/2 A D^-1/2.
+
+    Args:
+        rows: unit features of all items.
+
+    Example:
+        >>> import torch
+        >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.1], [-1.0, 0.0]]))
+        >>> spread = NeighbourGraph(rows, neighbours=1).spread(np.array([[1.0], [0.0], [0.0], [0.0]]))
+        >>> [round(float(one), 2) for one in spread[:, 0]]  # what is known of the first item reaches the one beside it
+        [10.26, 9.74, 0.0, 0.0]
+    """
+
+    def __init__(self, rows: Float[Tensor, "n d"], *, neighbours: int = NEIGHBOURS) -> None:
+        points = np.ascontiguousarray(rows.cpu().numpy(), dtype=np.float32)
+        n, k = len(points), min(neighbours, len(rows) - 1)
+        similarity, near = _index(points).search(points, k + 1)
+        of = np.repeat(np.arange(n), k + 1).reshape(n, k + 1)
+        kept = (near != of) & (near >= 0)
+        squared = np.clip(2 - 2 * similarity, 0, None)
+        scale = np.sqrt(squared[:, -1]) + 1e-6  # of exact copies it is 0
+        weights = np.exp(-squared / (scale[:, None] * scale[near]))
+        shape = (n, n)
+        joined = sparse.csr_matrix((weights[kept].astype(np.float32), (of[kept], near[kept])), shape=shape)
+        joined = joined.maximum(joined.T)
+        degree = np.asarray(joined.sum(axis=1)).ravel()
+        root = sparse.diags((degree + 1e-9) ** -0.5).astype(np.float32)
+        self._normalised = (root @ joined @ root).tocsr()
+
+    def spread(self, evidence: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
+        """(I - alpha S)^-1 evidence, by conjugate gradients, all columns at once: at least 0 where it is.
+
+        References:
+            Zhou, Bousquet, Lal, Weston, Schoelkopf: Learning with Local and Global Consistency, NIPS 2003.
+        """
+        evidence = evidence.astype(np.float32)
+        found, residual = np.zeros_like(evidence), evidence.copy()
+        direction, left = residual.copy(), np.square(residual).sum(0)
+        enough = CLOSE**2 * left
+        for _ in range(TURNS):
+            if (left <= enough).all():
+                break
+            image = direction - REACH * (self._normalised @ direction)
+            step = left / np.maximum((direction * image).sum(0), 1e-30)
+            found += step * direction
+            residual -= step * image
+            before, left = left, np.square(residual).sum(0)
+            direction = residual + left / np.maximum(before, 1e-30) * direction
+        return np.maximum(found, 0)
+
+
+def _index(points: Float[np.ndarray, "n d"]) -> faiss.Index:
+    """The points, ready for a search by product."""
+    n, d = points.shape
+    index = faiss.IndexFlatIP(d)
+    if n > LISTED:
+        index = faiss.IndexIVFFlat(index, d, 2 * int(n**0.5), faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter, index.nprobe = 10, PROBED
+        index.train(points[:: max(1, n // 40_000)])
+    index.add(points)
+    return index
