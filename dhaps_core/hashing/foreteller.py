@@ -1,4 +1,4 @@
-"""Features beside foretold class probabilities, as a layer of a network: for any item, new ones too (ours)."""
+"""Features beside foretold class probabilities, as a layer of a network that reads any item (ours)."""
 
 import torch
 from jaxtyping import Float
@@ -82,9 +82,7 @@ class Foreteller(nn.Module):
         odds = x @ self.linear[:-1] + self.linear[-1] + self._kernels(x) @ self.kernels
         return odds.sigmoid() if self.several else odds.softmax(1)
 
-    def learn(
-        self, rows: Float[Tensor, "n d"], foretold: Foretelling, *, generator: torch.Generator
-    ) -> None:
+    def learn(self, rows: Float[Tensor, "n d"], foretold: Foretelling, *, generator: torch.Generator) -> None:
         """Repeat what was foretold of training items; a CPU generator draws the landmarks.
 
         The graph's log-odds are fitted by ridge regression on the kernels, x and 1; those of the regression

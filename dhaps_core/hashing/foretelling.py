@@ -1,7 +1,7 @@
 """Class probabilities of every item of a collection from the few whose class is known (ours).
 
-Two judges, each told by the same answers. One spreads the known classes over the neighbour graph of all items:
-right where classes are islands, and right early. The other is a multinomial logistic regression on the
+Two judges, each told by the same answers. One spreads the known classes over the neighbour graph of all
+items: right where classes are islands, and right early. The other is a multinomial logistic regression on the
 features: right where classes are half-spaces, and better the more is known. How far each is trusted is fitted
 on held-out answers (a product of experts), which also calibrates what they say together: with few answers
 probabilities stay modest, with many they become sharp.
@@ -10,7 +10,6 @@ probabilities stay modest, with many they become sharp.
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from dhaps_core.hashing.neighbours import NeighbourGraph
 
-__all__ = ["Collection", "Foretelling", "Told", "foretell"]
+__all__ = ["Collection", "Foretelling", "Told", "foretell", "folds"]
 
 FOLDS = 5
 PENALTY = 0.1  # C of the logistic regression, on unit features times SCALE
@@ -92,8 +91,8 @@ def foretell(collection: Collection, told: Told) -> Foretelling:
     Every judge is asked FOLDS + 1 times at once: without each fold of the known items, and with all.
     """
     rows, values = collection.rows, told.values.float()
-    n, (l, c) = len(rows), values.shape
-    fold = _folds(told.values)
+    n, (count, c) = len(rows), values.shape
+    fold = folds(told.values)
     heard = (torch.arange(FOLDS + 1)[:, None] != fold).float()  # [folds + 1, l]
     weights = _regressions(rows[told.at], values, heard, several=told.several)
     said = torch.cat([SCALE * rows, torch.ones(n, 1)], 1) @ weights  # [folds + 1, n, c]
@@ -103,13 +102,12 @@ def foretell(collection: Collection, told: Told) -> Foretelling:
     spread = torch.from_numpy(collection.graph.spread(evidence.reshape(n, -1).numpy()))
     frequent = (heard @ values + SMOOTH) / (heard.sum(1, keepdim=True) + SMOOTH * (1 if told.several else c))
     graph = _log_odds(spread.reshape(n, -1, c), frequent, several=told.several)
-    held = torch.arange(l)
     apart = torch.stack([graph[told.at, fold], said[fold, told.at]])
     fair = (heard[:FOLDS] @ values)[fold][values.bool()] if not told.several else None
-    usable = torch.ones(l, dtype=torch.bool) if fair is None else fair > 0
+    usable = torch.ones(count, dtype=torch.bool) if fair is None else fair > 0
     trust = _trust(apart[:, usable], values[usable], several=told.several)
     truth = _likelihood(trust[0] * apart[0] + trust[1] * apart[1], values, several=told.several).exp()
-    truth[held[~usable]] = torch.nan
+    truth[~usable] = torch.nan
     graph, linear = trust[0] * graph[:, -1], trust[1] * weights[-1]
     linear[:-1] *= SCALE
     odds = graph + trust[1] * said[-1]
@@ -117,7 +115,7 @@ def foretell(collection: Collection, told: Told) -> Foretelling:
     return Foretelling(probabilities, graph, linear, (float(trust[0]), float(trust[1])), truth)
 
 
-def _folds(values: Bool[Tensor, "l c"]) -> Int[Tensor, " l"]:
+def folds(values: Bool[Tensor, "l c"]) -> Int[Tensor, " l"]:
     """Fold of each known item: those of a class are dealt in turn, so that it is missing in none."""
     order = values.float().argmax(1).argsort(stable=True)
     fold = torch.empty(len(values), dtype=torch.long)
@@ -162,7 +160,9 @@ def _regressions(
     return weights.detach()
 
 
-def _trust(apart: Float[Tensor, "2 l c"], values: Float[Tensor, "l c"], *, several: bool) -> Float[Tensor, "2"]:
+def _trust(
+    apart: Float[Tensor, "2 l c"], values: Float[Tensor, "l c"], *, several: bool
+) -> Float[Tensor, "2"]:
     """Exponents of the two judges under which the held-out answers are likeliest; none is below 0."""
     prior = torch.tensor(PRIOR)
     trust = prior.clone().requires_grad_()

@@ -19,17 +19,18 @@ TURNS = 200
 class NeighbourGraph:
     """Each item joined to its ten nearest by cosine; from 20,001 items on, those of the nearest 16 cells.
 
-    Weights are exp(-|x_i - x_j|^2 / (s_i s_j)), s_i the distance to the tenth neighbour (Zelnik-Manor, Perona:
-    Self-Tuning Spectral Clustering, NIPS 2004), made symmetric and normalised: S = D^-1/2 A D^-1/2.
+    Weights are exp(-|x_i - x_j|^2 / (s_i s_j)), s_i the distance to the tenth neighbour (Zelnik-Manor,
+    Perona: Self-Tuning Spectral Clustering, NIPS 2004), made symmetric and normalised: S = D^-1/2 A D^-1/2.
 
     Args:
         rows: unit features of all items.
 
     Example:
         >>> import torch
-        >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.1], [-1.0, 0.0]]))
+        >>> points = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.1], [-1.0, 0.0]])
+        >>> rows = torch.nn.functional.normalize(points)
         >>> spread = NeighbourGraph(rows, neighbours=1).spread(np.array([[1.0], [0.0], [0.0], [0.0]]))
-        >>> [round(float(one), 2) for one in spread[:, 0]]  # what is known of the first item reaches the one beside it
+        >>> [round(float(one), 2) for one in spread[:, 0]]  # it reaches the one beside it
         [10.26, 9.74, 0.0, 0.0]
     """
 

@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from dhaps_core.hashing.foretelling import Collection, Told
+from dhaps_core.hashing.foretelling import Collection, Told, folds
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective
+from dhaps_core.hashing.methods.piq import Auto
 from dhaps_core.hashing.network import Dropout, HashNetwork, seed_parameters
 from dhaps_core.hashing.shared_terms import shared_terms
 from dhaps_core.hashing.training_set import TrainingSet
@@ -98,17 +100,60 @@ def train(
     plain = inputs if plain is None else plain
     told = told_of(supervision, supervised, pool)
     known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator, told, collection)
-    if isinstance(method, ClosedForm):
-        method.fit(known)
-        network.eval()
-        return {}
-    assert isinstance(method, Objective)
-    training = _Training(method, inputs, supervision, known, references=references, settings=settings)
-    for number in range(training.steps):
-        loss = training.step(number)
-        if progress is not None and progress(number + 1, training.steps, loss):
-            raise Cancelled(f"training was cancelled at step {number + 1} of {training.steps}.")
-    return training.finish()
+    lesson = _Lesson(inputs, supervision, references, settings, progress)
+    if isinstance(method, Auto):
+        method, tried = _better(method, known, lesson)
+        losses = lesson.give(method, known)
+        network.learned = {"method": method.name, **tried, **network.learned}
+        return losses
+    return lesson.give(method, known)
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What a training takes beside the method and the training set; see :func:`train`."""
+
+    inputs: Inputs
+    supervision: Supervision
+    references: Tensor | None
+    settings: TrainingSettings
+    progress: Progress | None
+
+    def give(self, method: Method, known: TrainingSet) -> dict[str, float]:
+        """Train the network of a training set."""
+        if isinstance(method, ClosedForm):
+            method.fit(known)
+            known.network.eval()
+            return {}
+        assert isinstance(method, Objective)
+        training = _Training(
+            method, self.inputs, self.supervision, known, references=self.references, settings=self.settings
+        )
+        for number in range(training.steps):
+            loss = training.step(number)
+            if self.progress is not None and self.progress(number + 1, training.steps, loss):
+                raise Cancelled(f"training was cancelled at step {number + 1} of {training.steps}.")
+        return training.finish()
+
+
+def _better(method: Auto, known: TrainingSet, lesson: _Lesson) -> tuple[Method, dict[str, Any]]:
+    """Which of its candidates held-out answers speak for, and what they say of each."""
+    few, many = method.candidates
+    if known.told is None or len(known.told.at) < method.least:
+        return few, {}
+    held = folds(known.told.values) == 0
+    kept = Told(known.told.at[~held], known.told.values[~held], known.told.several)
+    queries, rest = known.pool[known.told.at[held]], known.pool[kept.at]
+    supervised = known.supervised[~torch.isin(known.supervised, queries)]
+    found: dict[str, Tensor] = {}
+    for candidate in (few, many):
+        trial = replace(known, network=copy.deepcopy(known.network), told=kept, supervised=supervised)
+        lesson.give(candidate, trial)
+        found[candidate.name] = trial.average_precision(queries, rest)
+    gain = found[many.name] - found[few.name]
+    sure = float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5
+    tried = {"held_out_mAP": {name: float(values.mean()) for name, values in found.items()}}
+    return (many if sure else few), tried
 
 
 class _Training:

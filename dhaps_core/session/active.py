@@ -156,6 +156,8 @@ class ActiveSession(AnsweredRun):
             **evaluate_codes(self.items, codes),
             **bit_report(codes[self.picker.rows]),
             "losses": losses,
+            "learner": {"method": self.settings.method, **network.learned},
+            "layers": self.model.method.sizes(network),
             "watermark": watermark,
         }
         row["seconds"] = {

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
-from dhaps_core.hashing.foretelling import Collection
+from dhaps_core.hashing.foretelling import Collection, Foretelling, foretell
 from dhaps_core.hashing.image_networks import FineTuned, ResidualCNN
 from dhaps_core.hashing.inputs import ImageRows, Inputs, feature_rows, image_rows, pixel_references
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import NO_SIZES
 from dhaps_core.hashing.network import HashNetwork, encode
-from dhaps_core.hashing.training import Progress, train
+from dhaps_core.hashing.training import Progress, told_of, train
 from dhaps_core.seeds import derive_generator
 from dhaps_core.session.settings import Settings
 
@@ -51,7 +51,7 @@ class Model:
         self.method.check(self.references[self.pool], bits=settings.bits)
 
     def build(self, number: int, sizes: Mapping[str, int] = NO_SIZES) -> HashNetwork:
-        """Network of a round with its initial weights; sizes as :meth:`sizes` told them of the trained one."""
+        """Network of a round with its initial weights; sizes as the method told them of the trained one."""
         settings, backbone = self.settings, None
         generator = derive_generator(settings.seed, "weights", number)
         if settings.side:
@@ -97,6 +97,18 @@ class Model:
     def collection(self) -> Collection:
         """The training items as answers about some foretell the others."""
         return Collection(self.references[self.pool])
+
+    def foretell(self, snapshot: Snapshot) -> Foretelling | None:
+        """What the answers foretell of the training items; None while they tell of fewer than two classes.
+
+        Its columns are the classes of items with several; else the groups of items known to be the same, in
+        the order of ``snapshot.groups``.
+        """
+        supervised = torch.from_numpy(snapshot.supervised)
+        told = told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)
+        if told is None or told.values.shape[1] < 2:
+            return None
+        return foretell(self.collection, told)
 
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""

@@ -164,7 +164,7 @@ class OpenRun:
         """Real-valued network outputs z of every item [n b] after a finished round (the last by default)."""
         number = self._finished(number)
         if self._outputs is None or self._outputs[0] != number:
-            network = self.model.build(number)
+            network = self.model.build(number, self._rounds.rows[number].get("layers", {}))
             like, told = network.state_dict(), self._digest_of(WEIGHTS, number)
             network.load_state_dict(self.folder.read_weights(number, like, sha256=told))
             self._outputs = (number, self.model.encode(network))

@@ -9,6 +9,7 @@ from dhaps_core.acquisition.strategies import STRATEGIES, Reading
 from dhaps_core.checks import Range, check_fields, one_of, read_fields
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm, Method
+from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.pairs import Kernel
 
@@ -30,7 +31,8 @@ class Settings:
             ``random`` is the baseline on the same seeds.
         question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
             ``pairs`` asks whether the two are the same.
-        method: name of the training objective, one of :data:`dhaps_core.hashing.methods.METHODS`.
+        method: what learns, one of :data:`dhaps_core.hashing.methods.METHODS`; if none is given, ``auto`` on
+            embeddings, and from images ``dpsh``.
         reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.problem`.
         kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
         space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
@@ -60,7 +62,7 @@ class Settings:
     picks: Annotated[int, Range(1, 10**9)] = 10
     acquisition: str = "dhaps"
     question: Literal["classes", "pairs"] = "classes"
-    method: str = "dpsh"
+    method: str = None  # type: ignore[assignment]  # as `training`
     reading: Reading = "closed"
     kernel: Kernel = "invariant"
     space: Literal["embeddings", "codes", "relaxed"] = "embeddings"
@@ -80,6 +82,8 @@ class Settings:
     def __post_init__(self) -> None:
         if unset := vars(self)["training"] is None:
             object.__setattr__(self, "training", USUAL["embeddings"])
+        if vars(self)["method"] is None:
+            object.__setattr__(self, "method", "auto" if self.side == 0 else "dpsh")
         check_fields(self)
         if unset and self.side:
             object.__setattr__(self, "training", USUAL[self.network])
@@ -94,8 +98,8 @@ class Settings:
 
     def _check_method(self, method: type[Method]) -> None:
         """Refuse what the method or its network cannot learn."""
-        if self.side and issubclass(method, ClosedForm):
-            rule = f"{self.method} is a closed form on embeddings"
+        if self.side and issubclass(method, ClosedForm | Foretold):
+            rule = f"{self.method} learns from embeddings"
             raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train another method.")
         Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
         if self.side:

@@ -7,8 +7,8 @@ weights, a head beside the hash layer, a teacher, a binarisation that is found a
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -105,7 +105,7 @@ class Method(ABC):
     def layers(
         self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
     ) -> nn.Sequential | int:
-        """Its own layers between backbone and hash layer, weights still to be drawn; or the shared one's width.
+        """Its own layers between backbone and hash layer, weights still to be drawn; or the shared width.
 
         Args:
             features: that they read.

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Annotated, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from dhaps_core.checks import Range
 from dhaps_core.hashing.foreteller import Foreteller, landmarks_of
 from dhaps_core.hashing.foretelling import foretell
 from dhaps_core.hashing.methods.base import NO_SIZES, Batch, ClosedForm, Method, Objective, standardised
@@ -16,7 +17,7 @@ from dhaps_core.hashing.network import HashNetwork, relax, seed_parameters
 from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training_set import TrainingSet
 
-__all__ = ["PIQ", "Foretold", "PIQNetwork", "Slope", "probability_same"]
+__all__ = ["PIQ", "Auto", "Foretold", "PIQNetwork", "Slope", "probability_same"]
 
 FITTED = 20_000  # rows that the rotation is found on
 
@@ -57,6 +58,28 @@ class PIQ(Foretold, ClosedForm):
         quantise(training, hidden=0)
 
 
+@final
+@dataclass(frozen=True)
+class Auto(Foretold):
+    """PIQ, or the network that starts from it where the answers show that this is better (ours).
+
+    From ``least`` answered items on a fifth of them is held out, both learn from the others, and the held-out
+    ones search among those. The network is taken if its mean average precision is better by more than a
+    standard error of the difference; then it learns from all. What was taken is told in the round's metrics.
+
+    Args:
+        least: answered items below which PIQ is taken: fewer cannot tell.
+    """
+
+    name, labels = "auto", "pairs"
+    least: Annotated[int, Range(10, 10**9)] = 100
+
+    @property
+    def candidates(self) -> "tuple[PIQ, PIQNetwork]":
+        """What there is to choose from."""
+        return PIQ(), PIQNetwork()
+
+
 class Slope(nn.Module):
     """Log-odds that two items are the same, as a line in the similarity of their codes in [-1, 1]."""
 
@@ -67,7 +90,7 @@ class Slope(nn.Module):
         self.line = nn.Parameter(torch.tensor([5.0, -3.0]) / self.UNIT)
 
     def forward(self, similarity: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
-        """slope * similarity + intercept."""
+        """Slope * similarity + intercept."""
         slope, intercept = self.line * self.UNIT
         return slope * similarity + intercept
 
@@ -75,7 +98,7 @@ class Slope(nn.Module):
 @final
 @dataclass(frozen=True)
 class PIQNetwork(Foretold, Objective):
-    """A network that starts as PIQ and learns who is the same from what was foretold, for many answers (ours).
+    """A network that starts as PIQ and learns who is the same from what was foretold (ours).
 
     J = mean over the pairs of a step of the cross-entropy between s_ij = r_ij + (1 - r_ij) p_i . p_j and the
     logistic of a line in <u_i, u_j> / b. That two items are the same, given their probabilities, is p_i . p_j
@@ -104,7 +127,9 @@ class PIQNetwork(Foretold, Objective):
         with torch.no_grad():
             same = cosines + (1 - cosines) * probability_same(front.of_rows(x), several=front.several)
             known, labelled = batch.similarity, len(batch.similarity)
-            same[:labelled, :labelled] = torch.where(known == 0, same[:labelled, :labelled], (known > 0).to(same))
+            same[:labelled, :labelled] = torch.where(
+                known == 0, same[:labelled, :labelled], (known > 0).to(same)
+            )
         u = relax(batch.outputs)
         odds = batch.head(u @ u.T / u.shape[1])
         return {"foretold": binary_cross_entropy_with_logits(odds, same)}
@@ -127,7 +152,7 @@ def front_of(network: HashNetwork) -> Foreteller:
 
 @torch.no_grad()
 def quantise(training: TrainingSet, *, hidden: int) -> None:
-    """Give the training set's network the layers of PIQ, solved; a hidden layer beside them adds nothing yet."""
+    """Give the training set's network the layers of PIQ, solved; hidden ones add nothing yet."""
     network, generator, told = training.network, training.generator, training.told
     rows, before, device = training.collection.rows, front_of(network), network.hash.weight.device
     classes = told.values.shape[1] if told is not None and told.values.shape[1] > 1 else 0
@@ -146,7 +171,7 @@ def quantise(training: TrainingSet, *, hidden: int) -> None:
             foretold = foretell(training.collection, told)
         front.learn(rows, foretold, generator=generator)
         trust = dict(zip(("graph", "regression"), foretold.trust, strict=True))
-        network.learned = {"foretold": float(foretold.held_out.nanmean()), "trust": trust}
+        network.learned = {"foretold": _mean(foretold.held_out), "trust": trust}
     front.eval()
     some = rows[torch.randperm(len(rows), generator=generator)[:FITTED]]
     seen = torch.cat([front(part)[:, : front.out_features - hidden] for part in some.split(4096)])
@@ -156,3 +181,9 @@ def quantise(training: TrainingSet, *, hidden: int) -> None:
     network.hash = nn.Linear(front.out_features, network.bits).to(device)
     network.hash.weight.copy_(torch.cat([weight, weight.new_zeros(network.bits, hidden)], 1))
     network.hash.bias.copy_(bias)
+
+
+def _mean(held_out: Float[Tensor, " l"]) -> float | None:
+    """Of what could be foretold; None where nothing could."""
+    usable = held_out[~held_out.isnan()]
+    return float(usable.mean()) if len(usable) else None

@@ -124,7 +124,7 @@ class SSH(ClosedForm):
         *,
         bits: int,
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, " b"]]:
-        """Weights and biases of the hash layer: its outputs, whose tanh is the relaxed code, have mean square 1.
+        """Weights and biases; the outputs, whose tanh is the relaxed code, have mean square 1.
 
         Args:
             features: rows of all training items.
