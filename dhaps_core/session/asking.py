@@ -108,6 +108,7 @@ class AskingRun(OpenRun):
             relaxed=relax(self.outputs(number - 1)),
             earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
             calibration=lambda: self.calibration(snapshot),
+            probabilities=lambda: self.model.probabilities(snapshot),
         )
         seal, seconds = self.store.seal(watermark), time.perf_counter() - started
         proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)

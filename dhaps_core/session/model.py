@@ -1,7 +1,11 @@
 """From items and settings to a trained network and its outputs: one run's model."""
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
@@ -84,6 +88,18 @@ class Model:
             plain=self.inputs,
         )
         return network, losses
+
+    def probabilities(self, snapshot: Snapshot) -> Float[Tensor, "n c"]:
+        """Probability of every item to be of each class that an item of the pool is known to have.
+
+        [n 0] where there are fewer than two such classes, or where items may have several.
+        """
+        rows = self.pool[snapshot.classed[self.pool.numpy()]]
+        if snapshot.multi_label or len(np.unique(snapshot.classes[rows])) < 2:
+            return self.references.new_zeros((len(self.references), 0))
+        features = 10 * normalize(self.references, dim=1).numpy()
+        model = LogisticRegression(C=0.1, max_iter=300).fit(features[rows], snapshot.classes[rows])
+        return torch.from_numpy(model.predict_proba(features)).to(self.references.dtype)
 
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from dhaps_core.acquisition import strategies
+from dhaps_core.acquisition import contract
+from dhaps_core.acquisition.contract import ItemStrategy, Pool, Strategy, random_pairs
 from dhaps_core.acquisition.problem import Calibration
-from dhaps_core.acquisition.strategies import STRATEGIES, ItemStrategy, Pool, Strategy, random_pairs
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
@@ -41,10 +42,12 @@ def strategy(request):
 
 
 def make_pool(n=40, seed=0, *, labelled=6, **changes):
-    """A pool in clusters, whose first items are labelled and cannot be picked."""
+    """A pool in clusters, whose first items are labelled and cannot be picked; each cluster is a class."""
     generator = torch.Generator().manual_seed(seed)
     cluster = torch.arange(n) % 5
-    features = 3 * torch.randn(5, 8, generator=generator)[cluster] + torch.randn(n, 8, generator=generator)
+    centres = 3 * torch.randn(5, 8, generator=generator)
+    features = centres[cluster] + torch.randn(n, 8, generator=generator)
+    probabilities = (features @ centres.T / 9).softmax(1) if labelled > 1 else features[:, :0]
     given = {
         "relaxed": torch.tanh(features @ torch.randn(8, 6, generator=generator)),
         "features": features,
@@ -57,6 +60,7 @@ def make_pool(n=40, seed=0, *, labelled=6, **changes):
         "alike": torch.ones(n, dtype=torch.long),
         "earlier": lambda: torch.arange(labelled).view(-1, 2),
         "calibration": Calibration,
+        "probabilities": lambda: probabilities,
         "keep": lambda _, compute: compute(),
     }
     return Pool(**(given | changes))
@@ -219,7 +223,7 @@ def test_a_session_runs_to_its_end_and_reopened_asks_the_same(name, question, tm
 
 @pytest.mark.parametrize("kind", EXTRAS, ids=lambda kind: kind.name)
 def test_a_package_that_is_not_installed_is_refused_before_anything_is_written(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(strategies, "find_spec", lambda _: None)
+    monkeypatch.setattr(contract, "find_spec", lambda _: None)
     extra, module = kind.extra
     wanted = f"{kind.name!r} needs the optional extra {extra!r}; got no {module}. "
     wanted += f"Run: pip install 'dhaps[{extra}]'"
