@@ -12,11 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dhaps_core.acquisition.clusters import turns
 from dhaps_core.acquisition.contract import ItemStrategy, Pool
 
 __all__ = ["CoreSet", "Margin", "TypiClust"]
-
-TURNS, FEWEST, WORK = 300, 10, 200_000_000  # of k-means: turns, and items times clusters times turns
 
 
 @final
@@ -24,8 +23,7 @@ TURNS, FEWEST, WORK = 300, 10, 200_000_000  # of k-means: turns, and items times
 class TypiClust(ItemStrategy):
     """The most typical items of the clusters in which nothing is labelled, by scikit-activeml.
 
-    Where items times clusters are many, k-means makes fewer turns than until nothing moves: with 500 labelled
-    of 50,000 items that would take minutes.
+    A cluster for each labelled and each picked item; where that is much work, k-means makes fewer turns.
 
     References:
         Hacohen, Dekel, Weinshall: Active Learning on a Budget, ICML 2022.
@@ -43,9 +41,8 @@ class TypiClust(ItemStrategy):
         count = min(count, len(np.unique(points, axis=0)) - len(pool.labelled))
         if count < 1:
             return []
-        turns = WORK // (len(points) * (len(pool.labelled) + count))
-        turns = min(max(turns, FEWEST), TURNS)
-        query = Query(random_state=_seed(generator), cluster_algo_dict={"max_iter": turns})
+        clustering = {"max_iter": turns(len(points), len(pool.labelled) + count)}
+        query = Query(random_state=_seed(generator), cluster_algo_dict=clustering)
         found = query.query(points, labels, candidates=_positions(pool.candidates), batch_size=count)
         return list(dict.fromkeys(found.tolist()))  # where its clusters are used up, it names items again
 
@@ -75,7 +72,7 @@ class CoreSet(ItemStrategy):
             return []
         query = Query(random_state=_seed(generator))
         found = query.query(points, labels, candidates=candidates, batch_size=min(count, len(candidates)))
-        return found.tolist()
+        return [int(item) for item in found]
 
 
 @final
@@ -103,7 +100,8 @@ class Margin(ItemStrategy):
         candidates = _positions(pool.candidates)
         # The strategy without its model: the probabilities are here already.
         scores = uncertainty_scores(probabilities[candidates], method="margin_sampling")
-        return candidates[simple_batch(scores, _seed(generator), batch_size=count)].tolist()
+        found = candidates[simple_batch(scores, _seed(generator), batch_size=count)]
+        return [int(item) for item in found]
 
 
 def _points(pool: Pool) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -10,8 +10,11 @@ from typing import Any, ClassVar, Literal, final
 
 from torch import Tensor
 
+from dhaps_core.acquisition.badge import Badge
 from dhaps_core.acquisition.closed import Closed
 from dhaps_core.acquisition.contract import Pool, Strategy, random_pairs
+from dhaps_core.acquisition.dropquery import DropQuery
+from dhaps_core.acquisition.herding import MaxHerding, UncertaintyHerding
 from dhaps_core.acquisition.means import pool_kernel_means
 from dhaps_core.acquisition.peers import CoreSet, Margin, TypiClust
 from dhaps_core.acquisition.problem import Calibration, Problem, Weights
@@ -102,8 +105,7 @@ class Random(Strategy):
         return Selection(random_pairs(pool.candidates, picks=picks, generator=draw, known=known))
 
 
-STRATEGIES: Mapping[str, type[Strategy]] = {
-    kind.name: kind for kind in (Dhaps, Random, TypiClust, CoreSet, Margin)
-}
+ALL = Dhaps, Random, TypiClust, CoreSet, Margin, Badge, DropQuery, MaxHerding, UncertaintyHerding
+STRATEGIES: Mapping[str, type[Strategy]] = {kind.name: kind for kind in ALL}
 BUDGETS = (*STRATEGIES, "all", "none")
 """What a plan may name: the strategies, and what needs no choice, every item or none."""
