@@ -1,6 +1,7 @@
 """BADGE: items whose gradients are large and differ."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, final
 
 import torch
@@ -11,7 +12,8 @@ from dhaps_core.acquisition.contract import ItemStrategy, Pool
 
 __all__ = ["Badge"]
 
-TIE = 1e-9
+NEAR = 1e-9  # squared distance, in that of the longest gradient, of gradients that are equal
+EQUAL = 1e-6  # of squared lengths that are equal
 
 
 @final
@@ -33,22 +35,21 @@ class Badge(ItemStrategy):
     def items(self, pool: Pool, count: int, generator: torch.Generator) -> list[int]:
         """See :meth:`ItemStrategy.items`."""
         candidates = pool.candidates.nonzero().flatten()
+        if not len(candidates):
+            return []
         points, errors = pool.directions()[candidates].double(), pool.probabilities()[candidates].double()
         if errors.shape[1]:
             errors -= one_hot(errors.argmax(1), errors.shape[1])
         else:
             errors = torch.ones_like(points[:, :1])
         squared = points.square().sum(1) * errors.square().sum(1)
-        # As if a gradient of 0 were chosen before all others.
-        nearest, chosen = squared.clone(), list[int]()
-        while len(chosen) < count and bool((nearest > TIE * squared.max()).any()):
-            nearest[nearest <= TIE * squared.max()] = 0
-            longest = (nearest >= (1 - TIE) * nearest.max()).to(nearest.dtype)
-            at = _draw(nearest if chosen else longest, generator)
+        nearest, chosen = torch.full_like(squared, inf), list[int]()
+        weights = (squared >= (1 - EQUAL) * squared.max()).double()
+        while len(chosen) < count and bool(weights.any()):
+            chosen.append(at := _draw(weights, generator))
             products = (points @ points[at]) * (errors @ errors[at])
-            nearest = torch.minimum(nearest, (squared + squared[at] - 2 * products).clamp_min(0))
-            nearest[at] = 0
-            chosen.append(at)
+            nearest = torch.minimum(nearest, squared + squared[at] - 2 * products)
+            weights = nearest.masked_fill(nearest <= NEAR * squared.max(), 0)
         return candidates[chosen].tolist()
 
 

@@ -1,4 +1,4 @@
-"""Coverage by chosen items by hand and against kernels written out; the lazy greedy choice against all gains."""
+"""Coverage by chosen items: by hand, against kernels written out, and chosen lazily as by all gains."""
 
 from math import exp
 

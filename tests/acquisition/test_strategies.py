@@ -6,16 +6,16 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from dhaps_core.acquisition import contract
-from dhaps_core.acquisition.contract import ItemStrategy, Pool, Strategy, random_pairs
-from dhaps_core.acquisition.problem import Calibration
+from dhaps_core.acquisition.contract import ItemStrategy, Strategy, random_pairs
 from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from tests.acquisition.given import everything, on
+from tests.acquisition.given import everything, make_pool, on
 from tests.given import tiny_items
 
 SETTINGS = {
@@ -39,31 +39,6 @@ def make(name, how):
 def strategy(request):
     """Each strategy with each of the settings; those that read none of these once."""
     return make(*request.param)
-
-
-def make_pool(n=40, seed=0, *, labelled=6, **changes):
-    """A pool in clusters, whose first items are labelled and cannot be picked; each cluster is a class."""
-    generator = torch.Generator().manual_seed(seed)
-    cluster = torch.arange(n) % 5
-    centres = 3 * torch.randn(5, 8, generator=generator)
-    features = centres[cluster] + torch.randn(n, 8, generator=generator)
-    probabilities = (features @ centres.T / 9).softmax(1) if labelled > 1 else features[:, :0]
-    given = {
-        "relaxed": torch.tanh(features @ torch.randn(8, 6, generator=generator)),
-        "features": features,
-        "candidates": torch.arange(n) >= labelled,
-        "seed": seed,
-        "round": 1,
-        "known": None,
-        "labelled": torch.arange(labelled),
-        "classes": torch.where(torch.arange(n) < labelled, cluster, -1),
-        "alike": torch.ones(n, dtype=torch.long),
-        "earlier": lambda: torch.arange(labelled).view(-1, 2),
-        "calibration": Calibration,
-        "probabilities": lambda: probabilities,
-        "keep": lambda _, compute: compute(),
-    }
-    return Pool(**(given | changes))
 
 
 def check(pool, found, picks, feasible=None):
@@ -109,6 +84,29 @@ def test_a_known_pair_is_never_picked(strategy, share):
 def test_the_same_seed_picks_the_same(strategy):
     first, again = (strategy.choose(make_pool(), picks=5).pairs for _ in range(2))
     assert torch.equal(first, again)
+    pool = make_pool()
+    assert torch.equal(strategy.choose(pool, picks=5).pairs, strategy.choose(pool, picks=5).pairs)
+
+
+def test_threads_do_not_matter(strategy):
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        with threadpool_limits(threads):
+            found.append(strategy.choose(make_pool(600, labelled=20), picks=10).pairs)
+    torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+def test_there_may_be_no_probabilities_though_items_are_labelled(strategy):
+    pool = make_pool(probabilities=lambda: torch.zeros(40, 0))
+    check(pool, strategy.choose(pool, picks=5), 5)
+
+
+def test_probabilities_may_be_certain_or_all_the_same(strategy):
+    for probabilities in (torch.eye(4).repeat(10, 1), torch.full((40, 4), 0.25)):
+        pool = make_pool(probabilities=lambda probabilities=probabilities: probabilities)
+        check(pool, strategy.choose(pool, picks=5), 5)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if STRATEGIES[case[0]].any_order], ids=" ".join)
