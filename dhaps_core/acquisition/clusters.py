@@ -6,7 +6,7 @@ from sklearn.cluster import KMeans
 
 __all__ = ["central_items", "turns"]
 
-MOST, FEWEST, WORK = 300, 10, 200_000_000  # turns of k-means; items times clusters times turns
+MOST, FEWEST, WORK = 300, 10, 100_000_000  # turns of k-means; items times clusters times turns
 
 
 def turns(items: int, clusters: int) -> int:

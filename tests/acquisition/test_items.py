@@ -180,5 +180,5 @@ def test_central_items_by_hand():
 
 def test_turns_of_k_means():
     assert turns(2_000, 100) == 300
-    assert turns(50_000, 100) == 40
+    assert turns(50_000, 100) == 20
     assert turns(1_000_000, 1_000) == 10

@@ -179,8 +179,8 @@ def test_two_items_are_a_pair(strategy):
 
 def test_the_device_does_not_matter(strategy, device):
     pool = make_pool()
-    earlier = pool.earlier().to(device)
-    moved = replace(on(device, pool), earlier=lambda: earlier)
+    earlier, probabilities = pool.earlier().to(device), pool.probabilities().to(device)
+    moved = replace(on(device, pool), earlier=lambda: earlier, probabilities=lambda: probabilities)
     found = strategy.choose(moved, picks=5)
     assert found.pairs.device.type == device.type
     assert found.pairs.tolist() == strategy.choose(pool, picks=5).pairs.tolist()
