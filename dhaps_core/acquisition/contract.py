@@ -39,7 +39,8 @@ class Pool:
         earlier: gives the pairs [l 2] that were chosen in earlier rounds.
         calibration: gives the log-odds of "similar" fitted on the answers.
         probabilities: gives the probability of every item to be of each class, or of each group of items
-            known to be the same, by the answers; rows sum to 1. [n 0] where fewer than two are known.
+            known to be the same, by the answers; rows sum to 1. [n 0] where fewer than two are known,
+            or where items may have several.
         keep: gives what a function computes under a name once in a run: a number above 0 for each item.
     """
 

@@ -1,7 +1,8 @@
 """Strategies of our peers, as scikit-activeml has them.
 
 What it cannot run on 50,000 items stands in files of its own: ``badge``, whose gradients it writes out
-(n x c x d numbers), and ``herding``, for which it keeps the kernels of all pairs (n x n).
+(n x c x d numbers), and ``herding``, for which it keeps the kernels of all pairs (n x n). So does
+``dropquery``: there it needs a classifier to run, and a pool has probabilities only.
 """
 
 from dataclasses import dataclass
