@@ -1,6 +1,7 @@
 """The neighbour graph of a collection, and how what is known of a few items spreads over it."""
 
 from functools import cached_property
+from typing import Any
 
 import faiss
 import numpy as np
@@ -74,7 +75,8 @@ class NeighbourGraph:
             residual -= step * image
             before, left = left, np.square(residual).sum(0)
             direction = residual + left / np.maximum(before, 1e-30) * direction
-        return np.maximum(found, 0)
+        positive: Float[np.ndarray, "n c"] = np.maximum(found, 0)
+        return positive
 
     @cached_property
     def neighbourhood(self) -> sparse.csr_matrix:
@@ -91,13 +93,14 @@ class NeighbourGraph:
             kernel.eliminate_zeros()
         kernel = kernel.maximum(kernel.T)
         root = sparse.diags(kernel.diagonal() ** -0.5)
-        return (root @ kernel @ root).tocsr()
+        normalised: sparse.csr_matrix = (root @ kernel @ root).tocsr()
+        return normalised
 
 
-def _index(points: Float[np.ndarray, "n d"]) -> faiss.Index:
+def _index(points: Float[np.ndarray, "n d"]) -> Any:
     """The points, ready for a search by product."""
     n, d = points.shape
-    index = faiss.IndexFlatIP(d)
+    index: Any = faiss.IndexFlatIP(d)
     if n > LISTED:
         index = faiss.IndexIVFFlat(index, d, 2 * int(n**0.5), faiss.METRIC_INNER_PRODUCT)
         index.cp.niter, index.nprobe = 10, PROBED

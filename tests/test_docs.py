@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from dhaps_core.acquisition.strategies import STRATEGIES
+
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"))
 
@@ -41,3 +43,10 @@ def test_every_link_to_a_file_leads_somewhere():
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert not dead
+
+
+def test_every_acquisition_has_a_line_for_its_name():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("| acquisition |") : text.index("\n\n", text.index("| acquisition |"))]
+    told = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert sorted(told) == sorted(STRATEGIES)

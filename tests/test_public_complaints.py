@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from dhaps_core.acquisition.closed import Closed
+from dhaps_core.acquisition.contract import random_pairs
 from dhaps_core.acquisition.published import Published
 from dhaps_core.acquisition.select import select
-from dhaps_core.acquisition.strategies import random_pairs
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.methods.base import Batch

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from dhaps_core.acquisition.problem import Weights
+from dhaps_core.acquisition.strategies import WEIGHTS
 from dhaps_core.session.settings import Settings
 
 __all__ = ["Choices"]
@@ -35,7 +36,7 @@ class Choices:
         """Settings with these choices; the same ones if nothing was changed.
 
         The matched kernel is defined for the published reading only, so choosing it changes the reading too,
-        and choosing the invariant one again goes back to the closed reading.
+        and choosing the invariant one again goes back to the reading covered.
 
         Raises:
             ValueError: on a value out of range.
@@ -44,7 +45,7 @@ class Choices:
             return settings
         reading = settings.reading
         if self.kernel != settings.kernel:
-            reading = "published" if self.kernel == "matched" else "closed"
+            reading = "published" if self.kernel == "matched" else "covered"
         changed = replace(
             settings,
             method=self.method,
@@ -59,4 +60,4 @@ class Choices:
 
 
 def _default_weights(settings: Settings) -> Weights:
-    return Weights() if settings.reading == "closed" else Weights(uncertainty=1.0)
+    return WEIGHTS[settings.reading]

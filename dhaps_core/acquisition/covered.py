@@ -1,23 +1,34 @@
-"""The reading ``covered`` (ours): items that stand for as much as possible of what is uncertain and uncovered.
+"""The reading ``covered`` (ours): items that stand for most of what is uncertain and not yet covered.
 
 With a kernel k of who stands for whom, w_i the uncertainty of item i and S the labelled and picked items,
 
     F(S) = sum_i w_i max_{s in S} k(i, s)
 
-is what S covers. Representativeness is what an item would cover alone, sum_i w_i k(i, a); diversity is what of
-it is covered already; uncertainty is w. F is monotone and submodular, so picking the item that adds most, again
-and again, covers at least 1 - 1/e of what any as many items could (Nemhauser, Wolsey, Fisher 1978).
+is what S covers. Representativeness is what an item would cover alone, sum_i w_i k(i, a); diversity is what
+of it is covered already; uncertainty is w. F is monotone and submodular, so picking the item that adds most,
+again and again, covers at least 1 - 1/e of what any as many items could (Nemhauser, Wolsey, Fisher 1978).
+
+Each term can be switched off by a weight of 0: without uncertainty all items weigh 1, without diversity
+nothing counts as covered, without representativeness every item stands for itself alone. Between 0 and 1
+uncertainty is an exponent of w, and diversity a share of what is covered.
 
 References:
     Bae, Wang, Sutherland: Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.
     Bae, Oliveira, Sutherland: Uncertainty Herding, ICLR 2025.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
-__all__ = ["Cover", "margin_uncertainty"]
+from dhaps_core.acquisition.problem import Weights
+
+__all__ = ["COVERED", "TERMS", "Cover", "margin_uncertainty"]
+
+COVERED = Weights(1.0, 1.0, 1.0)
+TERMS = ("uncertainty", "representativeness", "diversity", "total")
 
 
 class Cover:
@@ -49,6 +60,40 @@ class Cover:
         self._covered = np.zeros(len(weights))
         self.alone: Float[np.ndarray, " n"] = kernel.T @ self._weights
         self.gains = self.alone.copy()
+
+    @classmethod
+    def of(
+        cls,
+        kernel: sparse.csr_matrix,
+        uncertainty: Float[np.ndarray, " n"],
+        labelled: Sequence[int],
+        *,
+        weights: Weights,
+    ) -> "Cover":
+        """Cover by some labelled items, with the weights of the three terms."""
+        if not weights.representativeness:
+            kernel = sparse.identity(len(uncertainty), dtype=np.float32, format="csr")
+        cover = cls(kernel, uncertainty**weights.uncertainty, diversity=weights.diversity)
+        for item in labelled:
+            cover.add(item)
+        return cover
+
+    def pick(self, candidates: Bool[np.ndarray, " n"], count: int) -> dict[int, dict[str, float]]:
+        """Candidates in the order of picking, each that which adds most, with its terms, as costs.
+
+        Their total is minus what the item adds; diversity is what of it was covered, representativeness minus
+        what it covers alone and weighed by nothing, uncertainty what weighing takes off that.
+        """
+        left, found = candidates.copy(), {}
+        plain = np.asarray(self._kernel.sum(axis=0), dtype=np.float64).ravel()
+        for _ in range(min(count, int(left.sum()))):
+            item = self.best(left)
+            alone, gain = float(self.alone[item]), float(self.gains[item])
+            costs = float(plain[item]) - alone, -float(plain[item]), alone - gain, -gain
+            found[item] = dict(zip(TERMS, costs, strict=True))
+            left[item] = False
+            self.add(item)
+        return found
 
     def add(self, item: int) -> None:
         """Take an item as labelled: what it stands for is covered."""
@@ -87,4 +132,5 @@ def margin_uncertainty(probabilities: Float[np.ndarray, "n c"]) -> Float[np.ndar
     if probabilities.shape[1] < 2:
         return np.ones(len(probabilities))
     second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
-    return 1 - (first - second)
+    uncertainty: Float[np.ndarray, " n"] = 1 - (first - second)
+    return uncertainty

@@ -56,7 +56,7 @@ class HashNetwork(nn.Module):
             )
         else:
             self.hidden = nn.Sequential()
-        widths = [layer.out_features for layer in self.hidden if hasattr(layer, "out_features")]
+        widths: list[Any] = [layer.out_features for layer in self.hidden if hasattr(layer, "out_features")]
         self.hash = nn.Linear(widths[-1] if widths else features, bits)
         self.rotation: Tensor
         self.shift: Tensor

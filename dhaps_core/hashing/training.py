@@ -269,14 +269,19 @@ class _Training:
 def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:
     """What answers tell about single training items, by place in the pool: classes, or groups of the same.
 
+    Columns are the classes that are answered, in their order, and behind them groups without a class.
+
     With several classes an item, pair answers tell nothing about single ones: sharing one is not transitive.
     """
     several = supervision.classes.ndim == 2
     if several:
-        supervised = supervised[torch.from_numpy(supervision.classed)[supervised]]
-        values = torch.from_numpy(supervision.classes)[supervised].bool()
+        supervised = supervised[torch.tensor(supervision.classed)[supervised]]
+        values = torch.tensor(supervision.classes)[supervised].bool()
     else:
-        _, group = torch.from_numpy(supervision.groups)[supervised].unique(return_inverse=True)
+        at = supervised.numpy()
+        place = len(supervision.class_names) + supervision.groups[at]
+        place = np.where(supervision.classed[at], supervision.classes[at], place)
+        _, group = torch.from_numpy(place).unique(return_inverse=True)
         values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
     if not values.numel():
         return None

@@ -108,6 +108,8 @@ class AskingRun(OpenRun):
             relaxed=relax(self.outputs(number - 1)),
             earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
             calibration=lambda: self.calibration(snapshot),
+            probabilities=lambda: self.model.probabilities(snapshot),
+            neighbourhood=lambda: self.model.collection.graph.neighbourhood,
         )
         seal, seconds = self.store.seal(watermark), time.perf_counter() - started
         proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)

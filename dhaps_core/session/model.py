@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from dhaps_core.answers.snapshot import Snapshot
@@ -101,14 +102,20 @@ class Model:
     def foretell(self, snapshot: Snapshot) -> Foretelling | None:
         """What the answers foretell of the training items; None while they tell of fewer than two classes.
 
-        Its columns are the classes of items with several; else the groups of items known to be the same, in
-        the order of ``snapshot.groups``.
+        Its columns are the classes that training items are known to have, in the order of
+        ``snapshot.class_names``, and behind them the groups of items that are known to be the same without a
+        class, in the order of ``snapshot.groups``.
         """
-        supervised = torch.from_numpy(snapshot.supervised)
+        supervised = torch.tensor(snapshot.supervised)
         told = told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)
         if told is None or told.values.shape[1] < 2:
             return None
         return foretell(self.collection, told)
+
+    def probabilities(self, snapshot: Snapshot) -> Float[Tensor, "m c"]:
+        """Probabilities of :meth:`foretell`; [m 0] where there are none, or several classes an item."""
+        foretold = None if snapshot.multi_label else self.foretell(snapshot)
+        return torch.zeros(len(self.pool), 0) if foretold is None else foretold.probabilities
 
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy import sparse
 from torch import Tensor
 
+from dhaps_core.acquisition.contract import Pool
 from dhaps_core.acquisition.problem import Calibration, Known
-from dhaps_core.acquisition.strategies import STRATEGIES, Pool
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
 from dhaps_core.keys import positions
@@ -59,11 +61,13 @@ class Picker:
         relaxed: Float[Tensor, "n b"],
         earlier: Callable[[], Sequence[tuple[str, str]]],
         calibration: Callable[[], Calibration],
+        probabilities: Callable[[], Float[Tensor, "m c"]],
+        neighbourhood: Callable[[], sparse.csr_matrix],
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
         """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
 
-        At most ``picks`` pairs: none if none is left. The pairs of earlier rounds and the calibration are
-        computed where the strategy asks for them.
+        At most ``picks`` pairs: none if none is left. The pairs of earlier rounds, the calibration and the
+        probabilities are computed where the strategy asks for them.
 
         Raises:
             ImportError: if the strategy needs a package that is not installed.
@@ -84,6 +88,8 @@ class Picker:
             alike=torch.from_numpy(snapshot.component_sizes[rows]).to(device),
             earlier=lambda: self._places(earlier()),
             calibration=calibration,
+            probabilities=lambda: probabilities().to(device),
+            neighbourhood=neighbourhood,
             keep=self._keep,
         )
         strategy = STRATEGIES[self.settings.acquisition]

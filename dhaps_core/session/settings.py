@@ -33,7 +33,10 @@ class Settings:
             ``pairs`` asks whether the two are the same.
         method: what learns, one of :data:`dhaps_core.hashing.methods.METHODS`; if none is given, ``auto`` on
             embeddings, and from images ``dpsh``.
-        reading: which pairs count as labelled; see :mod:`dhaps_core.acquisition.problem`.
+        reading: ``covered`` chooses items that cover what is uncertain
+            (:mod:`dhaps_core.acquisition.covered`); ``closed`` and ``published`` choose pairs, and differ in
+            which pairs count as labelled (:mod:`dhaps_core.acquisition.problem`). The next three, beta and
+            implication are theirs.
         kernel: ``invariant`` or ``matched`` (the latter for the reading ``published``).
         space: what the kernel compares: ``embeddings``, ``codes`` or ``relaxed``.
         bandwidth_scale: 2 sigma^2 over the median squared distance of the space.
@@ -63,7 +66,7 @@ class Settings:
     acquisition: str = "dhaps"
     question: Literal["classes", "pairs"] = "classes"
     method: str = None  # type: ignore[assignment]  # as `training`
-    reading: Reading = "closed"
+    reading: Reading = "covered"
     kernel: Kernel = "invariant"
     space: Literal["embeddings", "codes", "relaxed"] = "embeddings"
     bandwidth_scale: Annotated[float, Range(1e-6, 1e6)] = 0.1

@@ -6,15 +6,16 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
-from dhaps_core.acquisition import strategies
-from dhaps_core.acquisition.problem import Calibration
-from dhaps_core.acquisition.strategies import STRATEGIES, ItemStrategy, Pool, Strategy, random_pairs
+from dhaps_core.acquisition import contract
+from dhaps_core.acquisition.contract import ItemStrategy, Strategy, random_pairs
+from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from tests.acquisition.given import everything, on
+from tests.acquisition.given import everything, make_pool, on
 from tests.given import tiny_items
 
 SETTINGS = {
@@ -40,28 +41,6 @@ def strategy(request):
     return make(*request.param)
 
 
-def make_pool(n=40, seed=0, *, labelled=6, **changes):
-    """A pool in clusters, whose first items are labelled and cannot be picked."""
-    generator = torch.Generator().manual_seed(seed)
-    cluster = torch.arange(n) % 5
-    features = 3 * torch.randn(5, 8, generator=generator)[cluster] + torch.randn(n, 8, generator=generator)
-    given = {
-        "relaxed": torch.tanh(features @ torch.randn(8, 6, generator=generator)),
-        "features": features,
-        "candidates": torch.arange(n) >= labelled,
-        "seed": seed,
-        "round": 1,
-        "known": None,
-        "labelled": torch.arange(labelled),
-        "classes": torch.where(torch.arange(n) < labelled, cluster, -1),
-        "alike": torch.ones(n, dtype=torch.long),
-        "earlier": lambda: torch.arange(labelled).view(-1, 2),
-        "calibration": Calibration,
-        "keep": lambda _, compute: compute(),
-    }
-    return Pool(**(given | changes))
-
-
 def check(pool, found, picks, feasible=None):
     """Disjoint pairs of candidates, none known; as many as were asked for, or none is left beside them."""
     pairs = found.pairs
@@ -81,7 +60,7 @@ def check(pool, found, picks, feasible=None):
     for values in found.scores.values():
         assert len(values) == len(pairs)
         assert bool(values.isfinite().all())
-    assert (found.certificate is None) == (not found.scores)
+    assert found.certificate is None or found.scores
 
 
 @pytest.mark.parametrize("picks", [1, 5, 16, 17, 30])
@@ -105,6 +84,29 @@ def test_a_known_pair_is_never_picked(strategy, share):
 def test_the_same_seed_picks_the_same(strategy):
     first, again = (strategy.choose(make_pool(), picks=5).pairs for _ in range(2))
     assert torch.equal(first, again)
+    pool = make_pool()
+    assert torch.equal(strategy.choose(pool, picks=5).pairs, strategy.choose(pool, picks=5).pairs)
+
+
+def test_threads_do_not_matter(strategy):
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        with threadpool_limits(threads):
+            found.append(strategy.choose(make_pool(600, labelled=20), picks=10).pairs)
+    torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
+def test_there_may_be_no_probabilities_though_items_are_labelled(strategy):
+    pool = make_pool(probabilities=lambda: torch.zeros(40, 0))
+    check(pool, strategy.choose(pool, picks=5), 5)
+
+
+def test_probabilities_may_be_certain_or_all_the_same(strategy):
+    for probabilities in (torch.eye(4).repeat(10, 1), torch.full((40, 4), 0.25)):
+        pool = make_pool(probabilities=lambda probabilities=probabilities: probabilities)
+        check(pool, strategy.choose(pool, picks=5), 5)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if STRATEGIES[case[0]].any_order], ids=" ".join)
@@ -115,6 +117,8 @@ def test_the_order_of_the_pool_does_not_matter_where_that_is_claimed(case):
     moved = {
         name: getattr(pool, name)[order] for name in ("relaxed", "features", "candidates", "classes", "alike")
     }
+    kernel = pool.neighbourhood()[order.numpy()][:, order.numpy()]
+    moved |= {"neighbourhood": lambda: kernel, "probabilities": lambda: pool.probabilities()[order]}
     moved |= {"labelled": place[pool.labelled].sort().values, "earlier": lambda: place[pool.earlier()]}
     found = strategy.choose(pool, picks=5).pairs
     again = order[strategy.choose(replace(pool, **moved), picks=5).pairs].sort(1).values
@@ -177,8 +181,8 @@ def test_two_items_are_a_pair(strategy):
 
 def test_the_device_does_not_matter(strategy, device):
     pool = make_pool()
-    earlier = pool.earlier().to(device)
-    moved = replace(on(device, pool), earlier=lambda: earlier)
+    earlier, probabilities = pool.earlier().to(device), pool.probabilities().to(device)
+    moved = replace(on(device, pool), earlier=lambda: earlier, probabilities=lambda: probabilities)
     found = strategy.choose(moved, picks=5)
     assert found.pairs.device.type == device.type
     assert found.pairs.tolist() == strategy.choose(pool, picks=5).pairs.tolist()
@@ -219,7 +223,7 @@ def test_a_session_runs_to_its_end_and_reopened_asks_the_same(name, question, tm
 
 @pytest.mark.parametrize("kind", EXTRAS, ids=lambda kind: kind.name)
 def test_a_package_that_is_not_installed_is_refused_before_anything_is_written(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(strategies, "find_spec", lambda _: None)
+    monkeypatch.setattr(contract, "find_spec", lambda _: None)
     extra, module = kind.extra
     wanted = f"{kind.name!r} needs the optional extra {extra!r}; got no {module}. "
     wanted += f"Run: pip install 'dhaps[{extra}]'"

@@ -17,6 +17,7 @@ from dhaps_core.checks import Range, check_fields, one_of
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm
+from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
@@ -36,7 +37,8 @@ ANYTHING = st.one_of(
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kernel": "matched"}, "'matched' is defined for the reading 'published'; got 'closed'"),
+        ({"kernel": "matched", "reading": "closed"}, "'matched' is defined for the reading 'published'; got"),
+        ({"kernel": "matched"}, "the reading 'covered' has no kernel, which must stay 'invariant'; got"),
         ({"kernel": "gauss"}, "kernel must be one of invariant, matched"),
         ({"bandwidth_scale": 0}, "bandwidth_scale must be a number from 1e-06; got 0.0"),
         ({"bandwidth_scale": 1e-30}, "bandwidth_scale must be"),
@@ -49,7 +51,7 @@ ANYTHING = st.one_of(
         ({"budget_answers": 1}, "budget_answers must be 0 or enough for one pair, 2; got 1"),
         ({"weights": Weights(0.0, 0.0, 0.0)}, "one of the terms of selection must weigh something"),
         (
-            {"weights": Weights(0.0, 1.0, 1.0), "beta": 0},
+            {"weights": Weights(0.0, 1.0, 1.0), "beta": 0, "reading": "closed"},
             "one of the terms of selection must weigh something",
         ),
         ({"weights": {"uncertainty": 1.0}}, "weights must be of the type Weights; got {'uncertainty': 1.0}"),
@@ -237,7 +239,7 @@ def test_every_method_says_how_long_its_codes_may_be():
     for name, method in METHODS.items():
         for bits in (method.least_bits, method.most_bits):
             assert Settings(method=name, bits=bits).bits == bits
-        assert issubclass(method, ClosedForm) or Settings(method=name, bits=8, side=32).side == 32
+        assert issubclass(method, ClosedForm | Foretold) or Settings(method=name, bits=8, side=32).side == 32
 
 
 @pytest.mark.parametrize("name", METHODS)

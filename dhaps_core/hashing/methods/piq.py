@@ -92,7 +92,8 @@ class Slope(nn.Module):
     def forward(self, similarity: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
         """Slope * similarity + intercept."""
         slope, intercept = self.line * self.UNIT
-        return slope * similarity + intercept
+        odds: Tensor = slope * similarity + intercept
+        return odds
 
 
 @final
