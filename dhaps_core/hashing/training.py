@@ -84,7 +84,7 @@ def train(
         references: features of every item whose cosines the similarity term follows; None switches it off.
         settings: see :class:`TrainingSettings`.
         generator: CPU generator; the only source of randomness.
-        progress: see :data:`Progress`.
+        progress: see :data:`Progress`; a closed form is one step, which can be cancelled before it.
         plain: rows without augmentation, for what is found before and after the steps; ``inputs`` by default.
         collection: the training items as they are foretold, where they are at hand.
 
@@ -122,6 +122,8 @@ class _Lesson:
     def give(self, method: Method, known: TrainingSet) -> dict[str, float]:
         """Train the network of a training set."""
         if isinstance(method, ClosedForm):
+            if self.progress is not None and self.progress(1, 1, 0.0):
+                raise Cancelled("training was cancelled before its only step.")
             method.fit(known)
             known.network.eval()
             return {}

@@ -20,7 +20,7 @@ from dhaps_core.session.settings import Settings
 from tests.given import DEVICE
 
 TRAINING = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
-QUICK = Settings(picks=4, bits=16, hidden=32, training=TRAINING)
+QUICK = Settings(method="dpsh", reading="closed", picks=4, bits=16, hidden=32, training=TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,8 @@ from dhaps_core.session.settings import Settings
 from dhaps_core.hashing.training_settings import TrainingSettings
 training = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
 items = digits(seed=0)
-session = ActiveSession(sys.argv[1], items, Settings(picks=4, bits=16, hidden=32, training=training))
+made = Settings(method="dpsh", reading="closed", picks=4, bits=16, hidden=32, training=training)
+session = ActiveSession(sys.argv[1], items, made)
 stop = int(sys.argv[2])
 def progress(step, steps, loss):
     if session.round == 1 and step == stop:

@@ -19,7 +19,7 @@ from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
 
 QUICK = Settings(
-    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=5, most=5, batch=64)
+    method="dpsh", reading="closed", picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=5, most=5, batch=64)
 )
 CLASSES = replace(QUICK, question="classes")
 

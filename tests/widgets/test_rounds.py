@@ -31,7 +31,7 @@ from widgets.stepper import Stepper
 from widgets.workbench import Workbench, run_name
 
 QUICK = Settings(
-    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=20, most=20, batch=64)
+    method="dpsh", reading="closed", picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=20, most=20, batch=64)
 )
 ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
