@@ -21,7 +21,9 @@ from widgets.labeller.state import LabellingState
 QUICK = Settings(
     picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=5, most=5, batch=64)
 )
-CLASSES = replace(QUICK, question="classes")
+QUICK = replace(QUICK, reading="published")  # its pairs are asked as they were chosen: known beforehand
+PLACING = replace(QUICK, reading="closed")
+CLASSES = replace(PLACING, question="classes")
 
 
 @pytest.fixture(scope="module")

@@ -410,7 +410,7 @@ def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, item
         found = session.reuse_answers(who="me")
     assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
     assert found == len(session.store.answers()) > 0
-    assert session.answer_all(label_oracle(items)) == len(session.propose().pairs) - found
+    assert session.answer_all(label_oracle(items)) == 6  # what was known before is no answer to a question
 
 
 # --- the map, the gallery, the neighbours
