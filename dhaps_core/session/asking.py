@@ -179,6 +179,11 @@ class AskingRun(OpenRun):
         """Answers given to questions of a round."""
         return sum(round_of(answer.question) == proposal.round for answer in answers)
 
+    def _left_of(self, proposal: Proposal, answers: Sequence[Answer]) -> int:
+        """Answers that a round that places items may still ask for."""
+        left, budget = (proposal.answers or 0) - self._given(proposal, answers), self.settings.budget_answers
+        return max(0, left if budget is None else min(left, budget - len(answers)))
+
     def _placing(self, proposal: Proposal, answers: Sequence[Answer]) -> list[tuple[Question, Ask | None]]:
         """Open questions of a round that places items, that of the moment with what placing says of it."""
         left = self._left_of(proposal, answers)

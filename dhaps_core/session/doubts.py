@@ -16,7 +16,9 @@ from dhaps_core.session.groups import Groups
 
 __all__ = ["doubted"]
 
-ERRING = 0.05  # share of answers that are thought to be wrong
+ERRING = 0.05  # share of answers that are thought to be wrong, before any was asked again ...
+FIRM = 1.0  # ... as firmly as if so many had been foretold to lose, and lost
+EXPECTED = 0.25  # how many of those that are asked again are foretold to lose, about
 DOUBT = 0.1  # probability of being wrong from which on an answer is asked again
 LEAST = 3  # items on both sides of an answer together below which they tell nothing about it
 
@@ -28,8 +30,10 @@ def doubted(
 
     None where no answer is doubtful enough, or no other pair is left that asks the same.
     """
+    erring = _erring(groups)
     by_doubt = sorted(
-        ((_wrong(one, same), -one.id, same, one, sides) for one, same, sides in _hinges(groups)), reverse=True
+        ((_wrong(one, same, erring), -one.id, same, one, sides) for one, same, sides in _hinges(groups)),
+        reverse=True,
     )
     left_alone = {frozenset(pair) for pair in skipped}
     for wrong, _, same, answer, (small, large) in by_doubt:
@@ -43,10 +47,32 @@ def doubted(
     return None
 
 
-def _wrong(answer: Answer, same: float) -> float:
+def _erring(groups: Groups) -> float:
+    """Share of answers that are thought to be wrong, by how those that were asked again came out.
+
+    Answers beyond those that the groups hang together by have confirmed others. An unsure one about what is
+    known otherwise has lost against others.
+    """
+    words = [one.value for *_, one in groups.answers]
+    apart = {
+        frozenset((int(groups.group[a]), int(groups.group[b])))
+        for a, b, one in groups.answers
+        if one.value == "different"
+    }
+    needed = len(groups.play) - len(groups.size) + len(apart)
+    confirmed = max(0, len(words) - words.count("unsure") - needed)
+    lost = sum(
+        groups.relation[groups.group[a], groups.group[b]] != 0
+        for a, b, one in groups.answers
+        if one.value == "unsure"
+    )
+    return ERRING * (FIRM + lost) / (FIRM + EXPECTED * (confirmed + lost))
+
+
+def _wrong(answer: Answer, same: float, erring: float) -> float:
     """Probability that an answer is wrong, given that of "same" without it."""
     against = same if answer.value == "different" else 1 - same
-    return against * ERRING / (against * ERRING + (1 - against) * (1 - ERRING))
+    return against * erring / (against * erring + (1 - against) * (1 - erring))
 
 
 _Sides = tuple[Bool[np.ndarray, " m"], Bool[np.ndarray, " m"]]
