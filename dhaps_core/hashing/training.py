@@ -273,8 +273,8 @@ def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told 
     """
     several = supervision.classes.ndim == 2
     if several:
-        supervised = supervised[torch.from_numpy(supervision.classed)[supervised]]
-        values = torch.from_numpy(supervision.classes)[supervised].bool()
+        supervised = supervised[torch.tensor(supervision.classed)[supervised]]
+        values = torch.tensor(supervision.classes)[supervised].bool()
     else:
         _, group = torch.from_numpy(supervision.groups)[supervised].unique(return_inverse=True)
         values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
