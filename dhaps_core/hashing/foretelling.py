@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from dhaps_core.hashing.neighbours import NeighbourGraph
+from dhaps_core.neighbours import NeighbourGraph
 
 __all__ = ["Collection", "Foretelling", "Told", "foretell", "folds"]
 

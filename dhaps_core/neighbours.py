@@ -1,5 +1,7 @@
 """The neighbour graph of a collection, and how what is known of a few items spreads over it."""
 
+from functools import cached_property
+
 import faiss
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +16,9 @@ LISTED = 20_000  # items from which on neighbours are looked for in nearby cells
 PROBED = 16  # cells
 CLOSE = 1e-2  # the solver stops at this share of the first residual
 TURNS = 200
+STEPS = 3  # of the neighbourhood
+FAINT = 4e-3  # what is less is left out of it after every step
+DAMPED = 0.9  # a step further
 
 
 class NeighbourGraph:
@@ -70,6 +75,23 @@ class NeighbourGraph:
             before, left = left, np.square(residual).sum(0)
             direction = residual + left / np.maximum(before, 1e-30) * direction
         return np.maximum(found, 0)
+
+    @cached_property
+    def neighbourhood(self) -> sparse.csr_matrix:
+        """Symmetric kernel [n n], 1 on the diagonal: how well an item stands for another.
+
+        The first terms of a diffusion, I + alpha S + (alpha S)^2 + (alpha S)^3, without what is too small to
+        count after any of the steps: some fifty entries an item.
+        """
+        identity = sparse.identity(self._normalised.shape[0], dtype=np.float32, format="csr")
+        kernel = identity
+        for _ in range(STEPS):
+            kernel = (identity + DAMPED * (self._normalised @ kernel)).tocsr()
+            kernel.data[kernel.data < FAINT] = 0
+            kernel.eliminate_zeros()
+        kernel = kernel.maximum(kernel.T)
+        root = sparse.diags(kernel.diagonal() ** -0.5)
+        return (root @ kernel @ root).tocsr()
 
 
 def _index(points: Float[np.ndarray, "n d"]) -> faiss.Index:
