@@ -50,7 +50,9 @@ class Picker:
         self.copies = np.arange(items.n)
         self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
         # Where the answers make groups, items are placed; else the chosen pairs are asked as they are.
-        self.places = settings.question == "pairs" and settings.reading == "closed" and not items.multi_label
+        self.places = (
+            settings.question == "pairs" and settings.reading != "published" and not items.multi_label
+        )
         self.distinct = torch.from_numpy(self.copies)[self.rows] == self.rows
 
     def choose(
