@@ -66,7 +66,7 @@ def _erring(groups: Groups) -> float:
         for a, b, one in groups.answers
         if one.value == "unsure"
     )
-    return ERRING * (FIRM + lost) / (FIRM + EXPECTED * (confirmed + lost))
+    return ERRING * (FIRM + int(lost)) / (FIRM + EXPECTED * (confirmed + int(lost)))
 
 
 def _wrong(answer: Answer, same: float, erring: float) -> float:

@@ -115,7 +115,7 @@ class Model:
         """What the answers foretell of the training items; None while they tell of fewer than two classes.
 
         Its columns are the classes of items with several; else the groups of items known to be the same, in
-        the order of ``snapshot.groups``.
+        the order of ``snapshot.groups``, without the few of one item that ``told_of`` leaves out.
         """
         supervised = torch.from_numpy(snapshot.supervised)
         told = told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)

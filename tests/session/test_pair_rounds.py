@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import (
@@ -18,6 +19,7 @@ from dhaps_core.answers.questions import (
     question_name,
 )
 from dhaps_core.data.sources import arrays, digits
+from dhaps_core.hashing.training import _not_odd
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import RunDamaged
 from dhaps_core.session.settings import Settings
@@ -436,6 +438,15 @@ def test_a_source_does_not_revise_what_a_person_said(tmp_path):
         session.answer_all(source)
     assert sum(one.who == "me" for one in session.answers()) == 6
     assert judged(session)["wrong"] == 1
+
+
+def test_a_few_items_that_are_the_same_as_no_other_are_no_classes_of_their_own():
+    groups, classed = torch.tensor([0] * 10 + [1] * 8 + [2, 3]), torch.zeros(20, dtype=torch.bool)
+    assert _not_odd(groups, classed).tolist() == [True] * 18 + [False] * 2
+    assert _not_odd(groups[14:], classed[14:]).all()  # 2 of 6
+    classed[18] = True  # its class was named
+    assert _not_odd(groups, classed).tolist() == [True] * 19 + [False]
+    assert _not_odd(groups[:0], classed[:0]).tolist() == []
 
 
 @pytest.mark.slow
