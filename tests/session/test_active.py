@@ -194,7 +194,7 @@ def test_cancelled_training_leaves_the_round_as_it_was(tmp_path, items):
 
 
 def test_a_late_or_double_answer_never_lands_on_another_pair(tmp_path, items):
-    session = play(tmp_path, items, replace(QUICK, question="pairs"), 1)
+    session = play(tmp_path, items, replace(QUICK, question="pairs", reading="published"), 1)
     first, second = session.questions()[:2]
     row = session.answer(first, "different", who="anna", seconds=1.0)
     assert session.answer(first, "same", who="anna", seconds=1.0) == row
