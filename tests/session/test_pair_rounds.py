@@ -450,11 +450,10 @@ def test_a_few_items_that_are_the_same_as_no_other_are_no_classes_of_their_own()
 
 
 @pytest.mark.slow
-def test_what_wrong_answers_cost_on_digits(tmp_path, monkeypatch):
-    """Five seeds, 140 answers, 5 % wrong: at most half of what they cost where none is asked again."""
+def test_what_wrong_answers_cost_on_digits(tmp_path):
+    """Five seeds, 140 answers, 5 % of them wrong."""
     found = {}
-    for name, share, doubt in (("right", 0.0, 0.1), ("repaired", 0.05, 0.1), ("unrepaired", 0.05, 2.0)):
-        monkeypatch.setattr("dhaps_core.session.doubts.DOUBT", doubt)
+    for name, share in (("right", 0.0), ("erring", 0.05)):
         scores = []
         for seed in range(5):
             collection = digits(seed=seed)
@@ -466,4 +465,4 @@ def test_what_wrong_answers_cost_on_digits(tmp_path, monkeypatch):
             scores.append(row["mAP@all"])
         found[name] = np.mean(scores)
     assert found["right"] > 0.93
-    assert found["right"] - found["repaired"] <= (found["right"] - found["unrepaired"]) / 2
+    assert found["right"] - found["erring"] < 0.04
