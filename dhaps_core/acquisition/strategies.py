@@ -26,7 +26,7 @@ from dhaps_core.codes import sign
 from dhaps_core.pairs import Kernel, median_bandwidth
 from dhaps_core.seeds import derive_generator
 
-__all__ = ["BUDGETS", "READINGS", "STRATEGIES", "WEIGHTS", "Dhaps", "Random", "Reading"]
+__all__ = ["BUDGETS", "READINGS", "STRATEGIES", "UNREAD", "WEIGHTS", "Dhaps", "Random", "Reading"]
 
 Reading = Literal["covered", "closed", "published"]
 READINGS: Mapping[str, type[Problem]] = {"closed": Closed, "published": Published}
@@ -47,8 +47,8 @@ class Dhaps(Strategy):
     """DH-APS: the three terms of selection, by one of three readings.
 
     ``covered`` (ours, the default) covers what is uncertain (:mod:`dhaps_core.acquisition.covered`). The
-    others are problems over pairs that :func:`dhaps_core.acquisition.select.select` solves: ``closed`` (ours) and
-    ``published``.
+    others are problems over pairs that :func:`dhaps_core.acquisition.select.select` solves: ``closed``
+    (ours) and ``published``.
 
     Raises:
         ValueError: on settings that the reading does not read or has no definition for, or where no term
