@@ -31,8 +31,14 @@ from widgets.pictures import Pictures
 from widgets.stepper import Stepper
 from widgets.workbench import Workbench, run_name
 
+# A method with steps, so that a round can be cancelled and looked on at.
 QUICK = Settings(
-    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=20, most=20, batch=64)
+    picks=4,
+    bits=16,
+    hidden=32,
+    question="pairs",
+    method="dpsh",
+    training=TrainingSettings(least=20, most=20, batch=64),
 )
 ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
