@@ -4,7 +4,7 @@ import copy
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -213,13 +213,8 @@ class OpenRun:
     def _judge(self, row: dict[str, Any], codes: npt.NDArray[np.int8]) -> Outlook:
         """Outlook after a round, from its row and its codes [n b]."""
         rows = [*self._rounds.rows[: row["round"]], row]
-        before = [0, *(earlier["watermark"] for earlier in rows)]
-        chosen = [self.proposal(number) if number else None for number in range(len(rows))]
-        rounds = [
-            (known if picks is None else picks.watermark, one["watermark"], one["answers"])
-            for known, picks, one in zip(before, chosen, rows, strict=False)
-        ]
-        kind = "pair" if self.settings.question == "pairs" else "class"
+        rounds = [(one["watermark"], one["answers"]) for one in rows]
+        kind: Literal["class", "pair"] = "pair" if self.settings.question == "pairs" else "class"
         return self._self_test.outlook(rounds, codes, kind=kind)
 
     def theta(self, pairs: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ judged again from its watermarks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import isnan
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
 import torch
@@ -44,29 +46,31 @@ class SelfTest:
         self._held_out: dict[int, dict[int, float | None]] = {}
 
     def outlook(
-        self, rounds: Sequence[tuple[int, int, int]], codes: Int8[np.ndarray, "n b"], *, kind: str
+        self,
+        rounds: Sequence[tuple[int, int]],
+        codes: Int8[np.ndarray, "n b"],
+        *,
+        kind: Literal["class", "pair"],
     ) -> Outlook:
         """After the last of some rounds.
 
         Args:
-            rounds: of each from 0 on the watermark of the answers that it was chosen upon, that which it was
-                trained upon, and the number of answers by then.
+            rounds: of each from 0 on the watermark of the answers that it was trained upon, and their number.
             codes: of every item after the last.
-            kind: of the questions, ``class`` or ``pair``.
+            kind: of the questions.
         """
-        number = len(rounds) - 1
-        _, watermark, answers = rounds[-1]
+        watermark, answers = rounds[-1]
         held_out = self._held_out_at(watermark)
         named = [one for one in held_out.values() if one is not None]
         said: list[tuple[bool, float]] = []
-        for before, after, _ in reversed(rounds[1:]):
+        for (before, _), (after, _) in reversed(list(pairwise(rounds))):
             if len(said) >= LAST:
                 break
             said += self.foretold(self._snapshot(before), self._snapshot(after), before)
         return Outlook(
-            round=number,
+            round=len(rounds) - 1,
             answers=answers,
-            kind="pair" if kind == "pair" else "class",
+            kind=kind,
             foretold=Foretold.of(said),
             precision=self._precision(codes, watermark),
             held_out=fmean(named) if named else None,
@@ -113,11 +117,11 @@ class SelfTest:
         return {place: None if isnan(value) else value for place, value, one in found if one}
 
     def _next_ten(
-        self, rounds: Sequence[tuple[int, int, int]], held_out: Mapping[int, float | None]
+        self, rounds: Sequence[tuple[int, int]], held_out: Mapping[int, float | None]
     ) -> Expected | None:
         """By the last rounds that ten answers and a third of all lie in: what one brings is mostly noise."""
-        answers = rounds[-1][2]
-        for _, watermark, count in reversed(rounds[:-1]):
+        answers = rounds[-1][1]
+        for watermark, count in reversed(rounds[:-1]):
             if answers - count >= max(NEXT, answers / 3):
                 before = self._held_out_at(watermark)
                 return expected(before, held_out, answers=answers - count)

@@ -258,10 +258,10 @@ def test_labels_that_nobody_gave_play_no_part(tmp_path):
 def test_the_model_before_knows_nothing_of_the_answers_of_its_round(tmp_path):
     items = tiny_items(60)
     session = played(tmp_path, items, 3, RUN)
-    picks, row = session.proposal(2), session.history[2]
-    before, after = session.snapshot(picks.watermark), session.snapshot(row["watermark"])
+    first, second = (session.history[number]["watermark"] for number in (1, 2))
+    before, after = session.snapshot(first), session.snapshot(second)
     new = set(after.answered.tolist()) - set(before.answered.tolist())
-    found = session._self_test.foretold(before, after, picks.watermark)
+    found = session._self_test.foretold(before, after, first)
     assert len(found) == len(new) == 10
     p = session.model.foretell(before).probabilities
     names = before.class_names  # every class was answered by then
