@@ -81,8 +81,8 @@ class SelfTest:
         """Of each answer that came behind a watermark: whether it was thought likeliest, its probability.
 
         A class that nobody had named by then gets 0. Answers do not count where what they say was known
-        already, nor "unsure"; and none does before two classes are known. A pair is thought to be the same as
-        far as both items have the probabilities of one class.
+        already, nor "unsure"; and none does before two classes are known. A pair is thought to be the same
+        where both items have one likeliest class, with the probability that both are of one class.
         """
         told = self.model.told(before)
         foretelling = self.model.foretell(before)
@@ -168,8 +168,11 @@ def precision_among(codes: Int8[np.ndarray, "n b"], snapshot: Snapshot, rows: np
 
 def _pair(answer: Answer, p: Tensor, *, several: bool) -> tuple[bool, float]:
     same = float(probability_same(p, several=several)[0, 1])
+    # Modest probabilities of one and the same class make a product below a half.
+    first, second = p.argmax(1).tolist()
+    named = same > 0.5 if several else first == second
     said = answer.value == "same"
-    return (same >= 0.5) == said, same if said else 1 - same
+    return named == said, same if said else 1 - same
 
 
 def _class(answer: Answer, p: Tensor, names: Sequence[str | None], *, several: bool) -> tuple[bool, float]:

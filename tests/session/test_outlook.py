@@ -90,12 +90,13 @@ def test_pairs_are_the_same_as_far_as_both_items_have_one_class():
     before = classes("abc")
     words = said(
         "pair", ("bh", "same"), ("dg", "same"), ("ad", "different"), ("ab", "different"), ("ef", "unsure"),
-        start=4,
+        ("de", "same"), start=4,
     )  # fmt: skip
     found = judge(Thinks(THOUGHT)).foretold(snapshot(before), snapshot(before + words), 3)
-    # b, h: .9. d, g: .6 .1 + .3 .2 + .1 .7 = .19. a, d: .6 the same. a, b were known; "unsure" says nothing.
-    assert [named for named, _ in found] == [True, False, False]
-    assert [p for _, p in found] == pytest.approx([0.9, 0.19, 0.4])
+    # b, h: .9, both green. d, g: .6 .1 + .3 .2 + .1 .7 = .19, red and blue. a, d: .6, both red. d, e: .43,
+    # but both red. a, b were known; "unsure" says nothing.
+    assert [named for named, _ in found] == [True, False, False, True]
+    assert [p for _, p in found] == pytest.approx([0.9, 0.19, 0.4, 0.43])
 
 
 def test_of_several_classes_all_must_be_named():
