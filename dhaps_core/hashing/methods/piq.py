@@ -11,7 +11,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dhaps_core.checks import Range
 from dhaps_core.hashing.foreteller import Foreteller, landmarks_of
-from dhaps_core.hashing.foretelling import foretell
 from dhaps_core.hashing.methods.base import NO_SIZES, Batch, ClosedForm, Method, Objective, standardised
 from dhaps_core.hashing.network import HashNetwork, relax, seed_parameters
 from dhaps_core.hashing.quantisation import iterative_quantisation
@@ -169,7 +168,7 @@ def quantise(training: TrainingSet, *, hidden: int) -> None:
     network.learned = {}
     if classes and told is not None:
         with torch.enable_grad():
-            foretold = foretell(training.collection, told)
+            foretold = training.collection.foretold(told)
         front.learn(rows, foretold, generator=generator)
         trust = dict(zip(("graph", "regression"), foretold.trust, strict=True))
         network.learned = {"foretold": _mean(foretold.held_out), "trust": trust}
