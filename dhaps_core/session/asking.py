@@ -118,7 +118,8 @@ class AskingRun(OpenRun):
         return proposal
 
     def _picks_left(self, snapshot: Snapshot) -> int:
-        settings, counts, picks = self.settings, self.counts(snapshot), self.settings.picks
+        settings, counts = self.settings, self.counts(snapshot)
+        picks = settings.picks_of(self.round)
         if settings.budget_items is not None:
             picks = min(picks, (settings.budget_items - counts["items_labelled"]) // 2)
         if settings.budget_answers is not None:
