@@ -22,6 +22,7 @@ __all__ = [
     "cells",
     "conditions",
     "curves",
+    "differences",
     "ranks",
     "standard_errors",
 ]
@@ -36,6 +37,11 @@ class Condition(NamedTuple):
     method: str
     data: str
     bits: int
+
+    @property
+    def title(self) -> str:
+        """What tells it from others of its learner."""
+        return f"{self.data.removesuffix('.npz')}, {self.bits} bits"
 
 
 Study = Mapping[Condition, Mapping[str, Sequence[Run]]]
@@ -114,6 +120,15 @@ def cells(study: Study, metric: str, *, baseline: str = "random", level: float =
             size = _size(group[0])
             found += [Cell(condition, name, one.budget / size, one) for one in points if one.budget]
     return found
+
+
+def differences(found: Iterable[Cell]) -> dict[str, dict[str, dict[int, Interval]]]:
+    """The differences of cells by title, strategy and budget."""
+    by_title: dict[str, dict[str, dict[int, Interval]]] = {}
+    for one in found:
+        points = by_title.setdefault(one.condition.title, {}).setdefault(one.strategy, {})
+        points[one.difference.budget] = one.difference.interval
+    return by_title
 
 
 def _size(run: Run) -> int:

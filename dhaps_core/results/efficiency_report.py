@@ -56,7 +56,7 @@ def report(study: Study, metric: str, *, strategy: str = "dhaps", baseline: str 
         }
         marked = f"mean ± standard error (seeds), ▲ ▼ above and below {baseline} at 95 %"
         for condition, strategies in part.items():
-            title = f"{metric} in % on {condition.data}, {condition.bits} bits: {marked}"
+            title = f"{metric} in % on {condition.title}: {marked}"
             tables[title] = mean_table(
                 strategies, metric, [one for one in found if one.condition == condition]
             )
@@ -94,7 +94,7 @@ def verdict_table(found: Iterable[Cell], strategy: str) -> Table:
             ", ".join(f"{one.difference.budget:,}" for one in some if _sign(one.difference.interval) == sign)
             for sign in (1, -1, 0)
         ]
-        rows.append((condition.data, *(text or NONE for text in budgets)))
+        rows.append((condition.title, *(text or NONE for text in budgets)))
     return Table(("answers", "above", "below", "neither"), tuple(rows))
 
 
@@ -106,7 +106,7 @@ def cell_table(found: Iterable[Cell], strategy: str) -> Table:
             mean_of, budget = one.difference.interval, one.difference.budget
             ends = NONE if mean_of.n < 2 else f"{100 * mean_of.low:+.1f} to {100 * mean_of.high:+.1f}"
             told = f"{100 * mean_of.mean:+.1f}", ends, str(mean_of.n), one.difference.verdict
-            rows.append((one.condition.data, f"{budget:,}", f"{one.share:.1%}", *told))
+            rows.append((one.condition.title, f"{budget:,}", f"{one.share:.1%}", *told))
     return Table(("data", "answers", "of the items", "difference", "interval", "seeds", ""), tuple(rows))
 
 
@@ -121,7 +121,7 @@ def rank_table(study: Study, metric: str) -> Table:
         name: tuple(f"{mean(one[name]):.2f}" if one[name] else NONE for one in columns) for name in names
     }
     ordered = sorted(names, key=lambda name: mean(every[name]) if every[name] else len(names))
-    header = ("strategy", *(one.data for one in of_data), f"all {len(every[names[0]])} cells")
+    header = ("strategy", *(one.title for one in of_data), f"all {len(every[names[0]])} cells")
     return Table(header, tuple((name, *lines[name]) for name in ordered))
 
 
@@ -139,7 +139,7 @@ def reach_table(study: Study, metric: str, *, baseline: str = "random") -> Table
                 else f"{needed:,.0f} ({needed / max(last, 1):.0%})"
             )
             lines.setdefault(name, {})[condition] = text
-    header = ("strategy", *(one.data for one in told))
+    header = ("strategy", *(one.title for one in told))
     return Table(
         header, tuple((name, *(line.get(one, NONE) for one in told)) for name, line in lines.items())
     )

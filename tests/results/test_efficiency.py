@@ -5,7 +5,15 @@ import math
 import pytest
 
 from dhaps_core.results.compare import Interval
-from dhaps_core.results.efficiency import answers_to_reach, cells, conditions, curves, ranks, standard_errors
+from dhaps_core.results.efficiency import (
+    answers_to_reach,
+    cells,
+    conditions,
+    curves,
+    differences,
+    ranks,
+    standard_errors,
+)
 from dhaps_core.results.efficiency_report import (
     cell_table,
     learners,
@@ -74,6 +82,7 @@ def test_cells_are_paired_differences_at_each_budget_but_the_start():
     first = found["dhaps", 10]
     assert (first.condition, first.share) == (ONE, 10 / 400)
     assert first.difference.interval.mean == pytest.approx(0.15)
+    assert differences(found.values())["digits, 32 bits"]["dhaps"][10] == first.difference.interval
     half = 12.7062047 * math.sqrt(0.005 / 2)  # t(1) and s^2 = 2 * .05^2
     assert first.difference.interval.low == pytest.approx(0.15 - half)
     assert [one.difference.verdict for one in found.values()] == [
@@ -134,13 +143,13 @@ def test_tables_of_a_study_by_hand():
         ("dhaps", "3", "1", "1", "2", "1", "0"),
         ("coreset", "3", "1", "1", "2", "0", "1"),
     )
-    assert verdict_table(found, "dhaps").rows == (("digits", "20", "40", "10"),)
+    assert verdict_table(found, "dhaps").rows == (("digits, 32 bits", "20", "40", "10"),)
     assert cell_table(found, "dhaps").rows[1:] == (
-        ("digits", "20", "5.0%", "+10.0", "+10.0 to +10.0", "2", "a gain"),
-        ("digits", "40", "10.0%", "-10.0", "-10.0 to -10.0", "2", "a loss"),
+        ("digits, 32 bits", "20", "5.0%", "+10.0", "+10.0 to +10.0", "2", "a gain"),
+        ("digits, 32 bits", "40", "10.0%", "-10.0", "-10.0 to -10.0", "2", "a loss"),
     )
     table = rank_table(STUDY, "mAP@all")
-    assert table.header == ("strategy", "digits", "all 3 cells")
+    assert table.header == ("strategy", "digits, 32 bits", "all 3 cells")
     assert table.rows == (("dhaps", "1.67", "1.67"), ("random", "2.17", "2.17"), ("coreset", "2.17", "2.17"))
     # random ends at .8, which coreset passes at 20 + 20 * .65 / .75 answers
     assert reach_table(STUDY, "mAP@all").rows == (
@@ -161,7 +170,7 @@ def test_ranks_over_all_data_sets_are_those_of_sets_that_have_every_strategy():
     part = [run(name, 0, values, data="scenes") for name, values in
             (("random", [0.3, 0.4]), ("dhaps", [0.3, 0.3]))]  # fmt: skip
     table = rank_table(conditions([*RUNS, *part]), "mAP@all")
-    assert table.header == ("strategy", "digits", "scenes", "all 3 cells")
+    assert table.header == ("strategy", "digits, 32 bits", "scenes, 32 bits", "all 3 cells")
     assert {name: rest for name, *rest in table.rows} == {
         "dhaps": ["1.67", "2.00", "1.67"],
         "random": ["2.17", "1.00", "2.17"],
