@@ -17,7 +17,9 @@ from dhaps_core.session.settings import Settings
 DEVICE = torch.device(os.environ.get("DHAPS_DEVICE", "cpu"))
 
 # 40 items of 4 classes, 8 bits, 2 steps of training.
-TINY = Settings(picks=3, bits=8, hidden=0, training=TrainingSettings(least=2, most=2))
+TINY = Settings(
+    method="dpsh", reading="closed", picks=3, bits=8, hidden=0, training=TrainingSettings(least=2, most=2)
+)
 
 
 def tiny_items(n=40, seed=0):

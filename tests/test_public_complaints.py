@@ -106,7 +106,7 @@ def test_twenty_pairs_are_asked_at_once_and_in_one_order_for_ever(tmp_path):
     points = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
     items = arrays(points, keys=[f"{59 - i:02}" for i in range(60)], queries=0, seed=0)
     quick = TrainingSettings(least=2, most=2, batch=8, unlabelled_batch=8)
-    settings = Settings(picks=20, bits=8, hidden=8, question="pairs", training=quick)
+    settings = Settings(picks=20, bits=8, hidden=8, question="pairs", reading="published", training=quick)
     session = ActiveSession(tmp_path, items, settings)
     session.train()
     asked = [question.keys for question in session.questions()]

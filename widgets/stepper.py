@@ -152,7 +152,7 @@ class Stepper:
     def _open_questions(self) -> str:
         if self.bench.session.round == 0:
             return "No label is needed for the start."
-        left = len(self.bench.session.questions())
+        left = self.bench.session.left
         return f"{left} questions of this round are open; without answers they stay out." if left else ""
 
     def _draw(self) -> None:

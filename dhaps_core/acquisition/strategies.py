@@ -47,8 +47,8 @@ class Dhaps(Strategy):
     """DH-APS: the three terms of selection, by one of three readings.
 
     ``covered`` (ours, the default) covers what is uncertain (:mod:`dhaps_core.acquisition.covered`). The
-    others are problems over pairs that :func:`dhaps_core.acquisition.select.select` solves: ``closed`` (ours) and
-    ``published``.
+    others, ``closed`` (ours) and ``published``, are problems over pairs that
+    :func:`dhaps_core.acquisition.select.select` solves.
 
     Raises:
         ValueError: on settings that the reading does not read or has no definition for, or where no term

@@ -1,5 +1,6 @@
 """Questions to a person, and the sources that can answer them instead: an oracle or a file of answers."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from dhaps_core.answers.answer import Kind, Value
 from dhaps_core.answers.csv_file import read_csv
+from dhaps_core.checks import Range
 from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
@@ -20,6 +22,8 @@ __all__ = [
     "Source",
     "answer_source",
     "csv_source",
+    "erring_oracle",
+    "keys_of",
     "label_oracle",
     "question_name",
     "round_of",
@@ -61,6 +65,20 @@ def round_of(question: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
+def keys_of(question: str) -> tuple[str, ...]:
+    """Keys that a question's name holds; none of a name that another dhaps gave.
+
+    Example:
+        >>> keys_of('3.["b.jpg", "a.jpg"]'), keys_of("3.0.a.jpg")
+        (('b.jpg', 'a.jpg'), ())
+    """
+    try:
+        keys = json.loads(question.partition(".")[2])
+    except ValueError:
+        return ()
+    return tuple(keys) if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else ()
+
+
 @dataclass(frozen=True)
 class Question:
     """One question about a chosen pair.
@@ -70,7 +88,8 @@ class Question:
             arrives.
         kind: ``class`` asks what one item is, ``pair`` whether two items are the same.
         keys: the item, or both items.
-        pick: place of the pair among the picks of its round, or -1 of an item that nobody chose.
+        pick: place of the pair among the picks of its round (where items are placed, of the one that brought
+            in the first item), or -1 where there is none.
     """
 
     id: str
@@ -132,6 +151,35 @@ def label_oracle(items: Items) -> Source:
             return items.classes_of(items.position[question.keys[0]]) or NO_CLASS
         a, b = (items.position[key] for key in question.keys)
         return "same" if items.related(a, b) else "different"
+
+    return Source("oracle", answer)
+
+
+def erring_oracle(items: Items, share: float, *, seed: int) -> Source:
+    """Source that answers as :func:`label_oracle` does, but for a share of wrong answers on pairs.
+
+    Whether an answer is wrong is drawn from the pair and the seed: asked again, it is the same, in any order.
+    For studies of what errors cost; classes are answered as they are.
+
+    Args:
+        items: a labelled collection.
+        share: of wrong answers, in [0, 1].
+        seed: of the errors.
+
+    Raises:
+        NoAnswer: if the items have no labels.
+        ValueError: if the share is none.
+    """
+    Range(0, 1).check("share", share)
+    right, other = label_oracle(items), {"same": "different", "different": "same"}
+
+    def answer(question: Question) -> Value:
+        value = right(question)
+        if question.kind == "class":
+            return value
+        drawn = hashlib.sha256(json.dumps([seed, *question.about[1]]).encode()).digest()
+        wrong = int.from_bytes(drawn[:8], "big") < share * 2**64
+        return other[str(value)] if wrong else value
 
     return Source("oracle", answer)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
@@ -22,6 +22,8 @@ from dhaps_core.hashing.training_set import TrainingSet
 from dhaps_core.hashing.training_settings import TrainingSettings
 
 __all__ = ["Cancelled", "Progress", "Supervision", "told_of", "train"]
+
+ODD = 0.15  # share of items known to be the same as no other, up to which they are left out
 
 Progress = Callable[[int, int, float], bool | None]
 """Called with (step, steps, loss) after each step; returning True cancels."""
@@ -84,7 +86,7 @@ def train(
         references: features of every item whose cosines the similarity term follows; None switches it off.
         settings: see :class:`TrainingSettings`.
         generator: CPU generator; the only source of randomness.
-        progress: see :data:`Progress`.
+        progress: see :data:`Progress`; a closed form is one step, which can be cancelled before it.
         plain: rows without augmentation, for what is found before and after the steps; ``inputs`` by default.
         collection: the training items as they are foretold, where they are at hand.
 
@@ -122,6 +124,8 @@ class _Lesson:
     def give(self, method: Method, known: TrainingSet) -> dict[str, float]:
         """Train the network of a training set."""
         if isinstance(method, ClosedForm):
+            if self.progress is not None and self.progress(1, 1, 0.0):
+                raise Cancelled("training was cancelled before its only step.")
             method.fit(known)
             known.network.eval()
             return {}
@@ -278,16 +282,29 @@ def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told 
         supervised = supervised[torch.tensor(supervision.classed)[supervised]]
         values = torch.tensor(supervision.classes)[supervised].bool()
     else:
-        at = supervised.numpy()
-        place = len(supervision.class_names) + supervision.groups[at]
-        place = np.where(supervision.classed[at], supervision.classes[at], place)
-        _, group = torch.from_numpy(place).unique(return_inverse=True)
+        groups, classed = torch.tensor(supervision.groups), torch.tensor(supervision.classed)
+        supervised = supervised[_not_odd(groups[supervised], classed[supervised])]
+        place = len(supervision.class_names) + groups[supervised]
+        place = torch.where(classed[supervised], torch.tensor(supervision.classes)[supervised], place)
+        _, group = place.unique(return_inverse=True)
         values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
     if not values.numel():
         return None
     places = torch.empty(int(pool.max()) + 1, dtype=torch.long)
     places[pool] = torch.arange(len(pool))
     return Told(places[supervised], values, several)
+
+
+def _not_odd(groups: Int[Tensor, " l"], classed: Bool[Tensor, " l"]) -> Bool[Tensor, " l"]:
+    """Which items to learn from as groups: all, but for a few that are known to be the same as no other.
+
+    An item that answers only set apart may be the first of its class, or placed by a wrong answer, or not
+    yet compared with its own group. Among few items it is most often the first; where at most ODD of all are
+    such, a class of its own would push it away from its like.
+    """
+    _, of, counts = groups.unique(return_inverse=True, return_counts=True)
+    odd = (counts[of] == 1) & ~classed
+    return ~odd if int(odd.sum()) <= ODD * len(odd) else torch.ones_like(odd)
 
 
 def _class_matrix(supervision: Supervision, positions: np.ndarray) -> Bool[Tensor, "l c"]:

@@ -2,7 +2,8 @@
 
 What a run is made of: ``settings``; ``errors`` (what it refuses); ``folder`` (its files, and who owns them);
 ``rounds`` and ``proposals`` (what is kept of a round); ``model`` and ``picking`` (what learns, what chooses);
-``opening``. Then the session, each file upon the one before: ``run`` (what it knows), ``asking`` (picks,
-questions, whose they are), ``answering`` (answers, undo, oracles), ``active`` (training, and the class that
-people use). ``evaluation`` and ``export`` are what it calls at the end of a round and of a run.
+``groups`` (what pair answers have found), ``doubts`` and ``placing`` (the pair to ask next); ``opening``.
+Then the session, each file upon the one before: ``run`` (what it knows), ``asking`` (picks, questions, whose
+they are), ``answering`` (answers, undo, oracles), ``active`` (training, and the class that people use).
+``evaluation`` and ``export`` are what it calls at the end of a round and of a run.
 """

@@ -85,9 +85,9 @@ class ActiveSession(AnsweredRun):
             RunReadOnly: if the run is only looked at.
         """
         with self._round("trains") as number:
-            if number and not partial and (left := self.questions()):
+            if number and not partial and (left := self.left):
                 rule = f"all questions of round {number} must be answered"
-                raise ValueError(f"{rule}; got {len(left)} open. Answer them, or train(partial=True).")
+                raise ValueError(f"{rule}; got {left} open. Answer them, or train(partial=True).")
             return self._train(number, progress)
 
     def run_round(

@@ -13,6 +13,7 @@ from dhaps_core.session.asking import AskingRun
 from dhaps_core.session.errors import EarlierRunLeftOut
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.opening import with_stored_splits
+from dhaps_core.session.placing import Ask
 
 __all__ = ["AnsweredRun"]
 
@@ -90,7 +91,13 @@ class AnsweredRun(AskingRun):
     def answer_all(
         self, source: Source | Answering, *, who: str | None = None, handed_over: bool = False
     ) -> int:
-        """Number of open questions answered by a source (an oracle or a CSV file): all of them, or none.
+        """Number of questions of the round answered by a source (an oracle or a CSV file).
+
+        Where all questions are known beforehand, it answers all of them, or none. Where items are placed, an
+        answer leads to the next question, and is stored before that is found. There an answer against the one
+        that it was to confirm is settled by a third, about another pair that asks the same: of the three
+        the one that is alone becomes "unsure" (by a revision, so the log keeps what was said). Without such a
+        pair the likelier word stands. An answer of anybody else is not revised: then it is a contradiction.
 
         Args:
             source: a `questions.Source`, stored under its own name, or any function.
@@ -101,10 +108,21 @@ class AnsweredRun(AskingRun):
         Raises:
             PersonAsked: if a person was asked, or answers just now.
             Contradiction: if the answers contradict each other or earlier ones.
-            NoAnswer: if the source cannot answer one of the questions.
+            NoAnswer: if the source cannot answer one of the questions. Where items are placed, the answers
+                before it are stored.
             ValueError: if ``who`` is another name than the source's own.
         """
-        return self._answer_each(self.questions(), source, who, shown=not handed_over)
+        shown = not handed_over
+        if self.propose().answers is None:
+            return self._answer_each(self.questions(), source, who, shown=shown)
+        given = 0
+        while open_now := self._placing(self.propose(), self.answers()):
+            question, ask = open_now[0]
+            if ask is None or ask.doubted is None:
+                given += self._answer_each([question], source, who, shown=shown)
+            else:
+                given += self._answer_again(question, ask, source, self._name_of(source, who), shown=shown)
+        return given
 
     def answer_items(self, keys: Sequence[str], source: Source | Answering, *, who: str | None = None) -> int:
         """Number of items given their class by a source, chosen or not, where they have none.
@@ -132,14 +150,17 @@ class AnsweredRun(AskingRun):
         Warns:
             EarlierRunLeftOut: naming a run that cannot be read, or whose items are others.
         """
-        questions, stored = self.questions(), 0
+        questions, tried, stored = self.questions(), set[str](), 0
         known = self._answers_beside(who) if questions else {}
-        for question in questions:
-            if (value := known.get(question.about)) is not None:
+        # Where items are placed, an answer leads to another question, which may have been answered, too.
+        while new := [one for one in questions if one.about in known and one.id not in tried]:
+            for question in new:
+                tried.add(question.id)
                 given = replace(question, id=question_name(None, question.keys))  # nobody was asked just now
                 with suppress(Contradiction):
-                    self.answer(given, value, who=who, seconds=0.0)
+                    self.answer(given, known[question.about], who=who, seconds=0.0)
                     stored += 1
+            questions = self.questions()
         return stored
 
     def _answers_beside(self, who: str) -> dict[tuple[str, tuple[str, ...]], Value]:
@@ -163,23 +184,58 @@ class AnsweredRun(AskingRun):
         *,
         shown: bool = True,
     ) -> int:
+        name = self._name_of(source, who)
+
+        def check(answers: Sequence[Answer]) -> None:
+            self._refuse(questions, answers, name, shown=shown)
+            self._agree(answers)
+
+        # Before the source is asked; and again when nobody else can write.
+        self._refuse(questions, self.answers(), name, shown=shown)
+        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
+        self.store.add_all(given, who=name, check=check)
+        return len(questions)
+
+    def _name_of(self, source: Source | Answering, who: str | None) -> str:
+        """Name under which the answers of a source are stored."""
         self.folder.check_writable()
         name = source.name if isinstance(source, Source) else who or "oracle"
         if who not in (None, name):
             raise ValueError(
                 f"a source must answer under its own name, {name!r}; got who={who!r}. Leave who out."
             )
+        return name
 
-        def check(answers: Sequence[Answer]) -> None:
-            if said := self._left_to(questions, answers, but=name, shown=shown):
-                raise PersonAsked(said)
-            self._agree(answers)
+    def _answer_again(
+        self, question: Question, ask: Ask, source: Source | Answering, name: str, *, shown: bool
+    ) -> int:
+        """Number of answers of a source to a question that asks an answer again, and what they decide."""
+        proposal, doubted = self.propose(), ask.doubted
+        assert doubted is not None
+        self._refuse([question], self.answers(), name, shown=shown)
+        said = {question: source(question)}
+        if said[question] in (doubted.value, "unsure") or doubted.who != name:
+            return self._answer_each([question], said.__getitem__, name, shown=shown)
+        judge: Value = "same" if ask.same > 0.5 else "different"
+        if ask.third is not None and self.left > 1:
+            third = self._question(proposal, tuple(self.items.keys[one] for one in ask.third))
+            said[third] = judge = source(third)
+        # The new word stands while the earlier one is unsure; if it loses, they change places.
+        row = self.revise(doubted.id, "unsure", who=name)
+        self._answer_each([question], said.__getitem__, name, shown=shown)
+        if judge == doubted.value:
+            mine = max(one.id for one in self.answers() if one.question == question.id and one.who == name)
+            self.revise(mine, "unsure", who=name)
+            self.revise(row, doubted.value, who=name)
+        self._answer_each(list(said)[1:], said.__getitem__, name, shown=shown)
+        return len(said)
 
-        if said := self._left_to(questions, self.answers(), but=name, shown=shown):
-            raise PersonAsked(said)  # before the source is asked; and again when nobody else can write
-        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
-        self.store.add_all(given, who=name, check=check)
-        return len(questions)
+    def _refuse(
+        self, questions: Sequence[Question], answers: Sequence[Answer], name: str, *, shown: bool
+    ) -> None:
+        """Refuse a source what is left to people."""
+        if said := self._left_to(questions, answers, but=name, shown=shown):
+            raise PersonAsked(said)
 
     def _agree(self, answers: Sequence[Answer]) -> None:
         """Refuse answers that contradict each other."""

@@ -3,18 +3,23 @@
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from dhaps_core.answers.answer import Answer
-from dhaps_core.answers.questions import Question, Source, round_of
+from dhaps_core.answers.questions import Question, Source, keys_of, question_name, round_of
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.hashing.network import relax
 from dhaps_core.session.errors import RunRepaired
+from dhaps_core.session.placing import Ask, next_pair
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.run import OpenRun
 
 __all__ = ["AskingRun"]
 
 ASKED, SKIPPED = "asked.json", "skipped.json"
+FEWEST = 8  # pairs whose items are to be placed in a round at least, so that likely ones are among them
 
 
 class AskingRun(OpenRun):
@@ -38,10 +43,40 @@ class AskingRun(OpenRun):
             return self.proposal(number) or self._choose(number)
 
     def questions(self) -> list[Question]:
-        """Questions of the round in progress that have no answer yet, in the order of asking."""
-        asked = self.propose().questions(self.settings.question)
-        answered = {(answer.kind, answer.keys) for answer in self.answers()}
+        """Open questions of the round in progress, in the order of asking.
+
+        Where items are placed (:mod:`dhaps_core.session.placing`), what is asked next depends on what is
+        answered: then this is the one question of the moment, followed by those that were skipped.
+        """
+        proposal, answers = self.propose(), self.answers()
+        if proposal.answers is not None:
+            return [question for question, _ in self._placing(proposal, answers)]
+        asked = proposal.questions(self.settings.question)
+        answered = {(answer.kind, answer.keys) for answer in answers}
         return [question for question in asked if question.about not in answered]
+
+    @property
+    def left(self) -> int:
+        """Answers that the round in progress still asks for."""
+        open_now, proposal = len(self.questions()), self.propose()
+        if proposal.answers is None or not open_now:
+            return open_now
+        return self._left_of(proposal, self.answers())
+
+    def pairs_of(self, number: int) -> list[tuple[str, str]]:
+        """Pairs of a round: those chosen; where their items are placed, those that it has asked about so far.
+
+        Of the round in progress the open ones belong to them. None of a round that has chosen nothing yet.
+        """
+        if (proposal := self.proposal(number)) is None:
+            return []
+        if proposal.answers is None:
+            return list(proposal.pairs)
+        answers = self.answers()
+        found = [one.shown for one in answers if round_of(one.question) == number and one.kind == "pair"]
+        if number == self.round:
+            found += [question.keys for question, _ in self._placing(proposal, answers)]
+        return [(a, b) for a, b in found]
 
     @property
     def skipped(self) -> list[str]:
@@ -67,7 +102,10 @@ class AskingRun(OpenRun):
     @property
     def finished(self) -> str | None:
         """Why no further round is possible, or None."""
-        if self.refresh() == 0 or (proposal := self.propose()).pairs:
+        if self.refresh() == 0:
+            return None
+        proposal = self.propose()
+        if proposal.pairs if proposal.answers is None else proposal.answers:
             return None
         chosen = self.snapshot(proposal.watermark)
         return "the budget is spent" if self._picks_left(chosen) < 1 else self.picker.why_none(chosen)
@@ -82,8 +120,12 @@ class AskingRun(OpenRun):
         number = self.refresh()
         if number == 0 or (proposal := self.proposal(number)) is None:
             return None
-        asked = {one.about for one in proposal.questions(self.settings.question)}
-        left = sum(one.about in asked for one in questions)
+        if proposal.answers is None:
+            asked = {one.about for one in proposal.questions(self.settings.question)}
+            left = sum(one.about in asked for one in questions)
+        else:
+            asks = any(round_of(one.id) == number for one in questions)
+            left = self._left_of(proposal, answers) if asks else 0
         who = {one.who for one in answers if round_of(one.question) == number}
         if shown and (marker := self.folder.read_json(ASKED, number)) is not None:
             who.add(str(marker.get("who")))
@@ -101,10 +143,11 @@ class AskingRun(OpenRun):
             told = f"was missing, though {given} of its questions are answered; pairs are chosen anew"
             path = self.folder.file(PICKS, number)
             warnings.warn(f"{path} {told}, and the answers count.", RunRepaired, stacklevel=4)
+        picks = self._picks_left(snapshot)
         chosen = self.picker.choose(
             number,
             snapshot,
-            picks=self._picks_left(snapshot),
+            picks=picks,
             relaxed=relax(self.outputs(number - 1)),
             earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
             calibration=lambda: self.calibration(snapshot),
@@ -113,16 +156,103 @@ class AskingRun(OpenRun):
         )
         seal, seconds = self.store.seal(watermark), time.perf_counter() - started
         proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
+        if self.picker.places and picks > 0:
+            proposal = self._to_place(proposal, snapshot, picks)
         proposal.write(self.folder)
         self._proposals[number] = proposal
         return proposal
 
+    def _to_place(self, proposal: Proposal, snapshot: Snapshot, picks: int) -> Proposal:
+        """The proposal with the items to be placed, and with the answers that it asks for."""
+        settings, answers = self.settings, self.settings.picks_of(proposal.round)
+        if settings.budget_answers is not None:
+            answers = min(answers, settings.budget_answers - len(snapshot.answers))
+        most = len(self.picker.rows)
+        if settings.budget_items is not None:
+            most = settings.budget_items - self.counts(snapshot)["items_labelled"]
+        order = self.picker.order(proposal.pairs, snapshot, most=most)
+        placing = replace(proposal, order=order, answers=answers + self._given(proposal, snapshot.answers))
+        return (
+            placing if self._next(placing, snapshot, skipped=()) is not None else replace(proposal, answers=0)
+        )
+
+    @staticmethod
+    def _given(proposal: Proposal, answers: Sequence[Answer]) -> int:
+        """Answers given to questions of a round."""
+        return sum(round_of(answer.question) == proposal.round for answer in answers)
+
+    def _left_of(self, proposal: Proposal, answers: Sequence[Answer]) -> int:
+        """Answers that a round that places items may still ask for."""
+        left, budget = (proposal.answers or 0) - self._given(proposal, answers), self.settings.budget_answers
+        return max(0, left if budget is None else min(left, budget - len(answers)))
+
+    def _placing(self, proposal: Proposal, answers: Sequence[Answer]) -> list[tuple[Question, Ask | None]]:
+        """Open questions of a round that places items, that of the moment with what placing says of it."""
+        left = self._left_of(proposal, answers)
+        if left < 1:
+            return []
+        skipped, state = self.skipped, tuple(answer.id for answer in answers)
+        key = (proposal.round, state, tuple(skipped))
+        if self._asked_now is None or self._asked_now[0] != key:
+            self._asked_now = key, self._find_questions(proposal, answers, skipped)
+        return self._asked_now[1][:left]
+
+    def _find_questions(
+        self, proposal: Proposal, answers: Sequence[Answer], names: Sequence[str]
+    ) -> list[tuple[Question, Ask | None]]:
+        snapshot, position = self._snapshot_of(answers), self.items.position
+        left = self._left_of(proposal, answers)
+        answered = {answer.keys for answer in answers}
+        skipped = []
+        for name in names:
+            keys = keys_of(name)
+            if (
+                round_of(name) != proposal.round
+                or len(keys) != 2
+                or not all(k in self.picker.place for k in keys)
+            ):
+                continue
+            pair = np.array([[position[key]] for key in keys])
+            if tuple(sorted(keys)) not in answered and not snapshot.relations(*pair).any():
+                skipped.append((self._question(proposal, keys), (int(pair[0, 0]), int(pair[1, 0]))))
+        found: list[tuple[Question, Ask | None]] = [(question, None) for question, _ in skipped]
+        if len(skipped) < left:
+            ask = self._next(proposal, snapshot, skipped=[pair for _, pair in skipped])
+            if ask is not None:
+                keys = tuple(self.items.keys[one] for one in ask.pair)
+                found.insert(0, (self._question(proposal, keys), ask))
+        return found
+
+    def _next(
+        self, proposal: Proposal, snapshot: Snapshot, *, skipped: Sequence[tuple[int, int]]
+    ) -> Ask | None:
+        """What placing asks next."""
+        place, rows = self.picker.place, self.items.position
+        keys = self.items.keys
+
+        def near(positions: Sequence[int]) -> np.ndarray:
+            return self.model.affinity([place[keys[one]] for one in positions])
+
+        order = [rows[key] for key in proposal.order]
+        return next_pair(snapshot, order, near, pool=self._pool, skipped=skipped)
+
+    def _question(self, proposal: Proposal, keys: tuple[str, ...]) -> Question:
+        """A question about two items; its pick is the one that brought in the first, or -1."""
+        picks = (pick for pick, pair in enumerate(proposal.pairs) if keys[0] in pair)
+        return Question(question_name(proposal.round, keys), "pair", keys, next(picks, -1))
+
     def _picks_left(self, snapshot: Snapshot) -> int:
+        """Pairs that may still be chosen in this round."""
         settings, counts = self.settings, self.counts(snapshot)
         picks = settings.picks_of(self.round)
+        picks = max(picks, FEWEST) if self.picker.places else picks
         if settings.budget_items is not None:
             picks = min(picks, (settings.budget_items - counts["items_labelled"]) // 2)
         if settings.budget_answers is not None:
-            per_pick = 2 if settings.question == "classes" else 1
-            picks = min(picks, (settings.budget_answers - counts["answers"]) // per_pick)
+            answers, per_pick = settings.budget_answers - counts["answers"], 1
+            if self.picker.places:
+                return picks if answers > 0 else 0
+            if settings.question == "classes":
+                per_pick = 2
+            picks = min(picks, answers // per_pick)
         return picks

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
+from dhaps_core.hashing.affinity import Affinity
 from dhaps_core.hashing.foretelling import Collection, Foretelling, foretell
 from dhaps_core.hashing.image_networks import FineTuned, ResidualCNN
 from dhaps_core.hashing.inputs import ImageRows, Inputs, feature_rows, image_rows, pixel_references
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import NO_SIZES
+from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.hashing.training import Progress, told_of, train
 from dhaps_core.seeds import derive_generator
@@ -41,6 +43,12 @@ class Model:
     def __init__(self, items: Items, settings: Settings, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.method = METHODS[settings.method]()
+        if settings.question == "pairs" and items.multi_label and isinstance(self.method, Foretold):
+            rule = f"{settings.method} learns from groups of items that are the same"
+            got = (
+                "same / different answers about items of several classes, where sharing one is not transitive"
+            )
+            raise ValueError(f"{rule}; got {got}. Ask for classes, or train dpsh or pts3h.")
         self.pool = torch.from_numpy(items.splits["train"])
         pixels = image_rows(items, side=settings.side) if settings.side else None
         if pixels is not None and items.features is None:
@@ -99,12 +107,17 @@ class Model:
         """The training items as answers about some foretell the others."""
         return Collection(self.references[self.pool])
 
+    @cached_property
+    def affinity(self) -> Affinity:
+        """How much likelier than by chance training items are near each other, by place in the pool."""
+        return Affinity(self.collection.graph, len(self.pool))
+
     def foretell(self, snapshot: Snapshot) -> Foretelling | None:
         """What the answers foretell of the training items; None while they tell of fewer than two classes.
 
         Its columns are the classes that training items are known to have, in the order of
         ``snapshot.class_names``, and behind them the groups of items that are known to be the same without a
-        class, in the order of ``snapshot.groups``.
+        class, in the order of ``snapshot.groups``; without the few of one item that ``told_of`` leaves out.
         """
         supervised = torch.tensor(snapshot.supervised)
         told = told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)

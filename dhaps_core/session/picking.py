@@ -31,6 +31,7 @@ class Picker:
     Attributes:
         rows: positions of the train items.
         place: place of each key among them.
+        places: whether the items of chosen pairs are placed one by one (:mod:`dhaps_core.session.placing`).
         copies: position of the first exact copy in the pool of each train item; its own of every other item.
     """
 
@@ -50,6 +51,10 @@ class Picker:
         # Of exact duplicates in the pool only the first is worth a question; queries learn nothing from it.
         self.copies = np.arange(items.n)
         self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
+        # Where the answers make groups, items are placed; else the chosen pairs are asked as they are.
+        self.places = (
+            settings.question == "pairs" and settings.reading != "published" and not items.multi_label
+        )
         self.distinct = torch.from_numpy(self.copies)[self.rows] == self.rows
 
     def choose(
@@ -101,6 +106,13 @@ class Picker:
         pairs = tuple((self.keys[a], self.keys[b]) for a, b in self.rows[found.pairs.cpu()].tolist())
         return pairs, {name: values.tolist() for name, values in found.scores.items()}, certificate
 
+    def order(self, pairs: Sequence[tuple[str, str]], snapshot: Snapshot, *, most: int) -> tuple[str, ...]:
+        """Keys of the items to be placed: those of the pairs, and then an odd one that is left."""
+        order = list(dict.fromkeys(key for pair in pairs for key in pair))
+        left = [self.keys[row] for row in self.rows[self._candidates(snapshot)].tolist()]
+        odd = [key for key in left if key not in set(order)]
+        return tuple((order + odd if len(odd) == 1 else order)[:most])
+
     def why_none(self, snapshot: Snapshot) -> str:
         """Why there is no pair to pick after some answers, although the budget allows one."""
         left, distinct = int(self._candidates(snapshot).sum()), int(self.distinct.sum())
@@ -112,7 +124,7 @@ class Picker:
 
     def _candidates(self, snapshot: Snapshot) -> Tensor:
         """Which items of the pool may be picked."""
-        if self.settings.question == "pairs":
+        if self.settings.question == "pairs" and not self.places:
             return self.distinct.clone()
         return self.distinct & ~torch.from_numpy(np.isin(self.rows.numpy(), snapshot.supervised))
 
@@ -134,7 +146,7 @@ class Picker:
         """Pairs of train positions that are answered, implied, or were answered "unsure"."""
         rows, n = self.rows.numpy(), len(self.keys)
         unsure = snapshot.unsure_pairs @ np.array([n, 1])
-        if self.settings.question == "classes" and not len(unsure):
+        if (self.settings.question == "classes" or self.places) and not len(unsure):
             return None  # nothing is known of items without an answer
 
         def known(a: Tensor, b: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ class Proposal:
         pairs: keys of the two items of each pick, in the order of picking.
         scores: per pick: uncertainty, representativeness, diversity, total; empty for random picks.
         certificate: of :class:`dhaps_core.acquisition.select.Certificate`; empty for random picks.
+        answers: that the round asks for, one question after another; None where it asks the pairs themselves.
+        order: keys of the items to be placed by them, in order.
         watermark: of the answers that they were chosen upon; their seal (None of an older dhaps) beside it.
         seconds: that the choice took.
     """
@@ -36,6 +38,8 @@ class Proposal:
     watermark: int = field(compare=False)
     seal: str | None = field(compare=False)
     seconds: float = field(compare=False)
+    answers: int | None = None
+    order: tuple[str, ...] = ()
 
     def write(self, folder: RunFolder) -> None:
         """Keep it in the folder of its round; only for who owns the run."""
@@ -62,11 +66,20 @@ class Proposal:
         for name, values in stored["scores"].items():
             if not isinstance(values, list) or len(values) != len(stored["pairs"]):
                 raise damaged(path, f"have one value of {name!r} for each pair", "another number")
+        answers, order = (
+            stored.get("answers"),
+            stored.get("order", []),
+        )  # without them before pairs were placed
+        if not isinstance(answers, int | None) or not isinstance(order, list):
+            raise damaged(path, "tell answers and an order", f"{answers!r} and {order!r:.80}")
+        if strange := [key for key in order if not isinstance(key, str) or key not in pool]:
+            raise damaged(path, "order items that the run trains on", repr(strange[0]))
         rest: Any = {name: stored[name] for name in _KINDS if name != "pairs"}
-        return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest, seal=stored.get("seal"))
+        rest |= {"seal": stored.get("seal"), "answers": answers, "order": tuple(order)}
+        return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest)
 
     def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
-        """All questions of the round, answered or not, in the order of asking."""
+        """All questions about the pairs, answered or not, in the order of asking."""
         return [
             Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)
             for pick, pair in enumerate(self.pairs)

@@ -15,6 +15,7 @@ from dhaps_core.acquisition.calibration import fit_calibration
 from dhaps_core.acquisition.problem import Calibration
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure
+from dhaps_core.answers.questions import Question
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.answers.tally import Tally
@@ -28,6 +29,7 @@ from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
 from dhaps_core.session.model import Model
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.picking import Picker
+from dhaps_core.session.placing import Ask
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.rounds import Rounds
 from dhaps_core.session.settings import Settings
@@ -79,6 +81,8 @@ class OpenRun:
         self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
+        self._pool = frozenset(self.picker.rows.tolist())
+        self._asked_now: tuple[Any, list[tuple[Question, Ask | None]]] | None = None
         self._outputs: tuple[int, Tensor] | None = None
         self._packed: dict[int, Tensor] = {}
         self._indexes: dict[int, HammingIndex] = {}
@@ -148,7 +152,10 @@ class OpenRun:
 
     def snapshot(self, upto: int | None = None) -> Snapshot:
         """Frozen view of the answers, now or up to a watermark."""
-        answers, copies = self.store.answers(upto), self.picker.copies
+        return self._snapshot_of(self.store.answers(upto))
+
+    def _snapshot_of(self, answers: Sequence[Answer]) -> Snapshot:
+        copies = self.picker.copies
         return Snapshot(self.items.keys, answers, multi_label=self.items.multi_label, copies=copies)
 
     def counts(self, snapshot: Snapshot | None = None) -> dict[str, int]:

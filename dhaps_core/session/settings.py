@@ -28,13 +28,15 @@ class Settings:
     Attributes:
         seed: the one seed; everything drawn derives from it.
         bits: b, length of the codes.
-        picks: q, pairs chosen in a round.
-        schedule: pairs chosen in each round in place of q, the last number in all that follow; where there is
-            none, q in every round.
+        picks: q, pairs chosen in a round; for the question ``pairs`` its answers.
+        schedule: picks of each round in place of q, the last number in all that follow; where there is none,
+            q in every round.
         acquisition: how pairs are chosen, one of :data:`dhaps_core.acquisition.strategies.STRATEGIES`;
             ``random`` is the baseline on the same seeds.
         question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
-            ``pairs`` asks whether the two are the same.
+            ``pairs`` asks whether two items are the same. Then the picks are q answers, which place the items
+            of the chosen pairs among the groups found so far (:mod:`dhaps_core.session.placing`). With the
+            reading ``published``, or several classes an item, the chosen pairs themselves are asked.
         method: what learns, one of :data:`dhaps_core.hashing.methods.METHODS`; if none is given, ``auto`` on
             embeddings, and from images ``dpsh``.
         reading: ``covered`` chooses items that cover what is uncertain
@@ -117,7 +119,7 @@ class Settings:
             raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
 
     def picks_of(self, number: int) -> int:
-        """Pairs that a round chooses, the first being round 1.
+        """Picks of a round, the first being round 1.
 
         Example:
             >>> settings = Settings(schedule=(5, 5, 10))

@@ -2,19 +2,24 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from math import log, log1p, pi, sqrt
 
 import pytest
 import torch
 from torch import nn
 
+from dhaps_core.answers.answer import Answer
+from dhaps_core.answers.questions import label_oracle
 from dhaps_core.answers.snapshot import Snapshot
-from dhaps_core.codes import ConstantBits, bit_entropy, bit_report
+from dhaps_core.codes import ConstantBits, bit_entropy, bit_report, sign
+from dhaps_core.data.sources import digits
 from dhaps_core.hashing.methods.base import Batch
 from dhaps_core.hashing.methods.dh import DH, orthogonality
 from dhaps_core.hashing.methods.dpsh import DPSH
 from dhaps_core.hashing.methods.dsh import DSH, squared_distances
 from dhaps_core.hashing.methods.graphbit import GraphBit, Instructions
+from dhaps_core.hashing.methods.piq import PIQ, Auto, PIQNetwork, Slope, probability_same
 from dhaps_core.hashing.methods.pts3h import PTS3H, ramp, teacher_similarity
 from dhaps_core.hashing.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.hashing.methods.ssdh import SSDH, contrastive, draw
@@ -24,6 +29,9 @@ from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_set import TrainingSet
 from dhaps_core.hashing.training_settings import TrainingSettings
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
+from tests.hashing.test_foretelling import islands
 
 HALF = math.atanh(0.5)  # relaxes to 1/2
 
@@ -72,7 +80,7 @@ def test_dh_keeps_weights_orthogonal_and_small():
 def test_dh_starts_at_the_principal_components():
     generator = torch.Generator().manual_seed(0)
     sample = torch.randn(500, 6, generator=generator) * torch.tensor([1.0, 5.0, 1, 1, 9.0, 1]) + 3
-    network = HashNetwork(6, 4, hidden=DH().layers(6, 4), generator=generator)
+    network = HashNetwork(6, 4, hidden=DH().layers(6, 4, hidden=0, dropout=0.0), generator=generator)
     DH().initialise(network, training_on(network, sample))
     first, second = network.hidden[1], network.hidden[3]
     assert first.weight.abs().argmax(1).tolist()[:2] == [4, 1]
@@ -84,7 +92,7 @@ def test_dh_starts_at_the_principal_components():
     ("bits", "widths"), [(16, (60, 30)), (32, (80, 50)), (64, (100, 80)), (8, (60, 30)), (128, (128, 128))]
 )
 def test_dh_widths_are_the_published_ones(bits, widths):
-    layers = DH().layers(512, bits)
+    layers = DH().layers(512, bits, hidden=0, dropout=0.0)
     assert (layers[1].out_features, layers[3].out_features) == widths
 
 
@@ -501,3 +509,86 @@ def test_bit_entropy_is_reported_and_a_constant_bit_warned_about():
     assert bit_report(codes) == report  # four items prove nothing: no warning
     assert report["constant_bits"] == 1
     assert report["bit_entropy"] == pytest.approx((1 + quarter) / 3)
+
+
+def test_piq_without_answers_is_itq():
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 6, generator=generator)
+    network = HashNetwork(6, 4, hidden=PIQ().layers(6, 4, hidden=0, dropout=0.0), generator=generator)
+    PIQ().fit(training_on(network, rows))
+    x = torch.nn.functional.normalize(rows, dim=1)
+    centred = x - x.mean(0)
+    turned = network.hash.weight / network.hash.weight.norm(dim=1, keepdim=True)
+    components = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -4:]
+    assert torch.allclose(turned @ components @ components.T, turned, atol=1e-4)  # in the main directions
+    assert torch.allclose(turned @ turned.T, torch.eye(4), atol=1e-4)  # a rotation of them
+    projected = centred @ turned.T
+    fixed = iterative_quantisation(centred, turned)
+    assert torch.equal(sign(centred @ fixed.T), sign(projected))  # and no further turn helps
+
+
+def test_piqnet_by_hand():
+    p = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
+    assert probability_same(p, several=False).tolist() == [[0.5, 0.5], [0.5, 1.0]]
+    # Of two classes by themselves: 1 - (1 - 1/4)^2 and 1 - (1 - 1/2).
+    assert probability_same(p, several=True).flatten().tolist() == pytest.approx(
+        [7 / 16, 0.5, 0.5, 1], abs=1e-5
+    )
+    network = HashNetwork(
+        2, 1, hidden=PIQNetwork().layers(2, 1, hidden=0, dropout=0.0), generator=torch.Generator()
+    )
+    hidden = torch.tensor([[1.0, 0.0], [0.0, 1.0]])  # at a right angle; no class is known: s = 1 and 0
+    given = Batch(
+        torch.zeros(2, 1),
+        torch.zeros(0, 0, dtype=torch.int8),
+        torch.Generator(),
+        hidden=hidden,
+        head=Slope(),
+        network=network,
+    )
+    with torch.no_grad():
+        term = PIQNetwork().loss(given)["foretold"]
+    # u = 0, so the odds are the intercept -3 for all four pairs.
+    assert float(term) == pytest.approx((2 * math.log1p(math.exp(3)) + 2 * math.log1p(math.exp(-3))) / 4)
+    same = torch.tensor([[1, -1], [-1, 1]], dtype=torch.int8)
+    with torch.no_grad():
+        told = PIQNetwork().loss(replace(given, similarity=-same))["foretold"]
+    assert float(told) == pytest.approx(float(term))  # two of each kind, the other way round
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(0.5, "piqnet"), (0.0, "piq"), (-0.5, "piq")])
+def test_auto_takes_what_held_out_answers_speak_for(gain, taken, monkeypatch):
+    rows, labels = islands(150)
+    network = HashNetwork(
+        6, 4, hidden=Auto().layers(6, 4, hidden=8, dropout=0.0), generator=torch.Generator()
+    )
+    tried = []
+
+    def average_precision(self, queries, database):
+        assert len(queries) == 24
+        assert not set(queries.tolist()) & set(database.tolist())
+        assert not set(queries.tolist()) & set(self.supervised.tolist())
+        tried.append(type(self.network.hidden[0].free))
+        return torch.linspace(0.4, 0.5, 24) + (gain if len(tried) == 2 else 0)
+
+    monkeypatch.setattr(TrainingSet, "average_precision", average_precision)
+    keys = [str(i) for i in range(150)]
+    give = partial(Answer.given, "class", who="anna", seconds=1.0)
+    answers = [give((keys[i],), str(int(labels[i])), id=i) for i in range(120)]
+    train(
+        network, Auto(), rows, Snapshot(keys, answers), pool=torch.arange(150), references=rows,
+        settings=TrainingSettings(least=3, most=3), generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert tried == [type(None), nn.Sequential]
+    assert network.learned["method"] == taken
+    assert network.learned["held_out_mAP"]["piqnet"] == pytest.approx(0.45 + gain)
+    assert (network.hidden[0].free is None) == (taken == "piq")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_piq_is_never_worse_for_having_been_told(seed, tmp_path):
+    items = digits(seed=seed)
+    settings = Settings(bits=32, picks=5, acquisition="random", seed=seed, method="piq")
+    session = ActiveSession(tmp_path, items, settings)
+    start, told = (session.run_round(label_oracle(items))["mAP@all"] for _ in range(2))
+    assert told > start

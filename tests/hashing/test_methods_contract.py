@@ -18,6 +18,7 @@ from dhaps_core.hashing.image_networks import ResidualCNN
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Objective
 from dhaps_core.hashing.methods.graphbit import Instructions
+from dhaps_core.hashing.methods.piq import Auto, Foretold
 from dhaps_core.hashing.network import HashNetwork, encode, seed_parameters
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_settings import TrainingSettings
@@ -29,6 +30,8 @@ from tests.hashing import test_methods
 FAST = TrainingSettings(least=40, most=40, batch=32, unlabelled_batch=32)
 NAMES = tuple(METHODS)
 OBJECTIVES = tuple(name for name in NAMES if issubclass(METHODS[name], Objective))
+FORETOLD = tuple(name for name in NAMES if issubclass(METHODS[name], Foretold))  # they read features
+ON_PIXELS = tuple(name for name in OBJECTIVES if name not in FORETOLD)
 SAMPLING = {"ssdh", "sdsh"}  # their losses draw triplets: only the expected value is free of the order
 # cuDNN convolves in TF32 and by another algorithm for another size of batch.
 PIXELS_CLOSE = {"rtol": 1e-4, "atol": 1e-5} if DEVICE.type == "cpu" else {"rtol": 1e-2, "atol": 2e-2}
@@ -48,6 +51,9 @@ class Given:
         known = sets.any(1)
         self.relation = np.where(sets.astype(int) @ sets.T.astype(int) > 0, 1, -1)
         self.relation = (self.relation * (known[:, None] & known)).astype(np.int8)
+        self.groups = np.arange(len(known))
+        if not several:
+            self.groups[self.supervised] = len(known) + self.classes[self.supervised]
         if pairs_only:
             self.classes = np.full(len(known), -1)
 
@@ -72,8 +78,8 @@ HALF = torch.where(torch.arange(96) < 48, LABELS, -1).numpy()  # the first half 
 
 
 def build(method, features=12, bits=8, seed=0, backbone=None):
-    own = method.layers(features, bits)
-    hidden, generator = 24 if own is None else own, torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    hidden = method.layers(features, bits, hidden=24, dropout=0.3)
     return HashNetwork(features, bits, hidden=hidden, backbone=backbone, generator=generator).to(DEVICE)
 
 
@@ -288,7 +294,7 @@ def test_answers_to_pairs_train_or_are_refused(name):
         assert encode(fit(name, pairs_only=True)[0], POINTS).isfinite().all()
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ON_PIXELS)
 def test_end_to_end_from_pixels(name):
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(3, 3, 8, 8, generator=generator)[LABELS]
@@ -319,12 +325,10 @@ def test_the_closed_form_refuses_wrong_relations(unchecked):
         )  # fmt: skip
 
 
-def test_the_closed_form_refuses_pixels():
-    for name in set(NAMES) - set(OBJECTIVES):
-        assert issubclass(METHODS[name], ClosedForm)
-        with pytest.raises(
-            ValueError, match=f"{name} is a closed form on embeddings; got side 32. Set side to 0"
-        ):
+def test_what_learns_from_embeddings_refuses_pixels():
+    for name in set(NAMES) - set(ON_PIXELS):
+        assert issubclass(METHODS[name], ClosedForm | Foretold)
+        with pytest.raises(ValueError, match=f"{name} learns from embeddings; got side 32. Set side to 0"):
             Settings(method=name, side=32)
 
 
@@ -362,7 +366,9 @@ def test_queries_play_no_part_in_training_and_selection(played, tmp_path):
     features[queries] = 1e3
     labels[queries] = (labels[queries] + 1) % 3
     other = play(tmp_path, replace(items, features=features, labels=labels), played.settings.method)
-    like = played.model.build(1).state_dict()
+    sizes = played.history[1]["layers"]
+    assert other.history[1]["layers"] == sizes
+    like = played.model.build(1, sizes).state_dict()
     mine, theirs = (session.folder.read_weights(1, like) for session in (played, other))
     assert all(torch.equal(mine[weight], theirs[weight]) for weight in mine)
     assert np.array_equal(*(session.codes()[items.splits["database"]] for session in (played, other)))
@@ -394,7 +400,8 @@ def test_methods_are_final_and_named_as_they_are_known():
     for name, method in METHODS.items():
         assert method.name == name
         assert method.__final__
-        assert issubclass(method, Objective) != issubclass(method, ClosedForm)
+        kinds = issubclass(method, Objective), issubclass(method, ClosedForm), method is Auto
+        assert sum(kinds) == 1
 
 
 def test_labels_beat_the_start_on_digits(tmp_path):

@@ -34,6 +34,7 @@ class Given:
         self.classes = np.full(len(self.relation), -1)
         self.class_names = ()
         self.classed = self.classes >= 0
+        self.groups = np.arange(len(self.relation))
 
     def relations(self, a, b):
         return self.relation[a, b]

@@ -20,7 +20,7 @@ from dhaps_core.session.settings import Settings
 from tests.given import DEVICE
 
 TRAINING = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
-QUICK = Settings(picks=4, bits=16, hidden=32, training=TRAINING)
+QUICK = Settings(method="dpsh", reading="closed", picks=4, bits=16, hidden=32, training=TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,8 @@ from dhaps_core.session.settings import Settings
 from dhaps_core.hashing.training_settings import TrainingSettings
 training = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
 items = digits(seed=0)
-session = ActiveSession(sys.argv[1], items, Settings(picks=4, bits=16, hidden=32, training=training))
+made = Settings(method="dpsh", reading="closed", picks=4, bits=16, hidden=32, training=training)
+session = ActiveSession(sys.argv[1], items, made)
 stop = int(sys.argv[2])
 def progress(step, steps, loss):
     if session.round == 1 and step == stop:
@@ -193,7 +194,7 @@ def test_cancelled_training_leaves_the_round_as_it_was(tmp_path, items):
 
 
 def test_a_late_or_double_answer_never_lands_on_another_pair(tmp_path, items):
-    session = play(tmp_path, items, replace(QUICK, question="pairs"), 1)
+    session = play(tmp_path, items, replace(QUICK, question="pairs", reading="published"), 1)
     first, second = session.questions()[:2]
     row = session.answer(first, "different", who="anna", seconds=1.0)
     assert session.answer(first, "same", who="anna", seconds=1.0) == row

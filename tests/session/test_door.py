@@ -16,7 +16,8 @@ from dhaps_core.data.sources import arrays
 from dhaps_core.session.active import ActiveSession
 from tests.given import TINY, played, tiny_items
 
-PAIRS = replace(TINY, question="pairs", picks=12)
+# Asked as they were chosen, so known beforehand.
+PAIRS = replace(TINY, question="pairs", picks=12, reading="published", method="dpsh")
 
 
 @pytest.fixture(scope="module")

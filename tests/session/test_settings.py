@@ -226,7 +226,9 @@ def test_what_the_items_do_not_allow_is_refused_before_the_folder_is_bound(tmp_p
         ActiveSession(tmp_path / "run", items, settings)
     assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file() and path.stat().st_size]
     quick = TrainingSettings(least=2, most=2, batch=8, unlabelled_batch=8)
-    session = ActiveSession(tmp_path / "run", items, Settings(bits=4, hidden=4, training=quick))
+    session = ActiveSession(
+        tmp_path / "run", items, Settings(method="dpsh", bits=4, hidden=4, training=quick)
+    )
     assert session.train()["round"] == 0
 
 

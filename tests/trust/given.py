@@ -19,7 +19,9 @@ from dhaps_core.session.settings import Settings
 ROUNDS = 3  # round 0 and two of selection
 TRAINING = TrainingSettings(least=2, most=2, steps_without_labels=2)
 SETTINGS = {
-    question: Settings(picks=3, bits=8, hidden=0, question=question, training=TRAINING)
+    question: Settings(
+        method="dpsh", reading="closed", picks=3, bits=8, hidden=0, question=question, training=TRAINING
+    )
     for question in ("classes", "pairs")
 }
 

@@ -39,6 +39,7 @@ def draw_settings(seed: int) -> Settings:
     steps = TrainingSettings(least=10, most=10, steps_without_labels=10)
     return Settings(
         seed=seed,
+        method="dpsh",
         bits=int(draw.choice([8, 12, 32])),
         picks=int(draw.choice([5, 10, 20])),
         question=str(draw.choice(["classes", "classes", "pairs"])),

@@ -32,7 +32,8 @@ from dhaps_core.hashing.training_settings import TrainingSettings
 rows = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
 names = np.array(["Katze", "H\\u00fcndchen", "\\u732b", "d"])[np.arange(40) % 4]
 items = arrays(rows, names, queries=8, seed=0)
-settings = Settings(picks=3, bits=8, hidden=0, training=TrainingSettings(least=2, most=2))
+training = TrainingSettings(least=2, most=2)
+settings = Settings(method="dpsh", reading="closed", picks=3, bits=8, hidden=0, training=training)
 session = ActiveSession(sys.argv[1], items, settings)
 for _ in range(2):
     session.run_round(label_oracle(items))

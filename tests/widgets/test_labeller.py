@@ -19,9 +19,17 @@ from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
 
 QUICK = Settings(
-    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=5, most=5, batch=64)
+    method="dpsh",
+    reading="closed",
+    picks=4,
+    bits=16,
+    hidden=32,
+    question="pairs",
+    training=TrainingSettings(least=5, most=5, batch=64),
 )
-CLASSES = replace(QUICK, question="classes")
+QUICK = replace(QUICK, reading="published")  # its pairs are asked as they were chosen: known beforehand
+PLACING = replace(QUICK, reading="closed")
+CLASSES = replace(PLACING, question="classes")
 
 
 @pytest.fixture(scope="module")
@@ -352,3 +360,41 @@ def test_the_state_loads_without_torch_and_without_ipywidgets():
         "bad = {'torch', 'ipywidgets', 'anywidget', 'IPython'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_where_items_are_placed_each_answer_leads_to_the_next_question(tmp_path, items):
+    session = started(tmp_path, items, PLACING)
+    state = LabellingState(session, who="me", explain=Reasons(session))
+    oracle, seen = label_oracle(items), []
+    for left in (4, 3, 2, 1):
+        view = state.view()
+        assert (view["left"], view["asked"]) == (left, 4)
+        assert [item["key"] for item in view["items"]] == list(state.question.keys)
+        assert view["why"]["placed"]
+        assert 0 <= view["why"]["pick"] <= view["why"]["picks"]
+        seen.append(state.question)
+        state.answer(state.turn, oracle(state.question))
+    assert len(set(seen)) == 4
+    assert "Every question of round 1" in state.closed
+    assert (state.view()["left"], state.view()["asked"]) == (0, 4)
+    assert state.undo(state.turn)
+    assert state.question == seen[3]
+
+
+def test_where_items_are_placed_a_skipped_one_waits_and_stays_so_after_a_restart(tmp_path, items):
+    state = LabellingState(started(tmp_path, items, PLACING), who="me")
+    first = state.question
+    state.skip(state.turn)
+    second = state.question
+    assert first.keys[0] not in second.keys
+    assert state.view()["left"] == 4
+    again = LabellingState(started(tmp_path, items, PLACING), who="me")
+    assert again.question == second
+    assert again.undo(again.turn) is False  # a restart forgets who skipped, not what
+    assert state.undo(state.turn)
+    assert state.question == first
+    names = []
+    for _ in range(8):
+        names.append(state.question.id)
+        state.skip(state.turn)
+    assert names[:4] == names[4:]

@@ -42,7 +42,12 @@ ROOT = Path(__file__).parents[2]
 TAGS = {"div", "img", "p", "b", "table", "tr", "td", "th", "code", "pre"}
 DRAWN = [name for name in NASTY if name.isascii() or not re.search("[\u0590-\uffff]", one_line(name))]
 QUICK = Settings(
-    picks=8, bits=8, hidden=8, training=TrainingSettings(least=2, most=2, batch=16, unlabelled_batch=16)
+    method="dpsh",
+    reading="closed",
+    picks=8,
+    bits=8,
+    hidden=8,
+    training=TrainingSettings(least=2, most=2, batch=16, unlabelled_batch=16),
 )
 
 

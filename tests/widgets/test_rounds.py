@@ -31,7 +31,13 @@ from widgets.stepper import Stepper
 from widgets.workbench import Workbench, run_name
 
 QUICK = Settings(
-    picks=4, bits=16, hidden=32, question="pairs", training=TrainingSettings(least=20, most=20, batch=64)
+    method="dpsh",
+    reading="closed",
+    picks=4,
+    bits=16,
+    hidden=32,
+    question="pairs",
+    training=TrainingSettings(least=20, most=20, batch=64),
 )
 ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
@@ -410,7 +416,7 @@ def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, item
         found = session.reuse_answers(who="me")
     assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
     assert found == len(session.store.answers()) > 0
-    assert session.answer_all(label_oracle(items)) == len(session.propose().pairs) - found
+    assert session.answer_all(label_oracle(items)) == 6  # what was known before is no answer to a question
 
 
 # --- the map, the gallery, the neighbours

@@ -19,10 +19,9 @@ MOST = 60  # pairs that are shown
 def gallery_html(bench: Workbench, number: int) -> str:
     """Pairs chosen in a round (from 1), framed by what is known of them; the first if they are many."""
     session = bench.session
-    proposal = session.proposal(number)
-    if proposal is None or not proposal.pairs:
+    if not (chosen := session.pairs_of(number)):
         return f"<p>No pair was chosen in round {number}.</p>"
-    snapshot, pairs = session.snapshot(), proposal.pairs[:MOST]
+    snapshot, pairs = session.snapshot(), chosen[:MOST]
     said = {answer.keys[0]: answer.value for answer in snapshot.answers if answer.kind == "class"}
     known_ones = known_of(snapshot, positions_of(session.items, pairs))
     tiles = []
@@ -30,8 +29,8 @@ def gallery_html(bench: Workbench, number: int) -> str:
         names = [", ".join(map(str, said[key])) for key in pair if key in said]
         pictures = [(key, bench.pictures.picture(key, SIZE)) for key in pair]
         tiles.append(tile(pictures, [f"{pick}. {known}", " | ".join(names or pair)], frame=known))
-    left = f" (the first {MOST} of them)" if len(proposal.pairs) > MOST else ""
-    return row_of(tiles, f"Round {number}: {len(proposal.pairs)} pairs, in the order of choosing{left}")
+    left = f" (the first {MOST} of them)" if len(chosen) > MOST else ""
+    return row_of(tiles, f"Round {number}: {len(chosen)} pairs, in the order of choosing{left}")
 
 
 def offer(control: Any, options: Sequence[int], value: int | None, draw: Callable[..., None]) -> None:

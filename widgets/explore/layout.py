@@ -1,6 +1,7 @@
 """Where the items and the pairs chosen among them lie, and what is known of these: the paper's Figure 2a."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -101,12 +102,16 @@ class PairLayout:
         session.keep_array("map", np.column_stack([rows, places]).astype(np.float64), number)
 
     def chosen(self) -> list[tuple[int, tuple[str, str]]]:
-        """Every pair chosen so far behind the number of its round, the one in progress included."""
-        return [(one.round, pair) for one in self.session.proposals() for pair in one.pairs]
+        """Every pair of a round so far behind its number, those of the round in progress included."""
+        session = self.session
+        return [(one.round, pair) for one in session.proposals() for pair in session.pairs_of(one.round)]
 
     def chosen_rows(self) -> Int64[np.ndarray, " c"]:
-        """Ascending positions of all items of chosen pairs."""
-        return np.unique(positions_of(self.session.items, [pair for _, pair in self.chosen()]))
+        """Ascending positions of all items of chosen pairs, and of those to be placed."""
+        position, chosen = self.session.items.position, self.session.proposals()
+        keys = [key for one in chosen for key in (*chain(*one.pairs), *one.order)]
+        keys += [key for _, pair in self.chosen() for key in pair]
+        return np.unique(np.array([position[key] for key in keys], dtype=np.int64))
 
     def pairs(self, rows: Int64[np.ndarray, " m"]) -> list[dict[str, Any]]:
         """Every chosen pair: its points on the map, its round, what is known of it, its distance in bits."""

@@ -247,8 +247,11 @@ function render({ model, el }) {
     });
     const percent = Math.round(100 * why.probability);
     const fitted = why.fitted ? "" : " (before any answer)";
+    const pick = `pick ${why.pick} of ${why.picks}`;
+    const placed = why.pick ? `Which group is the first of? It came with ${pick}` : "Are these two groups one?";
+    const title = why.placed ? placed : rows.length ? `Why this pair (${pick})` : `A random pair (${pick})`;
     return make("div", { class: "dhaps-why" },
-      make("div", { class: "dhaps-why-title", text: rows.length ? `Why this pair (pick ${why.pick} of ${why.picks})` : `A random pair (pick ${why.pick} of ${why.picks})` }),
+      make("div", { class: "dhaps-why-title", text: title }),
       ...rows,
       make("div", { class: "dhaps-numbers" },
         make("span", { class: "dhaps-distance", text: `codes differ in ${why.distance} of ${why.bits} bits` }),

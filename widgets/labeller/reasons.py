@@ -14,50 +14,48 @@ TERMS = ("uncertainty", "representativeness", "diversity")
 
 
 class Reasons:
-    """Explanations of the picks of the round in progress; the model is read once per round."""
+    """Explanations of the questions of the round in progress; the model is read once per round."""
 
     def __init__(self, session: ActiveSession) -> None:
         self.session = session
         self._round = -1
-        self._picks: list[dict[str, Any]] = []
 
     def __call__(self, question: Question) -> dict[str, Any]:
-        """Plain values about the pick that a question belongs to.
+        """Plain values about a question and the pick that it belongs to.
 
-        ``terms`` are costs, the smaller the better a reason; ``share`` says how good a reason each is among
-        the picks of the round, in [0, 1]. ``distance`` is in bits, ``probability`` of "same" in [0, 1].
+        ``terms`` are costs of the pick, the smaller the better a reason; ``share`` says how good a reason
+        each is among the picks of the round, in [0, 1]. ``distance`` is in bits, ``probability`` of "same" in
+        [0, 1]. Where items are placed, the pick is the one that brought in the first item (0: none of this
+        round), and distance and probability are of the two that are asked about.
         """
-        if self._round != self.session.round:
-            self._picks = self._explain_round()
-            self._round = self.session.round
-        return self._picks[question.pick]
-
-    def _explain_round(self) -> list[dict[str, Any]]:
         session = self.session
-        proposal = session.propose()
-        rows = [[session.items.position[key] for key in pair] for pair in proposal.pairs]
-        pairs = torch.tensor(rows, dtype=torch.long).view(-1, 2)
-        codes = session.codes()
-        distances = (codes[pairs[:, 0]] != codes[pairs[:, 1]]).sum(1)
+        if self._round != session.round:
+            self._fit_round()
+            self._round = session.round
+        proposal, i = self._proposal, question.pick
+        pair = question.keys if question.kind == "pair" else proposal.pairs[i]
+        at = torch.tensor([[session.items.position[key] for key in pair]])
+        terms = {name: proposal.scores[name] for name in TERMS if name in proposal.scores and i >= 0}
+        return {
+            "terms": [
+                {"name": name, "cost": round(costs[i], 4), "share": _share(costs, i)}
+                for name, costs in terms.items()
+            ],
+            "distance": int((self._codes[at[:, 0]] != self._codes[at[:, 1]]).sum()),
+            "bits": session.settings.bits,
+            "probability": round(float(probability_same(session.theta(at), self._calibration)[0]), 3),
+            "fitted": self._fitted,
+            "placed": proposal.answers is not None,
+            "pick": i + 1,
+            "picks": len(proposal.pairs),
+        }
+
+    def _fit_round(self) -> None:
+        session = self.session
         snapshot = session.snapshot()
-        calibration = session.calibration(snapshot)
-        probabilities = probability_same(session.theta(pairs), calibration)
-        terms = {name: proposal.scores[name] for name in TERMS if name in proposal.scores}
-        return [
-            {
-                "terms": [
-                    {"name": name, "cost": round(costs[i], 4), "share": _share(costs, i)}
-                    for name, costs in terms.items()
-                ],
-                "distance": int(distances[i]),
-                "bits": session.settings.bits,
-                "probability": round(float(probabilities[i]), 3),
-                "fitted": len(snapshot.supervised) > 0,
-                "pick": i + 1,
-                "picks": len(proposal.pairs),
-            }
-            for i in range(len(proposal.pairs))
-        ]
+        self._proposal, self._codes = session.propose(), session.codes()
+        self._fitted = len(snapshot.supervised) > 0
+        self._calibration = session.calibration(snapshot)
 
 
 def _share(costs: list[float], i: int) -> float:

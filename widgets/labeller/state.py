@@ -79,7 +79,7 @@ class LabellingState:
         self.conflict: Conflict | None = None
         self.note = ""
         self._open: list[Question] = []
-        self._asked = 0
+        self._left = self._asked = 0  # answers of the round: still wanted, and in all
         self._since = self._clock()
         self._skipped = session.skipped
         self._undo_skips = 0
@@ -169,13 +169,17 @@ class LabellingState:
         shown = self.question
         self._waiting: str | None = None
         if self.paused is not None or self.session.refresh() == 0 or (found := self._questions()) is None:
-            self._open, self._asked = [], 0
+            self._open, self._left, self._asked = [], 0, 0
         else:
             place = {name: i for i, name in enumerate(self._skipped)}
             # sorted() is stable: the order of asking stays among those that were not skipped.
             self._open = sorted(found, key=lambda question: place.get(question.id, -1))
-            per_pick = 2 if self.session.settings.question == "classes" else 1
-            self._asked = max(len(found), per_pick * len(self.session.propose().pairs))
+            proposal, per_pick = self.session.propose(), 2
+            if self.session.settings.question == "pairs":
+                per_pick = 1
+            asked = per_pick * len(proposal.pairs) if proposal.answers is None else proposal.answers
+            self._left = self.session.left
+            self._asked = max(self._left, asked)
         self.question = self._open[0] if self._open else None
         if self.question != shown:
             self.turn += 1
@@ -224,7 +228,7 @@ class LabellingState:
                 self._views.of(key, said, asked=question is not None and key in question.keys)
                 for key in shown
             ],
-            "left": len(self._open),
+            "left": self._left,
             "asked": self._asked,
             "skipped": question is not None and question.id in self._skipped,
             "why": self._explain(question) if question is not None and self._explain else None,
@@ -271,6 +275,8 @@ class LabellingState:
 
     def _pair_of(self, question: Question) -> tuple[str, ...]:
         """Both items of the pick, also where the question is about one of them."""
+        if question.kind == "pair":
+            return question.keys
         return self.session.propose().pairs[question.pick]
 
     def _class_names(self, answers: Sequence[Answer]) -> list[str]:
