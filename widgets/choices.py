@@ -1,9 +1,10 @@
 """What a person may change between rounds, and the settings that follow from it."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dhaps_core.acquisition.problem import Weights
-from dhaps_core.acquisition.strategies import WEIGHTS
+from dhaps_core.acquisition.strategies import UNREAD, WEIGHTS
 from dhaps_core.session.settings import Settings
 
 __all__ = ["Choices"]
@@ -15,7 +16,7 @@ class Choices:
 
     Example:
         >>> Choices.of(Settings()).uncertainty
-        0.03
+        1.0
     """
 
     method: str
@@ -36,27 +37,24 @@ class Choices:
         """Settings with these choices; the same ones if nothing was changed.
 
         The matched kernel is defined for the published reading only, so choosing it changes the reading too,
-        and choosing the invariant one again goes back to the reading covered.
+        and choosing the invariant one again goes back to the reading covered, which has its own defaults of
+        what only pairs are chosen by. Weights that were the reading's own become those of the other one.
 
         Raises:
             ValueError: on a value out of range.
         """
         if self == Choices.of(settings):
             return settings
-        reading = settings.reading
-        if self.kernel != settings.kernel:
-            reading = "published" if self.kernel == "matched" else "covered"
-        changed = replace(
-            settings,
-            method=self.method,
-            bits=self.bits,
-            picks=self.picks,
-            kernel=self.kernel,  # type: ignore[arg-type]  # Settings checks it
-            reading=reading,
-            weights=None,
-        )
-        weights = Weights(self.uncertainty, self.representativeness, self.diversity)
-        return changed if weights == _default_weights(changed) else replace(changed, weights=weights)
+        weights: Weights | None = Weights(self.uncertainty, self.representativeness, self.diversity)
+        if weights == _default_weights(settings):
+            weights = None
+        changes: dict[str, Any] = {"method": self.method, "bits": self.bits, "picks": self.picks}
+        if self.kernel == "matched" != settings.kernel:
+            changes |= {"kernel": self.kernel, "reading": "published"}
+        elif self.kernel != settings.kernel:
+            changes |= {**UNREAD, "kernel": self.kernel, "reading": "covered"}
+        changed = replace(settings, **changes, weights=None)
+        return changed if weights in (None, _default_weights(changed)) else replace(changed, weights=weights)
 
 
 def _default_weights(settings: Settings) -> Weights:

@@ -9,6 +9,7 @@ import ipywidgets
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.methods import METHODS
+from dhaps_core.session.outlook import Outlook
 from widgets.choices import Choices
 from widgets.figures import figure_png, learning_curves
 from widgets.shield import card_box
@@ -53,6 +54,7 @@ class Stepper:
         self.cancel = ipywidgets.Button(description="Cancel").add_class("dhaps-cancel")
         self.bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "300px"})
         self.status = ipywidgets.HTML().add_class("dhaps-status")
+        self.outlook = ipywidgets.HTML().add_class("dhaps-outlook")
         self.curves = ipywidgets.Image(value=PIXEL, format="png", layout={"max_width": "100%"})
         switches = [self.oracle, self.baseline] if known else []
         self.box = card_box(
@@ -64,6 +66,7 @@ class Stepper:
                 ipywidgets.HBox([self.run, self.bar, self.cancel]).add_class("dhaps-choices"),
                 ipywidgets.HBox(switches),
                 self.status,
+                self.outlook,
                 self.curves,
             ],
             "stepper",
@@ -156,6 +159,9 @@ class Stepper:
         return f"{left} questions of this round are open; without answers they stay out." if left else ""
 
     def _draw(self) -> None:
+        """Show what the last round tells, and the curves up to it."""
+        told = Outlook.of_rows(self.bench.session.history)
+        self.outlook.value = escape(told.line) if told else ""
         runs = self.bench.runs()
         named = [
             name for name in ("mAP@all", "P@100", "P@r2") if any(name in rows[-1] for rows in runs.values())

@@ -33,7 +33,7 @@ def run_name(settings: Settings) -> str:
 
     Example:
         >>> run_name(Settings(bits=16)).rsplit("-", 1)[0]
-        'dhaps-dpsh-16b-s0'
+        'dhaps-auto-16b-s0'
     """
     text = json.dumps(settings.to_json(), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]

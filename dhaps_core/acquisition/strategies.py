@@ -26,7 +26,7 @@ from dhaps_core.codes import sign
 from dhaps_core.pairs import Kernel, median_bandwidth
 from dhaps_core.seeds import derive_generator
 
-__all__ = ["BUDGETS", "READINGS", "STRATEGIES", "WEIGHTS", "Dhaps", "Random", "Reading"]
+__all__ = ["BUDGETS", "READINGS", "STRATEGIES", "UNREAD", "WEIGHTS", "Dhaps", "Random", "Reading"]
 
 Reading = Literal["covered", "closed", "published"]
 READINGS: Mapping[str, type[Problem]] = {"closed": Closed, "published": Published}

@@ -155,7 +155,7 @@ def _better(method: Auto, known: TrainingSet, lesson: _Lesson) -> tuple[Method, 
         lesson.give(candidate, trial)
         found[candidate.name] = trial.average_precision(queries, rest)
     gain = found[many.name] - found[few.name]
-    sure = float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5
+    sure = float(gain.mean()) > 2 * float(gain.std()) / len(gain) ** 0.5
     tried = {"held_out_mAP": {name: float(values.mean()) for name, values in found.items()}}
     return (many if sure else few), tried
 

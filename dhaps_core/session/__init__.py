@@ -5,5 +5,6 @@ What a run is made of: ``settings``; ``errors`` (what it refuses); ``folder`` (i
 ``groups`` (what pair answers have found), ``doubts`` and ``placing`` (the pair to ask next); ``opening``.
 Then the session, each file upon the one before: ``run`` (what it knows), ``asking`` (picks, questions, whose
 they are), ``answering`` (answers, undo, oracles), ``active`` (training, and the class that people use).
-``evaluation`` and ``export`` are what it calls at the end of a round and of a run.
+``evaluation``, ``self_test`` (what the answers say of the model, told in an ``outlook``) and ``export`` are
+what it calls at the end of a round and of a run.
 """

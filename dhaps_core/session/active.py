@@ -20,9 +20,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dhaps_core.answers.questions import Answering, Source
 from dhaps_core.codes import bit_report, pack, sign
 from dhaps_core.files import at_home, digest
+from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.answering import AnsweredRun
 from dhaps_core.session.errors import RunInUse
@@ -165,6 +168,10 @@ class ActiveSession(AnsweredRun):
             "encode": encoded - trained,
             "evaluate": time.perf_counter() - encoded,
         }
+        if number and isinstance(self.model.method, Foretold):  # then it costs next to nothing
+            judged = time.perf_counter()
+            row["outlook"] = self._judge(row, codes.to(torch.int8).numpy()).to_json()
+            row["seconds"]["outlook"] = time.perf_counter() - judged
         if (proposal := self.proposal(number)) is not None:
             row["seconds"]["select"] = proposal.seconds
         self._check_round(number)  # where the disk has no locks, this is what keeps two apart

@@ -10,7 +10,7 @@ from torch import Tensor
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
 from dhaps_core.hashing.affinity import Affinity
-from dhaps_core.hashing.foretelling import Collection, Foretelling, foretell
+from dhaps_core.hashing.foretelling import Collection, Foretelling, Told
 from dhaps_core.hashing.image_networks import FineTuned, ResidualCNN
 from dhaps_core.hashing.inputs import ImageRows, Inputs, feature_rows, image_rows, pixel_references
 from dhaps_core.hashing.methods import METHODS
@@ -119,11 +119,13 @@ class Model:
         ``snapshot.class_names``, and behind them the groups of items that are known to be the same without a
         class, in the order of ``snapshot.groups``; without the few of one item that ``told_of`` leaves out.
         """
+        told = self.told(snapshot)
+        return None if told is None or told.values.shape[1] < 2 else self.collection.foretold(told)
+
+    def told(self, snapshot: Snapshot) -> Told | None:
+        """What the answers tell about single training items; None where nothing."""
         supervised = torch.tensor(snapshot.supervised)
-        told = told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)
-        if told is None or told.values.shape[1] < 2:
-            return None
-        return foretell(self.collection, told)
+        return told_of(snapshot, supervised[torch.isin(supervised, self.pool)], self.pool)
 
     def probabilities(self, snapshot: Snapshot) -> Float[Tensor, "m c"]:
         """Probabilities of :meth:`foretell`; [m 0] where there are none, or several classes an item."""

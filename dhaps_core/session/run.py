@@ -4,7 +4,7 @@ import copy
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,12 @@ from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
 from dhaps_core.session.model import Model
 from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
+from dhaps_core.session.outlook import Outlook
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.placing import Ask
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.rounds import Rounds
+from dhaps_core.session.self_test import SelfTest
 from dhaps_core.session.settings import Settings
 
 __all__ = ["OpenRun"]
@@ -86,6 +88,8 @@ class OpenRun:
         self._outputs: tuple[int, Tensor] | None = None
         self._packed: dict[int, Tensor] = {}
         self._indexes: dict[int, HammingIndex] = {}
+        self._outlooks: dict[int, Outlook] = {}
+        self._self_test = SelfTest(self.model, self.snapshot, self.picker.place)
 
     # --- where it stands -----------------------------------------------------------------------------------
 
@@ -199,6 +203,26 @@ class OpenRun:
             index = HammingIndex(self.packed_codes(number)[rows], keys, bits=bits)
             self._indexes = {**dict(list(self._indexes.items())[-1:]), number: index}  # two to compare
         return index
+
+    def outlook(self, number: int | None = None) -> Outlook:
+        """What the answers up to a finished round (the last by default) brought, and what more may bring.
+
+        It is of the answers alone: labels that nobody gave play no part. Where the method foretells anyway
+        the row has it; else it is computed here, once.
+        """
+        number = self._finished(number)
+        if (found := self._outlooks.get(number)) is None:
+            row = self._rounds.rows[number]
+            found = Outlook.read(row.get("outlook")) or self._judge(row, self.codes(number))
+            self._outlooks[number] = found
+        return found
+
+    def _judge(self, row: dict[str, Any], codes: npt.NDArray[np.int8]) -> Outlook:
+        """Outlook after a round, from its row and its codes [n b]."""
+        rows = [*self._rounds.rows[: row["round"]], row]
+        rounds = [(one["watermark"], one["answers"]) for one in rows]
+        kind: Literal["class", "pair"] = "pair" if self.settings.question == "pairs" else "class"
+        return self._self_test.outlook(rounds, codes, kind=kind)
 
     def theta(self, pairs: Tensor) -> Tensor:
         """<u_a, u_b> / 2 of pairs of positions [p 2], by the last finished round."""

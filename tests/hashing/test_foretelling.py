@@ -81,6 +81,22 @@ def test_the_held_out_answers_do_not_know_themselves():
     assert float(found.held_out[3:].min()) > 0.5
 
 
+def test_what_the_last_answers_foretell_is_kept_and_nothing_else():
+    features, labels = islands()
+    collection = Collection(features)
+    known = [told(labels, list(range(count))) for count in (6, 9, 12, 15)]
+    first = collection.foretold(known[0])
+    assert collection.foretold(told(labels, list(range(6)))) is first  # the same answers, told anew
+    assert torch.equal(first.probabilities, foretell(collection, known[0]).probabilities)
+    others = [collection.foretold(one) for one in known[1:]]
+    assert [collection.foretold(one) is kept for one, kept in zip(known[1:], others, strict=True)] == [
+        True
+    ] * 3
+    assert collection.foretold(known[0]) is not first
+    turned = Told(known[0].at, known[0].values.flip(1))
+    assert torch.allclose(collection.foretold(turned).probabilities, first.probabilities.flip(1), atol=1e-3)
+
+
 def test_folds_deal_every_class_in_turn():
     values = torch.tensor([[True, False]] * 7 + [[False, True]] * 8)
     fold = folds(values)

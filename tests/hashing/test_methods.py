@@ -560,7 +560,7 @@ def test_piqnet_by_hand():
 def test_auto_takes_what_held_out_answers_speak_for(gain, taken, monkeypatch):
     rows, labels = islands(150)
     network = HashNetwork(
-        6, 4, hidden=Auto().layers(6, 4, hidden=8, dropout=0.0), generator=torch.Generator()
+        6, 4, hidden=Auto(least=100).layers(6, 4, hidden=8, dropout=0.0), generator=torch.Generator()
     )
     tried = []
 
@@ -576,7 +576,7 @@ def test_auto_takes_what_held_out_answers_speak_for(gain, taken, monkeypatch):
     give = partial(Answer.given, "class", who="anna", seconds=1.0)
     answers = [give((keys[i],), str(int(labels[i])), id=i) for i in range(120)]
     train(
-        network, Auto(), rows, Snapshot(keys, answers), pool=torch.arange(150), references=rows,
+        network, Auto(least=100), rows, Snapshot(keys, answers), pool=torch.arange(150), references=rows,
         settings=TrainingSettings(least=3, most=3), generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     assert tried == [type(None), nn.Sequential]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dhaps_core.acquisition.problem import Weights
+from dhaps_core.acquisition.strategies import WEIGHTS
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training_settings import TrainingSettings
@@ -30,6 +31,7 @@ from widgets.pictures import Pictures
 from widgets.stepper import Stepper
 from widgets.workbench import Workbench, run_name
 
+# A method with steps, so that a round can be cancelled and looked on at.
 QUICK = Settings(
     method="dpsh",
     reading="closed",
@@ -270,12 +272,21 @@ def test_choices_round_trip_and_change_what_they_say():
     settings = Settings()
     choices = Choices.of(settings)
     assert choices.apply(settings) is settings
-    matched = replace(choices, kernel="matched").apply(settings)
-    assert (matched.kernel, matched.reading) == ("matched", "published")
-    assert replace(Choices.of(matched), kernel="invariant").apply(matched).reading == "closed"
     weighed = replace(choices, diversity=0.0).apply(settings)
-    assert weighed.weights == Weights(0.03, 1.0, 0.0)
+    assert weighed.weights == Weights(1.0, 1.0, 0.0)
     assert replace(choices, bits=64).apply(settings) == replace(settings, bits=64)
+
+
+def test_the_kernel_brings_its_reading_and_covered_what_it_reads():
+    settings = Settings()
+    matched = replace(Choices.of(settings), kernel="matched").apply(settings)
+    assert (matched.kernel, matched.reading, matched.weights) == ("matched", "published", None)
+    assert replace(Choices.of(matched), kernel="invariant").apply(matched) == settings
+    # What only problems over pairs read goes back to what covered takes, and a person's weights stay.
+    odd = replace(matched, beta=2.0, space="codes", bandwidth_scale=0.5)
+    back = replace(Choices.of(odd), kernel="invariant", diversity=0.5).apply(odd)
+    assert (back.reading, back.beta, back.space, back.bandwidth_scale) == ("covered", 1.0, "embeddings", 0.1)
+    assert back.weights == replace(WEIGHTS["published"], diversity=0.5)
 
 
 def test_the_stepper_runs_rounds_with_the_oracle_and_random_pairs(bench):
@@ -294,6 +305,25 @@ def test_the_stepper_runs_rounds_with_the_oracle_and_random_pairs(bench):
     runs = bench.runs()
     assert list(runs) == ["dhaps/run", "random/run"]
     assert [len(rounds) for rounds in runs.values()] == [2, 2]
+
+
+def test_stepper_and_card_tell_what_the_answers_bring(tmp_path, items):
+    bench = Workbench(tmp_path, items, replace(QUICK, method="piq", question="classes", picks=10))
+    bench.session.train()
+    stepper, card = Stepper(bench), Labeller(bench)
+    assert (stepper.outlook.value, card.view["outlook"]) == ("", None)  # nothing is answered yet
+    for number in (1, 2):
+        run(bench, source=label_oracle(items))
+        told = bench.session.outlook(number)
+        assert stepper.outlook.value == told.line
+        assert card.view["outlook"] == {"short": told.short, "line": told.line}
+    assert re.match(r"The model foretold \d+ of the last 20 answers", stepper.outlook.value)
+    assert "Estimated from the answers alone" in card.summary()
+    again = Workbench(tmp_path, items, bench.session.settings)
+    assert Stepper(again).outlook.value == stepper.outlook.value
+    assert Labeller(again).view["outlook"] == card.view["outlook"]
+    again.use(replace(again.session.settings, bits=24))
+    assert again.session.round == 0
 
 
 def test_the_stepper_says_what_other_settings_will_do(bench):

@@ -124,7 +124,8 @@ function render({ model, el }) {
         make("span", { class: "dhaps-items", text: `items labelled ${against(counts.items, counts.budget_items)}` }),
         make("span", { class: "dhaps-implied", title: "pairs known without asking", text: `pairs implied ${counts.implied}` }),
         make("span", { class: "dhaps-who", text: now.who })),
-    ];
+      now.outlook ? make("div", { class: "dhaps-outlook", text: now.outlook.short, title: now.outlook.line }) : null,
+    ].filter(Boolean);
   }
 
   function question(now) {

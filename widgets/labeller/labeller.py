@@ -118,6 +118,8 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             for one in view["recent"]
         )
         question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
+        if view["outlook"]:
+            question += f" {view['outlook']['line']}"
         return (
             f"<p><b>Pair labeller</b>, round {view['round']}: {counts['answers']} answers, "
             f"{counts['items']} items labelled, {counts['implied']} pairs implied. {plain_html(question)}</p>"

@@ -13,6 +13,7 @@ from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
 from dhaps_core.session.errors import RunInUse, RunReadOnly
+from dhaps_core.session.outlook import Outlook
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
 
@@ -83,6 +84,7 @@ class LabellingState:
         self._since = self._clock()
         self._skipped = session.skipped
         self._undo_skips = 0
+        self._outlook: tuple[int, Outlook | None] = (0, None)
         self.refresh()
 
     # --- what the person does ------------------------------------------------------------------------------
@@ -180,6 +182,8 @@ class LabellingState:
             asked = per_pick * len(proposal.pairs) if proposal.answers is None else proposal.answers
             self._left = self.session.left
             self._asked = max(self._left, asked)
+        if self._outlook[0] != (number := self.session.round):
+            self._outlook = number, Outlook.of_rows(self.session.history)
         self.question = self._open[0] if self._open else None
         if self.question != shown:
             self.turn += 1
@@ -239,6 +243,7 @@ class LabellingState:
             "conflict": self._conflict_view(),
             "note": self.note,
             "closed": self.closed,
+            "outlook": {"short": told.short, "line": told.line} if (told := self._outlook[1]) else None,
         }
 
     # --- inside --------------------------------------------------------------------------------------------
