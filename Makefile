@@ -7,7 +7,7 @@ DEMO := runs/quickstart
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
-.PHONY: demo lab lock table1 test trust check lint types contracts gpu clean
+.PHONY: demo lab lock table1 study test trust check lint types contracts gpu clean
 
 # Every file is checked against its hash, and none runs a script of its own to install itself. Two things come
 # without: torch, of which people have builds of their own, and what only another system's packages ask for.
@@ -36,6 +36,13 @@ table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_D
 	  $(BIN)/papermill --engine private notebooks/05_table1.ipynb runs/table1_$$name/05_table1.ipynb --cwd notebooks \
 	    -p interactive False -p folder ../runs/table1_$$name --no-progress-bar || failed=1; \
 	done; exit $$failed
+
+study: $(VENV)/.ready  ## label efficiency of every strategy on digits and on the files of embeddings in $$DHAPS_DATA; it goes on where it stopped
+	failed=0; for name in digits cifar imagenet scenes trashnet; do \
+	  $(BIN)/python -m dhaps_core.sweeps notebooks/grids/efficiency_$$name.yaml --out runs/efficiency/$$name || failed=1; \
+	done; \
+	$(BIN)/papermill --engine private notebooks/10_label_efficiency.ipynb runs/efficiency/10_label_efficiency.ipynb --cwd notebooks \
+	  -p interactive False -p folder ../runs/efficiency --no-progress-bar || failed=1; exit $$failed
 
 test: $(VENV)/.ready  ## all tests, fast ones first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"

@@ -109,9 +109,9 @@ def check_fields(record: Any) -> None:
     """Bring every field of a dataclass to its annotated type, or refuse it: to be called as it is made.
 
     Whole numbers of any kind become int, real ones float, so that what is kept is JSON and equal to what is
-    read back; a bool is no number, a text is nothing else, and no number is infinite or NaN. Annotations are
-    made of bool, int, float, str, None, Literal, dataclasses, ``|`` and, for numbers, ``Annotated`` with a
-    :class:`Range`.
+    read back; a bool is no number, a text is nothing else, and no number is infinite or NaN. A list becomes
+    the tuple of one type that JSON has no name for. Annotations are made of bool, int, float, str, None,
+    Literal, dataclasses, ``tuple[..., ...]``, ``|`` and, for numbers, ``Annotated`` with a :class:`Range`.
 
     Raises:
         ValueError: naming the field, what it must be, and what it is.
@@ -163,6 +163,8 @@ def read_fields(kind: type[T], stored: Any, what: str) -> T:
         absent = values[name] is None and NoneType in get_args(declared)
         if inner is not None and not absent:
             values[name] = read_fields(inner, values[name], name)  # type: ignore[arg-type]
+        elif get_origin(declared) is tuple and isinstance(values[name], list):
+            values[name] = tuple(values[name])
     return kind(**values)
 
 
@@ -181,6 +183,10 @@ def _checked(name: str, value: Any, kind: Any) -> Any:
         return _checked(name, value, only)
     if origin is Literal:
         return one_of(name, value, get_args(kind))
+    if origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_checked(f"each of {name}", one, get_args(kind)[0]) for one in value)
+        raise ValueError(f"{name} must be a list; got {shown(value)} ({type(value).__name__}).")
     if kind is int and (number := whole(value)) is not None:
         return number
     if kind is float and type(value) is not bool and isinstance(value, Real):

@@ -138,3 +138,20 @@ def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
     assert logs[0] == logs[1]
     assert len(logs[0]) == 40
     assert picks[0] == picks[1]
+
+
+@pytest.mark.slow
+def test_curves_of_04_are_laid_beside_each_other_by_10(tmp_path):
+    path = ROOT / "notebooks" / "04_train_a_method.ipynb"
+    for acquisition in ("dhaps", "random"):
+        (folder := tmp_path / "runs" / acquisition).mkdir(parents=True)
+        run(path, folder, acquisition=acquisition, method="piq", budget="4, 8, 16")
+        rounds = json.loads((folder / "runs" / "metrics.json").read_text())["rounds"]
+        assert [row["answers"] for row in rounds] == [0, 4, 8, 16]
+    path = ROOT / "notebooks" / "10_label_efficiency.ipynb"
+    run(path, tmp_path, out=str(tmp_path / "out"), smoke=False)
+    written = sorted(file.name for file in (tmp_path / "out").iterdir())
+    assert written == ["curves piq, classes.png", "differences piq, classes.png", "efficiency.md"]
+    text = (tmp_path / "out" / "efficiency.md").read_text()
+    assert "## piq, classes" in text
+    assert "| scikit-learn digits, 32 bits |" in text

@@ -23,6 +23,8 @@ from dhaps_core.results.compare import Difference, Interval, interval
 __all__ = [
     "band_curves",
     "difference_curves",
+    "efficiency_curves",
+    "efficiency_differences",
     "figure1",
     "figure_png",
     "learning_curves",
@@ -65,10 +67,16 @@ def figure_png(figure: Figure, *, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def panels(n: int = 1, *, height: float = 3.6) -> tuple[Figure, list[Any]]:
-    """A figure with n axes beside each other, and these; the height is in inches."""
-    figure = Figure(figsize=(1 + 4.4 * n, height), layout=ConstrainedLayoutEngine(w_pad=0.08))
-    axes = list(figure.subplots(1, n, squeeze=False)[0])
+def panels(n: int = 1, *, height: float = 3.6, across: int | None = None) -> tuple[Figure, list[Any]]:
+    """A figure with n axes beside each other, at most so many across, and these; a row's height in inches."""
+    across = min(n, across or n)
+    down = ceil(n / across)
+    layout = ConstrainedLayoutEngine(w_pad=0.08)
+    figure = Figure(figsize=(1 + 4.4 * across, height * down), layout=layout)
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    for spare in axes[n:]:
+        spare.remove()
+    axes = axes[:n]
     for one in axes:
         one.grid(alpha=0.25, lw=0.6)
         one.spines[["top", "right"]].set_visible(False)
@@ -167,6 +175,21 @@ def difference_curves(
     return _curves([_Panel(curves, against, f"{metric} minus {baseline}")], bars=True)
 
 
+def efficiency_curves(curves: Mapping[str, Curves], *, metric: str, against: str) -> Figure:
+    """Learning curves of a study, a panel for each data set by its name; budgets double to the right."""
+    shown = [_Panel(one, against, metric, title=name, doubling=True) for name, one in curves.items()]
+    return _curves(shown, across=3)
+
+
+def efficiency_differences(
+    differences: Mapping[str, Curves], *, metric: str, against: str, baseline: str = "random"
+) -> Figure:
+    """Paired differences of a study to the baseline, with intervals; panels as :func:`efficiency_curves`."""
+    y = f"{metric} minus {baseline}"
+    shown = [_Panel(one, against, y, title=name, doubling=True) for name, one in differences.items()]
+    return _curves(shown, bars=True, across=3)
+
+
 def pair_figure(
     places: np.ndarray,
     pairs: Sequence[Mapping[str, Any]],
@@ -197,12 +220,17 @@ def pair_figure(
 
 
 class _Panel(NamedTuple):
-    """Curves and the names of their axes; a share lies between 0 and 1, over a logarithmic x axis."""
+    """Curves, the names of their axes and a title; a share lies between 0 and 1, over a logarithmic x axis.
+
+    Where x is ``doubling`` it is logarithmic from its first place above 0 on, and has room for 0.
+    """
 
     curves: Curves
     x: str
     y: str
     share: bool = False
+    title: str = ""
+    doubling: bool = False
 
 
 def _gathered(values: Iterable[tuple[str, int, float]], level: float | None = None) -> Curves:
@@ -224,18 +252,19 @@ def _top_k(rows: Iterable[tuple[str, Row]], when: str, level: float | None = Non
     return _Panel(_gathered(values, level), "k", f"precision at k {when}", share=True)
 
 
-def _curves(shown: Sequence[_Panel], *, bars: bool = False) -> Figure:
+def _curves(shown: Sequence[_Panel], *, bars: bool = False, across: int | None = None) -> Figure:
     """Panels beside each other; intervals are bands, or bars around a line at 0."""
-    figure, beside = panels(len(shown))
+    figure, beside = panels(len(shown), across=across)
     looks = _looks(shown)
     handles: dict[str, Any] = {}
-    for axes, (curves, x, y, share) in zip(beside, shown, strict=True):
+    for axes, (curves, x, y, share, title, doubling) in zip(beside, shown, strict=True):
         places = sorted({place for points in curves.values() for place in points})
         for i, (name, points) in enumerate(curves.items()):
             at, look = np.array(list(points)), looks[name]
             means, lows, highs = np.array([(one.mean, one.low, one.high) for one in points.values()]).T
             if bars:  # beside each other, not on each other
-                at = at + places[-1] / 100 * (i - (len(curves) - 1) / 2)
+                aside = (i - (len(curves) - 1) / 2) / 100
+                at = at * 10**aside if doubling else at + places[-1] * aside
                 line = axes.errorbar(at, means, yerr=highs - means, capsize=3, **look)
             else:
                 [line] = axes.plot(at, means, **look)
@@ -243,11 +272,18 @@ def _curves(shown: Sequence[_Panel], *, bars: bool = False) -> Figure:
             handles.setdefault(name, line)
         if bars:
             axes.axhline(0, color="black", lw=0.8, zorder=1)
-        axes.set(xlabel=plain_label(x.replace("_", " ")), ylabel=plain_label(y))
+        axes.set(xlabel=plain_label(x.replace("_", " ")), ylabel=plain_label(y), title=plain_label(title))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         if share:
             axes.set(xscale="log", ylim=(0, 1.02))
-            ticks = places if len(places) <= 8 else [at for at in places if at in (1, 10, 100, 1000)]
+        if doubling:
+            first = next((at for at in places if at > 0), 1)
+            at_zero = {"value": "symlog", "linthresh": first, "linscale": 0.3}
+            axes.set_xscale(**at_zero if 0 in places else {"value": "log"})
+        if share or doubling:
+            ticks = (
+                places if len(places) <= 8 else [at for at in places if at in (0, 1, 10, 100, 1000, 10_000)]
+            )
             axes.set_xticks(ticks, map(str, ticks))
             axes.minorticks_off()
     return _with_legend(figure, list(handles.values()))

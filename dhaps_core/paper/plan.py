@@ -1,7 +1,10 @@
 """What a run labels: its row of Table 1, its budget and its rounds, checked before anything runs."""
 
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
+from typing import Literal
 
 from dhaps_core.acquisition.strategies import BUDGETS
 from dhaps_core.checks import one_of
@@ -10,37 +13,55 @@ from dhaps_core.paper.table import DATASETS, row_name, share_of
 
 __all__ = ["Plan", "plan"]
 
+Asked = Literal["classes", "pairs"]
+ANSWERS = {"classes": 2, "pairs": 1}  # of one pick
+
 
 @dataclass(frozen=True)
 class Plan:
     """A checked plan.
 
     Attributes:
-        row: name of its row.
-        labelled: items that are labelled.
+        row: name of its row, or of its curve.
+        labelled: items that are labelled, if the budget is a share.
+        answers: that are given, if the budget is a list; else None.
         rounds: of selection, at most as many as asked for; 0 without labels.
-        picks: pairs chosen in a round, at least 1.
+        picks: pairs chosen in a round, at least 1; in the first, if the budget is a list.
+        schedule: pairs chosen in each round, if the budget is a list; else empty.
         told: what the method learns from, for people.
     """
 
     row: str
-    labelled: int
+    labelled: int | None
+    answers: int | None
     rounds: int
     picks: int
+    schedule: tuple[int, ...]
     told: str
 
 
-def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: int, rounds: int) -> Plan:
+def plan(
+    method: str,
+    acquisition: str,
+    budget: str,
+    *,
+    stands_for: str,
+    pool: int,
+    rounds: int,
+    question: Asked = "classes",
+) -> Plan:
     """The plan of a run.
 
     Args:
         method: name of the objective.
         acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool,
             ``none`` nothing.
-        budget: share of the pool, as in ``10%``, or ``*``; not read where all or nothing is labelled.
+        budget: share of the pool, as in ``10%``, or ``*``; or the answers given after each round, as in
+            ``10, 20, 40``. It is not read where all or nothing is labelled.
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.
-        rounds: of selection that the budget is divided among.
+        rounds: of selection that a share is divided among.
+        question: ``classes`` takes two answers a pick, ``pairs`` one, and no share.
 
     Raises:
         ValueError: if one of them is unknown or out of range, or labels would go to a method that reads none.
@@ -50,9 +71,12 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
         'DH-APS (10%)'
         >>> plan("dh", "none", "", stands_for="", pool=1000, rounds=2).labelled
         0
+        >>> plan("dpsh", "dhaps", "10, 20, 40", stands_for="", pool=1000, rounds=1).schedule
+        (5, 5, 10)
     """
     one_of("method", method, METHODS)
     one_of("acquisition", acquisition, BUDGETS)
+    one_of("question", question, ANSWERS)
     if stands_for != "":
         one_of("stands_for", stands_for, DATASETS)
     for name, number in (("rounds", rounds), ("pool", pool)):
@@ -64,10 +88,16 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
     labels = METHODS[method].labels
     if acquisition == "none":
         told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"
-        return Plan(row_name(method, acquisition, budget), 0, 0, 1, told)
+        return Plan(row_name(method, acquisition, budget), 0, None, 0, 1, (), told)
     if labels == "none":
         rule = f"{method} reads no labels: its acquisition must be none"
         raise ValueError(f"{rule}; got {acquisition!r}. Set it to none, or train another method.")
+    ends = () if acquisition == "all" else _ends(budget)
+    if ends:
+        return _curve(f"{method} {acquisition}", ends, labels, pool=pool, question=question)
+    if question != "classes":
+        rule = "the budget of pair answers must be a list of how many are given after each round"
+        raise ValueError(f"{rule}; got {budget!r}. Write it as in '20, 40, 80', or ask for classes.")
     labelled = 2 * round(share_of(acquisition, budget, stands_for) * pool / 2)
     if acquisition == "all":
         labelled, rounds = pool, 1
@@ -77,4 +107,30 @@ def plan(method: str, acquisition: str, budget: str, *, stands_for: str, pool: i
     picks = ceil(labelled / 2 / rounds)
     rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
-    return Plan(row_name(method, acquisition, budget), labelled, rounds, picks, told)
+    return Plan(row_name(method, acquisition, budget), labelled, None, rounds, picks, (), told)
+
+
+def _ends(budget: str) -> tuple[int, ...]:
+    """Numbers of a list, which has two at least: one alone may be a share without its sign."""
+    listed = isinstance(budget, str) and re.fullmatch(r" *[0-9]{1,9}( *, *[0-9]{1,9})+ *", budget)
+    return tuple(map(int, budget.split(","))) if listed else ()
+
+
+def _curve(row: str, ends: tuple[int, ...], labels: str, *, pool: int, question: Asked) -> Plan:
+    """A plan of rounds that end when so many answers are given.
+
+    Raises:
+        ValueError: if a round has no whole number of picks, or there are not as many items.
+    """
+    per_pick = ANSWERS[question]
+    steps = [after - before for before, after in pairwise((0, *ends))]
+    if any(step < per_pick or step % per_pick for step in steps):
+        rule = f"the answers after each round must grow by {per_pick}, or a multiple of it"
+        raise ValueError(f"{rule}; got {', '.join(map(str, ends))}. A pick takes as many answers.")
+    if question == "classes" and ends[-1] > pool:
+        rule = f"budget must end within the pool's {pool} items"
+        raise ValueError(f"{rule}; got {ends[-1]}. Ask for fewer classes.")
+    schedule = tuple(step // per_pick for step in steps)
+    about = f"the classes of {ends[-1]} of {pool} items"
+    told = f"{labels}, from {about if question == 'classes' else f'{ends[-1]} answers about pairs'}"
+    return Plan(row, None, ends[-1], len(ends), schedule[0], schedule, told)

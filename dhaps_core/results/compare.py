@@ -21,7 +21,7 @@ __all__ = ["Difference", "Interval", "curve", "grouped", "interval", "last_by_se
 _BUDGETS = ("items_labelled", "answers")
 
 K = TypeVar("K", bound=Hashable)
-R = TypeVar("R", bound=Run)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ def interval(values: Iterable[float], *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, n, spread)
 
 
-def grouped(runs: Iterable[R], key: Callable[[R], K]) -> dict[K, list[R]]:
-    """Runs by what the key says of each, in the order in which they come."""
+def grouped(values: Iterable[R], key: Callable[[R], K]) -> dict[K, list[R]]:
+    """Runs, or what else, by what the key says of each, in the order in which they come."""
     found: dict[K, list[R]] = {}
-    for run in runs:
-        found.setdefault(key(run), []).append(run)
+    for one in values:
+        found.setdefault(key(one), []).append(one)
     return found
 
 

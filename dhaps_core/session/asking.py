@@ -164,7 +164,7 @@ class AskingRun(OpenRun):
 
     def _to_place(self, proposal: Proposal, snapshot: Snapshot, picks: int) -> Proposal:
         """The proposal with the items to be placed, and with the answers that it asks for."""
-        settings, answers = self.settings, self.settings.picks
+        settings, answers = self.settings, self.settings.picks_of(proposal.round)
         if settings.budget_answers is not None:
             answers = min(answers, settings.budget_answers - len(snapshot.answers))
         most = len(self.picker.rows)
@@ -244,7 +244,8 @@ class AskingRun(OpenRun):
     def _picks_left(self, snapshot: Snapshot) -> int:
         """Pairs that may still be chosen in this round."""
         settings, counts = self.settings, self.counts(snapshot)
-        picks = max(settings.picks, FEWEST) if self.picker.places else settings.picks
+        picks = settings.picks_of(self.round)
+        picks = max(picks, FEWEST) if self.picker.places else picks
         if settings.budget_items is not None:
             picks = min(picks, (settings.budget_items - counts["items_labelled"]) // 2)
         if settings.budget_answers is not None:

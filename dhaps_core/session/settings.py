@@ -17,6 +17,8 @@ __all__ = ["Settings"]
 
 # The grid of colours that pixel references are made of; the stride of EfficientNet.
 SMALLEST_SIDE = {"residual_cnn": 8, "efficientnet_lite0": 32}
+# What settings that were kept before these names existed meant by them.
+ADDED: Mapping[str, Any] = {"schedule": ()}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Settings:
         seed: the one seed; everything drawn derives from it.
         bits: b, length of the codes.
         picks: q, pairs chosen in a round; for the question ``pairs`` its answers.
+        schedule: picks of each round in place of q, the last number in all that follow; where there is none,
+            q in every round.
         acquisition: how pairs are chosen, one of :data:`dhaps_core.acquisition.strategies.STRATEGIES`;
             ``random`` is the baseline on the same seeds.
         question: ``classes`` asks for the class of both items of a chosen pair, as the paper does;
@@ -65,6 +69,7 @@ class Settings:
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     bits: Annotated[int, Range(1, 4096)] = 32
     picks: Annotated[int, Range(1, 10**9)] = 10
+    schedule: tuple[Annotated[int, Range(1, 10**9)], ...] = ()
     acquisition: str = "dhaps"
     question: Literal["classes", "pairs"] = "classes"
     method: str = None  # type: ignore[assignment]  # as `training`
@@ -113,16 +118,26 @@ class Settings:
             rule = f"{self.method} learns from class labels"
             raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
 
+    def picks_of(self, number: int) -> int:
+        """Picks of a round, the first being round 1.
+
+        Example:
+            >>> settings = Settings(schedule=(5, 5, 10))
+            >>> [settings.picks_of(number) for number in (1, 2, 3, 4)]
+            [5, 5, 10, 10]
+        """
+        return self.schedule[min(number, len(self.schedule)) - 1] if self.schedule else self.picks
+
     def to_json(self) -> dict[str, Any]:
         """Plain dictionary for JSON."""
-        return asdict(self)
+        return asdict(self) | {"schedule": list(self.schedule)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Settings":
-        """Settings from what :meth:`to_json` gave.
+        """Settings from what :meth:`to_json` gave, in this version or in one that had no schedule.
 
         Raises:
             ValueError: on a name that is not a setting (a typo, or a file of a newer version), on one that is
                 missing, and on values that no settings have.
         """
-        return read_fields(cls, stored, "settings")
+        return read_fields(cls, {**ADDED, **stored} if isinstance(stored, Mapping) else stored, "settings")

@@ -8,8 +8,10 @@ from dhaps_core.paper.plan import plan
 from dhaps_core.paper.table import DATASETS, ROWS, STAR_SHARES, normal_budget, row_name
 
 
-def make(method="dpsh", acquisition="dhaps", budget="10%", *, stands_for="CIFAR-10", pool=1000, rounds=1):
-    return plan(method, acquisition, budget, stands_for=stands_for, pool=pool, rounds=rounds)
+def make(
+    method="dpsh", acquisition="dhaps", budget="10%", *, stands_for="CIFAR-10", pool=1000, rounds=1, **more
+):
+    return plan(method, acquisition, budget, stands_for=stands_for, pool=pool, rounds=rounds, **more)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -31,6 +33,19 @@ def test_a_budget_is_divided_among_the_rounds():
     nothing = make(acquisition="none", budget="not read")
     assert (nothing.labelled, nothing.rounds, nothing.row) == (0, 0, "dpsh none")
     assert nothing.told == "no labels: dpsh has only the similarity term"
+
+
+def test_a_list_of_budgets_is_a_round_for_each():
+    found = make(budget="10, 20,40 ,80", pool=1597)
+    assert (found.schedule, found.answers, found.labelled) == ((5, 5, 10, 20), 80, None)
+    assert (found.rounds, found.picks, found.row) == (4, 5, "dpsh dhaps")
+    assert found.told == "pairs, from the classes of 80 of 1597 items"
+    found = make(budget="40, 80, 145", question="pairs", pool=100)  # more answers than items may be given
+    assert (found.schedule, found.answers, found.told) == (
+        (40, 40, 65),
+        145,
+        "pairs, from 145 answers about pairs",
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,19 @@ def test_rounds_are_those_that_the_pairs_suffice_for():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        (
+            {"budget": "10, 25"},
+            "the answers after each round must grow by 2, or a multiple of it; got 10, 25",
+        ),
+        ({"budget": "20, 20"}, "the answers after each round must grow by 2"),
+        ({"budget": "20, 40, 20"}, "the answers after each round must grow by 2"),
+        ({"budget": "0, 20"}, "the answers after each round must grow by 2"),
+        ({"budget": "10, 20,"}, "budget must be a share of the pool"),
+        ({"budget": "10, 1002"}, "budget must end within the pool's 1000 items; got 1002"),
+        ({"budget": "10, 10", "question": "pairs"}, "must grow by 1"),
+        ({"question": "pairs"}, "the budget of pair answers must be a list of how many .*; got '10%'"),
+        ({"question": "pairs", "acquisition": "all"}, "the budget of pair answers must be a list"),
+        ({"question": "pair"}, "question must be one of classes, pairs; got 'pair'"),
         ({"rounds": 2.5}, r"rounds must be a whole number; got 2\.5 \(float\)"),
         ({"rounds": True}, r"rounds must be a whole number; got True \(bool\)"),
         ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),

@@ -225,6 +225,21 @@ def test_budgets_stop_the_run(tmp_path, items):
 
 
 @pytest.mark.parametrize("question", ["classes", "pairs"])
+def test_rounds_of_a_schedule_end_at_its_budgets_also_when_reopened(tmp_path, items, question):
+    per_pick = {"classes": 2, "pairs": 1}[question]
+    settings = replace(
+        QUICK, question=question, method="pts3h", acquisition="random", schedule=(5, 5, 10),
+        budget_answers=24 * per_pick,
+    )  # fmt: skip
+    play(tmp_path, items, settings, 3)
+    session = play(tmp_path, items, settings, 4)
+    while session.finished is None:
+        session.run_round(label_oracle(items))
+    assert [row["answers"] for row in session.history] == [n * per_pick for n in (0, 5, 10, 20, 24)]
+    assert session.finished == "the budget is spent"
+
+
+@pytest.mark.parametrize("question", ["classes", "pairs"])
 @pytest.mark.parametrize("acquisition", ["dhaps", "random"])
 def test_when_every_pair_is_answered_it_says_so(tmp_path, acquisition, question):
     generator = np.random.default_rng(0)

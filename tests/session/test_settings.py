@@ -58,6 +58,9 @@ ANYTHING = st.one_of(
         ({"weights": (1.0, 1.0, 1.0)}, "weights must be of the type Weights"),
         ({"picks": 2.5}, r"picks must be a whole number; got 2.5 \(float\)"),
         ({"picks": True}, "picks must be a whole number; got True"),
+        ({"schedule": 5}, r"schedule must be a list; got 5 \(int\)"),
+        ({"schedule": [5, 0]}, "each of schedule must be at least 1; got 0"),
+        ({"schedule": [5, "5"]}, r"each of schedule must be a whole number; got '5' \(str\)"),
         ({"picks": 10**400}, "picks must be at most 1,000,000,000; got a number of 1329 bits"),
         ({"calibrated": "false"}, "calibrated must be True or False; got 'false'"),
         ({"calibrated": 0}, "calibrated must be True or False; got 0"),
@@ -134,11 +137,12 @@ def test_any_value_of_any_field_gives_settings_that_are_kept_or_a_value_error(ki
 
 def test_numbers_of_any_library_become_plain_ones():
     settings = Settings(
-        seed=np.int64(4), bits=np.uint8(16), beta=1, dropout=Fraction(1, 4), picks=np.int32(3)
-    )
+        seed=np.int64(4), bits=np.uint8(16), beta=1, dropout=Fraction(1, 4), picks=np.int32(3),
+        schedule=[np.int64(5), 10],
+    )  # fmt: skip
     assert json.loads(json.dumps(settings.to_json())) == settings.to_json()
     assert [type(value) for value in (settings.seed, settings.bits, settings.beta)] == [int, int, float]
-    assert settings == Settings(seed=4, bits=16, beta=1.0, dropout=0.25, picks=3)
+    assert settings == Settings(seed=4, bits=16, beta=1.0, dropout=0.25, picks=3, schedule=(5, 10))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +169,13 @@ def test_a_run_keeps_the_training_that_it_was_begun_with(tmp_path):
     assert kept["training"] == vars(USUAL["residual_cnn"])  # numbers, not the name of a default
     before = kept | {"training": vars(TrainingSettings())}  # as sessions from pixels were begun by mistake
     assert Settings.from_json(before).training == TrainingSettings()
+
+
+def test_settings_that_were_kept_before_there_was_a_schedule_had_none():
+    kept = Settings(picks=7).to_json()
+    del kept["schedule"]
+    assert Settings.from_json(kept) == Settings(picks=7)
+    assert [Settings.from_json(kept).picks_of(number) for number in (1, 2, 9)] == [7, 7, 7]
 
 
 def damaged(change):

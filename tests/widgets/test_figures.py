@@ -12,6 +12,8 @@ from dhaps_core.results.runs import Run
 from widgets.figures import (
     band_curves,
     difference_curves,
+    efficiency_curves,
+    efficiency_differences,
     figure1,
     figure_png,
     learning_curves,
@@ -178,3 +180,35 @@ def test_later_pairs_are_darker():
     pairs = [{"points": [0, 1], "round": number} for number in (1, 2)]
     [axes] = pair_figure(np.eye(2), pairs, labels=np.zeros(2, int), class_names=["a"]).axes
     assert [line.get_color() for line in axes.lines] == ["0.375", "0.0"]
+
+
+STUDIED = {
+    "digits": {"dhaps": {0: Interval(0.3, 0.2, 0.4, 2), 10: Interval(0.5, 0.4, 0.6, 2)}},
+    "scenes": {"random": {0: Interval(0.3, 0.2, 0.4, 2), 20: Interval(0.4, 0.3, 0.5, 2)}},
+    "third": {"random": {0: Interval(0.3, 0.2, 0.4, 2)}},
+    "fourth": {},
+}
+
+
+def test_a_study_has_a_panel_for_each_data_set_three_across_and_one_legend():
+    figure = efficiency_curves(STUDIED, metric="mAP@all", against="answers")
+    figure_png(figure)
+    assert [axes.get_title() for axes in figure.axes] == list(STUDIED)
+    assert [(name, points) for name, points, _ in drawn(figure.axes[0])] == [
+        ("dhaps (2 seeds)", [[0, 0.3], [10, 0.5]])
+    ]
+    assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["0", "20"]
+    assert legend(figure) == ["dhaps (2 seeds)", "random (2 seeds)"]
+    first, third, fourth = (figure.axes[i].get_position() for i in (0, 2, 3))
+    assert first.y0 == pytest.approx(third.y0, abs=1e-3)
+    assert fourth.y1 < first.y0
+
+
+def test_differences_of_a_study_stand_beside_each_other_on_budgets_that_double():
+    points = {name: {10: Interval(0.1, 0.0, 0.2, 2), 20: Interval(0.1, 0.0, 0.2, 2)} for name in ("a", "b")}
+    figure = efficiency_differences({"digits": points}, metric="mAP@all", against="answers")
+    [axes] = figure.axes
+    assert axes.get_ylabel() == "mAP@all minus random"
+    left, right = (bar.lines[0].get_xdata() for bar in axes.containers)
+    assert (left < right).all()
+    assert right / left == pytest.approx([right[0] / left[0]] * 2)
