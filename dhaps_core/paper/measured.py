@@ -18,7 +18,8 @@ class TableRun(Run):
     @property
     def row(self) -> str:
         """Name of its row."""
-        return row_name(self.settings["method"], self.table["acquisition"], self.table["budget"])
+        kind = self.settings["method"], self.table["acquisition"], self.table["budget"]
+        return row_name(*kind, self.settings.get("reading", "closed"))
 
     @property
     def share(self) -> float:

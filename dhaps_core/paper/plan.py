@@ -49,6 +49,7 @@ def plan(
     pool: int,
     rounds: int,
     question: Asked = "classes",
+    reading: str = "closed",
 ) -> Plan:
     """The plan of a run.
 
@@ -62,6 +63,7 @@ def plan(
         pool: items that can be labelled.
         rounds: of selection that a share is divided among.
         question: ``classes`` takes two answers a pick, ``pairs`` one, and no share.
+        reading: of DH-APS, which its row is named by.
 
     Raises:
         ValueError: if one of them is unknown or out of range, or labels would go to a method that reads none.
@@ -107,7 +109,8 @@ def plan(
     picks = ceil(labelled / 2 / rounds)
     rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
-    return Plan(row_name(method, acquisition, budget), labelled, None, rounds, picks, (), told)
+    row = row_name(method, acquisition, budget, reading)
+    return Plan(row, labelled, None, rounds, picks, (), told)
 
 
 def _ends(budget: str) -> tuple[int, ...]:

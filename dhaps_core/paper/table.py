@@ -119,17 +119,22 @@ def share_of(acquisition: str, budget: str, stands_for: str) -> float:
     return STAR_SHARES[stands_for]
 
 
-def row_name(method: str, acquisition: str, budget: str) -> str:
+def row_name(method: str, acquisition: str, budget: str, reading: str = "closed") -> str:
     """Name of the row that a run belongs to; runs that Table 1 does not have are named by what they are.
 
-    The budget is not read where all or nothing is labelled.
+    The budget is not read where all or nothing is labelled. A reading of DH-APS that chooses no pairs,
+    ``covered``, is no row of the paper: with the learner that goes with it, it is ``DH-APS+ours``.
 
     Example:
         >>> row_name("dpsh", "dhaps", "10%"), row_name("dpsh", "random", "10%")
         ('DH-APS (10%)', 'dpsh random 10%')
+        >>> row_name("auto", "dhaps", "10%", "covered"), row_name("dpsh", "dhaps", "10%", "covered")
+        ('DH-APS+ours (10%)', 'dpsh covered 10%')
     """
     fixed = acquisition in {"none", "all"}
     budget = "" if fixed else normal_budget(budget)
+    if acquisition == "dhaps" and reading == "covered":
+        return f"DH-APS+ours ({budget})" if method == "auto" else f"{method} covered {budget}"
     for row in ROWS:
         if (row.method, row.acquisition) == (method, acquisition) and (fixed or row.budget == budget):
             return row.name
