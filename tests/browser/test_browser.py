@@ -76,11 +76,7 @@ def screen_points(page, folder):
     box = page.locator(".dhaps-map canvas").bounding_box()
     unit = min(box["width"], box["height"]) / 2 - 14
     centre = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
-    pairs = [
-        pair
-        for path in sorted(folder.glob("round-*/picks.json"))
-        for pair in json.loads(path.read_text())["pairs"]
-    ]
+    pairs = [keys for _, keys, _ in stored(folder)]
     place = {int(row): centre + unit * np.array([x, -y]) for row, x, y in kept}
     # Digits' keys are their positions.
     return [(pair, [place[int(key)] for key in pair]) for pair in pairs]

@@ -184,6 +184,8 @@ class LabellingState:
             self._asked = max(self._left, asked)
         if self._outlook[0] != (number := self.session.round):
             self._outlook = number, Outlook.of_rows(self.session.history)
+        if self.conflict is not None:
+            return  # what is shown stays until the person has decided
         self.question = self._open[0] if self._open else None
         if self.question != shown:
             self.turn += 1
