@@ -103,29 +103,33 @@ class Foretelling:
 def foretell(collection: Collection, told: Told) -> Foretelling:
     """Probabilities of every item from at least two known items of two classes or more.
 
-    Every judge is asked FOLDS + 1 times at once: without each fold of the known items, and with all.
+    Every judge is asked FOLDS + 1 times: without each fold of the known items, and with all.
     """
     rows, values = collection.rows, told.values.float()
-    n, (count, c) = len(rows), values.shape
+    count, c = values.shape
     fold = folds(told.values)
-    heard = (torch.arange(FOLDS + 1)[:, None] != fold).float()  # [folds + 1, l]
-    weights = _regressions(rows[told.at], values, heard, several=told.several)
-    said = torch.cat([SCALE * rows, torch.ones(n, 1)], 1) @ weights  # [folds + 1, n, c]
-    hints = HINT * (said.sigmoid() if told.several else said.softmax(2))
-    evidence = hints.permute(1, 0, 2).clone()
-    evidence[told.at] = torch.where(heard.T[:, :, None] > 0, values[:, None], evidence[told.at])
-    spread = torch.from_numpy(collection.graph.spread(evidence.reshape(n, -1).numpy()))
-    frequent = (heard @ values + SMOOTH) / (heard.sum(1, keepdim=True) + SMOOTH * (1 if told.several else c))
-    graph = _log_odds(spread.reshape(n, -1, c), frequent, several=told.several)
-    apart = torch.stack([graph[told.at, fold], said[fold, told.at]])
-    fair = (heard[:FOLDS] @ values)[fold][values.bool()] if not told.several else None
-    usable = torch.ones(count, dtype=torch.bool) if fair is None else fair > 0
+    heard = torch.arange(FOLDS + 1)[:, None] != fold  # [folds + 1, l]
+    weights = _regressions(rows[told.at], values, heard.float(), several=told.several)
+    smooth = SMOOTH * (1 if told.several else c)
+    frequent = (heard.float() @ values + SMOOTH) / (heard.sum(1, keepdim=True) + smooth)
+    inputs = torch.cat([SCALE * rows, torch.ones(len(rows), 1)], 1)
+    apart = torch.zeros(2, count, c)
+    for k, part in enumerate(heard):  # one after another: with a thousand classes one fold fills the memory
+        said = inputs @ weights[k]
+        evidence = HINT * (said.sigmoid() if told.several else said.softmax(1))
+        evidence[told.at[part]] = values[part]
+        spread = torch.from_numpy(collection.graph.spread(evidence.numpy()))
+        graph = _log_odds(spread, frequent[k], several=told.several)
+        apart[:, ~part] = torch.stack([graph, said])[:, told.at[~part]]
+    usable = torch.ones(count, dtype=torch.bool)
+    if not told.several:  # a class that only one item has is in no other fold
+        usable = (heard[:FOLDS].float() @ values)[fold][told.values] > 0
     trust = _trust(apart[:, usable], values[usable], several=told.several)
     truth = _likelihood(trust[0] * apart[0] + trust[1] * apart[1], values, several=told.several).exp()
     truth[~usable] = torch.nan
-    graph, linear = trust[0] * graph[:, -1], trust[1] * weights[-1]
+    graph, linear = trust[0] * graph, trust[1] * weights[-1]
     linear[:-1] *= SCALE
-    odds = graph + trust[1] * said[-1]
+    odds = graph + trust[1] * said
     probabilities = odds.sigmoid() if told.several else odds.softmax(1)
     return Foretelling(probabilities, graph, linear, (float(trust[0]), float(trust[1])), truth)
 
@@ -139,8 +143,8 @@ def folds(values: Bool[Tensor, "l c"]) -> Int[Tensor, " l"]:
 
 
 def _log_odds(
-    spread: Float[Tensor, "n k c"], frequent: Float[Tensor, "k c"], *, several: bool
-) -> Float[Tensor, "n k c"]:
+    spread: Float[Tensor, "n c"], frequent: Float[Tensor, " c"], *, several: bool
+) -> Float[Tensor, "n c"]:
     """Logarithms of scores whose classes have masses in the collection as they are frequent in the answers.
 
     Of one item alone scores are shares among its classes; with several classes each is a share by itself.
@@ -150,7 +154,7 @@ def _log_odds(
         # Of a share of all mass, what an item would have of it if all had the same.
         one = (shares * len(spread)).clamp(FLOOR, 1 - FLOOR)
         return one.log() - (1 - one).log()
-    shares = shares / shares.sum(2, keepdim=True).clamp_min(1e-12)
+    shares = shares / shares.sum(1, keepdim=True).clamp_min(1e-12)
     return shares.clamp_min(FLOOR).log()
 
 
