@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,10 @@ def ask(lab, path, token=None, data=None, **headers):
 def listening(process):
     """Addresses where a process and its children take connections from the network."""
     family = [process, *process.children(recursive=True)]
-    found = [one for each in family for one in each.net_connections("inet")]
+    found = []
+    for each in family:
+        with suppress(psutil.NoSuchProcess):  # a child that has ended meanwhile listens nowhere
+            found += each.net_connections("inet")
     return [one.laddr for one in found if one.status == psutil.CONN_LISTEN]
 
 

@@ -2,7 +2,7 @@
 may be."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,19 @@ def numbers(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "seconds"}
 
 
+def asked_one_by_one(session: ActiveSession) -> Iterator[Question]:
+    """The questions of the round in progress, each when the one before is answered."""
+    while session.round and (left := session.questions()):
+        yield left[0]
+
+
 def advance(
     session: ActiveSession, rounds: int, *, answered: Callable[[Question], object] = lambda _: None
 ) -> ActiveSession:
     """Play a session to the end of a number of rounds, one answer at a time."""
     oracle = label_oracle(session.items)
     while session.round < rounds:
-        for question in session.questions() if session.round else ():
+        for question in asked_one_by_one(session):
             session.answer(question, oracle(question), who="oracle", seconds=0.0)
             answered(question)
         session.train()
