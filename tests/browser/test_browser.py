@@ -76,7 +76,12 @@ def screen_points(page, folder):
     box = page.locator(".dhaps-map canvas").bounding_box()
     unit = min(box["width"], box["height"]) / 2 - 14
     centre = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
-    pairs = [keys for _, keys, _ in stored(folder)]
+    # Pair questions are those that were asked; class questions are about the pairs that were chosen.
+    pairs = [keys for _, keys, _ in stored(folder) if len(keys) == 2] or [
+        pair
+        for path in sorted(folder.glob("round-*/picks.json"))
+        for pair in json.loads(path.read_text())["pairs"]
+    ]
     place = {int(row): centre + unit * np.array([x, -y]) for row, x, y in kept}
     # Digits' keys are their positions.
     return [(pair, [place[int(key)] for key in pair]) for pair in pairs]

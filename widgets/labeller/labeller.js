@@ -249,7 +249,7 @@ function render({ model, el }) {
     const percent = Math.round(100 * why.probability);
     const fitted = why.fitted ? "" : " (before any answer)";
     const pick = `pick ${why.pick} of ${why.picks}`;
-    const placed = why.pick ? `Which group is the first of? It came with ${pick}` : "Are these two groups one?";
+    const placed = why.pick ? `Does the left one belong to the group of the right one? It came with ${pick}` : "Are these two groups one?";
     const title = why.placed ? placed : rows.length ? `Why this pair (${pick})` : `A random pair (${pick})`;
     return make("div", { class: "dhaps-why" },
       make("div", { class: "dhaps-why-title", text: title }),
