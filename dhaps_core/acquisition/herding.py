@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dhaps_core.acquisition.contract import ItemStrategy, Pool
 from dhaps_core.acquisition.coverage import Coverage, cover
+from dhaps_core.acquisition.covered import margin_uncertainty
 from dhaps_core.pairs import Points, exponents
 
 __all__ = ["MaxHerding", "UncertaintyHerding"]
@@ -65,8 +66,8 @@ class UncertaintyHerding(ItemStrategy):
         points, probabilities = pool.directions(), pool.probabilities()
         weights, bandwidth = points.new_ones(len(points)), BANDWIDTH
         if probabilities.shape[1]:
-            first, second = probabilities.topk(2, dim=1).values.unbind(1)
-            weights = (1 - (first - second)).clamp_min(0).index_fill(0, pool.labelled, 0.0)
+            uncertain = torch.from_numpy(margin_uncertainty(probabilities.cpu().numpy())).to(points.device)
+            weights = uncertain.clamp_min(0).index_fill(0, pool.labelled, 0.0)
             radius = _least_distance(points[pool.labelled])
             bandwidth = BANDWIDTH if radius == inf else max(radius / sqrt(2), NARROWEST)
         return _herd(pool, points, count, weights=weights, bandwidth=bandwidth, generator=generator)

@@ -18,7 +18,7 @@ from widgets.labeller.class_keys import class_keys
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
 
-QUICK = Settings(
+PLACING = Settings(
     method="dpsh",
     reading="closed",
     picks=4,
@@ -27,8 +27,7 @@ QUICK = Settings(
     question="pairs",
     training=TrainingSettings(least=5, most=5, batch=64),
 )
-QUICK = replace(QUICK, reading="published")  # its pairs are asked as they were chosen: known beforehand
-PLACING = replace(QUICK, reading="closed")
+QUICK = replace(PLACING, reading="published")  # its pairs are asked as they were chosen: known beforehand
 CLASSES = replace(PLACING, question="classes")
 
 
