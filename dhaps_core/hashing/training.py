@@ -195,7 +195,7 @@ class _Training:
         self.steps = min(settings.most, settings.steps_without_labels) if alone else settings.steps(count)
         self.tail: list[dict[str, Tensor]] = []
         learning = self._start()
-        rate = settings.rate(count)
+        rate = method.pace * settings.rate(count)
         self.optimizer = torch.optim.AdamW(learning.parameters(), lr=rate, weight_decay=settings.decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=self.steps)
 

@@ -145,8 +145,8 @@ def test_the_layer_repeats_what_was_foretold_of_items_it_never_saw():
     pool = torch.arange(480) % 2 == 0
     collection = Collection(points[pool])
     found = foretell(collection, told(labels[pool], [0, 7, 20, 130, 150, 190]))
-    front = Foreteller(3, classes=2, landmarks=landmarks_of(240))
-    front.learn(collection.rows, found, generator=torch.Generator().manual_seed(0))
+    front = Foreteller(3, classes=2, landmarks=landmarks_of(240) + 6)
+    front.learn(collection, found, generator=torch.Generator().manual_seed(0))
     other = front.of_rows(torch.nn.functional.normalize(points[~pool], dim=1))
     assert float((other.argmax(1) == labels[~pool]).float().mean()) > 0.95
     out = front(points)

@@ -49,7 +49,13 @@ class Thinks(Model):
     def __init__(self, probabilities, *, several=False, held_out=(0.5, 0.5, 0.5)):
         self.pool = torch.arange(8)
         self.thought = Foretelling(
-            probabilities, torch.zeros(8, 3), torch.zeros(2, 3), (1.0, 1.0), torch.tensor(held_out)
+            probabilities,
+            graph=torch.zeros(8, 3),
+            linear=torch.zeros(2, 3),
+            centres=torch.tensor([0, 1, 2]),
+            kernels=torch.zeros(3, 3),
+            trust=(1.0, 1.0, 1.0),
+            held_out=torch.tensor(held_out),
         )
         self.several = several
 

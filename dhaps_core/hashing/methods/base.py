@@ -137,6 +137,7 @@ class Objective(Method):
             only (``anchor`` of the settings).
         momentum: share of its weights, in [0, 1), that a teacher, a moving average of the network, keeps in a
             step; None: no teacher.
+        pace: how many times the learning rate of the settings it takes.
 
     Example:
         A whole method; its name in :data:`dhaps_core.hashing.methods.METHODS` makes it one for any run.
@@ -156,6 +157,7 @@ class Objective(Method):
 
     prior: ClassVar[bool]
     momentum: float | None = None
+    pace: ClassVar[float] = 1.0
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:

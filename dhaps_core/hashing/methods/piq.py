@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dhaps_core.checks import Range
+from dhaps_core.codes import sign
 from dhaps_core.hashing.foreteller import Foreteller, landmarks_of
 from dhaps_core.hashing.methods.base import NO_SIZES, Batch, ClosedForm, Method, Objective, standardised
-from dhaps_core.hashing.network import HashNetwork, relax, seed_parameters
+from dhaps_core.hashing.network import HashNetwork, relax
 from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training_set import TrainingSet
 
 __all__ = ["PIQ", "Auto", "Foretold", "PIQNetwork", "Slope", "probability_same"]
 
 FITTED = 20_000  # rows that the rotation is found on
+START = 0.3  # root mean square of the outputs that training starts from
 
 
 class Foretold(Method):
@@ -28,8 +30,7 @@ class Foretold(Method):
         self, features: int, bits: int, *, hidden: int, dropout: float, sizes: Mapping[str, int] = NO_SIZES
     ) -> nn.Sequential:
         """A :class:`Foreteller`; before it is solved it knows no class."""
-        given = {"hidden": hidden, **sizes}
-        return nn.Sequential(Foreteller(features, dropout=dropout, **given))
+        return nn.Sequential(Foreteller(features, **sizes))
 
     def sizes(self, network: HashNetwork) -> dict[str, int]:
         """See :meth:`Method.sizes`."""
@@ -54,7 +55,7 @@ class PIQ(Foretold, ClosedForm):
 
     def fit(self, training: TrainingSet) -> None:
         """See :meth:`ClosedForm.fit`."""
-        quantise(training, hidden=0)
+        quantise(training)
 
 
 @final
@@ -84,15 +85,13 @@ class Auto(Foretold):
 class Slope(nn.Module):
     """Log-odds that two items are the same, as a line in the similarity of their codes in [-1, 1]."""
 
-    UNIT = 100.0  # of the weights: one step of the optimiser moves the line as far as it should
-
     def __init__(self) -> None:
         super().__init__()
-        self.line = nn.Parameter(torch.tensor([5.0, -3.0]) / self.UNIT)
+        self.line = nn.Parameter(torch.tensor([5.0, -3.0]))
 
     def forward(self, similarity: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
         """Slope * similarity + intercept."""
-        slope, intercept = self.line * self.UNIT
+        slope, intercept = self.line
         odds: Tensor = slope * similarity + intercept
         return odds
 
@@ -100,26 +99,36 @@ class Slope(nn.Module):
 @final
 @dataclass(frozen=True)
 class PIQNetwork(Foretold, Objective):
-    """A network that starts as PIQ and learns who is the same from what was foretold (ours).
+    """A hash layer that starts as that of PIQ and learns who is the same from what was foretold (ours).
 
     J = mean over the pairs of a step of the cross-entropy between s_ij = r_ij + (1 - r_ij) p_i . p_j and the
-    logistic of a line in <u_i, u_j> / b. That two items are the same, given their probabilities, is p_i . p_j
-    if they are apart; near items share their fate, r = max(0, cosine)^3. All training items take part. With
-    several classes an item, p_i . p_j becomes 1 - prod_c (1 - p_ic p_jc), that they share one.
+    logistic of a line in <u_i, u_j> / b, and ``quantisation`` times the mean of (u - sign u)^2. That two
+    items are the same, given their probabilities, is p_i . p_j if they are apart; near items share a fate,
+    r = max(0, cosine)^3. All training items take part. With several classes an item, p_i . p_j becomes
+    1 - prod_c (1 - p_ic p_jc), that they share one.
+
+    Args:
+        quantisation: weight of the second term. Without it many outputs stay near 0, and their signs are
+            luck: mAP .665 instead of .672 with 5,000 of 50,000 CIFAR-10 items labelled at random.
     """
 
+    quantisation: Annotated[float, Range(0)] = 0.1
     name, labels, prior = "piqnet", "pairs", False
+    pace = 100.0  # outputs follow the unit features of the layer below, whose entries are small
 
     def head(self, features: int, bits: int, classes: int) -> nn.Module:
         """The line."""
         return Slope()
 
     def initialise(self, network: HashNetwork, training: TrainingSet) -> None:
-        """Solve PIQ; the hidden layer beside it adds nothing yet."""
-        quantise(training, hidden=front_of(network).sizes["hidden"])
+        """Solve PIQ, with outputs so small that every bit may still turn."""
+        quantise(training)
+        with torch.no_grad():
+            network.hash.weight.mul_(START)
+            network.hash.bias.mul_(START)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy of all pairs of the rows."""
+        """Cross-entropy of all pairs of the rows, and what signs lose."""
         assert batch.hidden is not None
         assert batch.head is not None
         assert batch.network is not None
@@ -134,7 +143,10 @@ class PIQNetwork(Foretold, Objective):
             )
         u = relax(batch.outputs)
         odds = batch.head(u @ u.T / u.shape[1])
-        return {"foretold": binary_cross_entropy_with_logits(odds, same)}
+        return {
+            "foretold": binary_cross_entropy_with_logits(odds, same),
+            "quantisation": self.quantisation * (u - sign(u)).square().mean(),
+        }
 
 
 def probability_same(p: Float[Tensor, "n c"], *, several: bool) -> Float[Tensor, "n n"]:
@@ -153,35 +165,33 @@ def front_of(network: HashNetwork) -> Foreteller:
 
 
 @torch.no_grad()
-def quantise(training: TrainingSet, *, hidden: int) -> None:
-    """Give the training set's network the layers of PIQ, solved; hidden ones add nothing yet."""
+def quantise(training: TrainingSet) -> None:
+    """Give the training set's network the layers of PIQ, solved."""
     network, generator, told = training.network, training.generator, training.told
     rows, before, device = training.collection.rows, front_of(network), network.hash.weight.device
     classes = told.values.shape[1] if told is not None and told.values.shape[1] > 1 else 0
-    front = Foreteller(
-        before.features,
-        classes=classes,
-        landmarks=landmarks_of(len(rows)) if classes else 0,
-        several=int(bool(classes) and told is not None and told.several),
-        hidden=hidden,
-        dropout=before.dropout,
-    )
-    seed_parameters(front, generator=generator)
-    network.learned = {}
+    foretold = None
     if classes and told is not None:
         with torch.enable_grad():
             foretold = training.collection.foretold(told)
-        front.learn(rows, foretold, generator=generator)
-        trust = dict(zip(("graph", "regression"), foretold.trust, strict=True))
+    front = Foreteller(
+        before.features,
+        classes=classes,
+        landmarks=landmarks_of(len(rows)) + len(foretold.centres) if foretold else 0,
+        several=int(bool(classes) and told is not None and told.several),
+    )
+    network.learned = {}
+    if foretold:
+        front.learn(training.collection, foretold, generator=generator)
+        trust = dict(zip(("graph", "regression", "kernels"), foretold.trust, strict=True))
         network.learned = {"foretold": _mean(foretold.held_out), "trust": trust}
-    front.eval()
     some = rows[torch.randperm(len(rows), generator=generator)[:FITTED]]
-    seen = torch.cat([front(part)[:, : front.out_features - hidden] for part in some.split(4096)])
+    seen = torch.cat([front(part) for part in some.split(4096)])
     start = torch.randn(network.bits, seen.shape[1], generator=generator)
     weight, bias = standardised(iterative_quantisation(seen - seen.mean(0), start), seen)
     network.hidden = nn.Sequential(front).to(device)
     network.hash = nn.Linear(front.out_features, network.bits).to(device)
-    network.hash.weight.copy_(torch.cat([weight, weight.new_zeros(network.bits, hidden)], 1))
+    network.hash.weight.copy_(weight)
     network.hash.bias.copy_(bias)
 
 
