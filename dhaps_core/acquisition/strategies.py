@@ -57,7 +57,7 @@ class Dhaps(Strategy):
 
     name: ClassVar[str] = "dhaps"
     any_order: ClassVar[bool] = True
-    question: Literal["classes", "pairs"]
+    question: Literal["classes", "pairs", "both"]
     reading: Reading
     kernel: Kernel
     space: Literal["embeddings", "codes", "relaxed"]
@@ -94,7 +94,7 @@ class Dhaps(Strategy):
             return pool_kernel_means(space, bandwidth=bandwidth, generator=draw)
 
         reading = READINGS[self.reading]
-        calibrated = self.question == "pairs" if self.calibrated is None else self.calibrated
+        calibrated = self.question != "classes" if self.calibrated is None else self.calibrated
         labelled: dict[type[Problem], Callable[[], dict[str, Any]]] = {
             Closed: lambda: {"labelled_items": pool.labelled},
             Published: lambda: {"labelled_pairs": pool.earlier(), "kernel": self.kernel},

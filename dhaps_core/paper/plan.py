@@ -13,8 +13,8 @@ from dhaps_core.paper.table import DATASETS, row_name, share_of
 
 __all__ = ["Plan", "plan"]
 
-Asked = Literal["classes", "pairs"]
-ANSWERS = {"classes": 2, "pairs": 1}  # of one pick
+Asked = Literal["classes", "pairs", "both"]
+ANSWERS = {"classes": 2, "pairs": 1, "both": 1}  # of one pick
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def plan(
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.
         rounds: of selection that a share is divided among.
-        question: ``classes`` takes two answers a pick, ``pairs`` one, and no share.
+        question: ``classes`` takes two answers a pick, ``pairs`` and ``both`` one, and no share.
         reading: of DH-APS, which its row is named by.
 
     Raises:
@@ -98,7 +98,9 @@ def plan(
     if ends:
         return _curve(f"{method} {acquisition}", ends, labels, pool=pool, question=question)
     if question != "classes":
-        rule = "the budget of pair answers must be a list of how many are given after each round"
+        rule = (
+            f"the budget of the question {question!r} must be a list of how many are given after each round"
+        )
         raise ValueError(f"{rule}; got {budget!r}. Write it as in '20, 40, 80', or ask for classes.")
     labelled = 2 * round(share_of(acquisition, budget, stands_for) * pool / 2)
     if acquisition == "all":
@@ -135,5 +137,5 @@ def _curve(row: str, ends: tuple[int, ...], labels: str, *, pool: int, question:
         raise ValueError(f"{rule}; got {ends[-1]}. Ask for fewer classes.")
     schedule = tuple(step // per_pick for step in steps)
     about = f"the classes of {ends[-1]} of {pool} items"
-    told = f"{labels}, from {about if question == 'classes' else f'{ends[-1]} answers about pairs'}"
+    told = f"{labels}, from {about if question == 'classes' else f'{ends[-1]} answers that place items'}"
     return Plan(row, None, ends[-1], len(ends), schedule[0], schedule, told)

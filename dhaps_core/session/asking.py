@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dhaps_core.answers.answer import Answer
+from dhaps_core.answers.answer import Answer, Kind
 from dhaps_core.answers.questions import Question, Source, keys_of, question_name, round_of
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.hashing.network import relax
@@ -15,6 +15,7 @@ from dhaps_core.session.errors import RunRepaired
 from dhaps_core.session.placing import Ask, next_pair
 from dhaps_core.session.proposals import PICKS, Proposal
 from dhaps_core.session.run import OpenRun
+from dhaps_core.session.worth import item_to_name, seconds_of
 
 __all__ = ["AskingRun"]
 
@@ -203,14 +204,14 @@ class AskingRun(OpenRun):
         snapshot, position = self._snapshot_of(answers), self.items.position
         left = self._left_of(proposal, answers)
         answered = {answer.keys for answer in answers}
-        skipped = []
+        skipped: list[tuple[Question, tuple[int, int]]] = []
+        unnamed: set[str] = set()
         for name in names:
             keys = keys_of(name)
-            if (
-                round_of(name) != proposal.round
-                or len(keys) != 2
-                or not all(k in self.picker.place for k in keys)
-            ):
+            if round_of(name) != proposal.round or not all(k in self.picker.place for k in keys):
+                continue
+            if len(keys) != 2:
+                unnamed.update(keys)
                 continue
             pair = np.array([[position[key]] for key in keys])
             if tuple(sorted(keys)) not in answered and not snapshot.relations(*pair).any():
@@ -220,6 +221,10 @@ class AskingRun(OpenRun):
             ask = self._next(proposal, snapshot, skipped=[pair for _, pair in skipped])
             if ask is not None:
                 keys = tuple(self.items.keys[one] for one in ask.pair)
+                if self.settings.question == "both":
+                    named = item_to_name(ask, seconds_of(answers))
+                    if named is not None and self.items.keys[named] not in unnamed:
+                        keys, ask = (self.items.keys[named],), None
                 found.insert(0, (self._question(proposal, keys), ask))
         return found
 
@@ -237,9 +242,10 @@ class AskingRun(OpenRun):
         return next_pair(snapshot, order, near, pool=self._pool, skipped=skipped)
 
     def _question(self, proposal: Proposal, keys: tuple[str, ...]) -> Question:
-        """A question about two items; its pick is the one that brought in the first, or -1."""
+        """A question about one item or two; its pick is the one that brought in the first, or -1."""
         picks = (pick for pick, pair in enumerate(proposal.pairs) if keys[0] in pair)
-        return Question(question_name(proposal.round, keys), "pair", keys, next(picks, -1))
+        kind: Kind = "pair" if len(keys) == 2 else "class"
+        return Question(question_name(proposal.round, keys), kind, keys, next(picks, -1))
 
     def _picks_left(self, snapshot: Snapshot) -> int:
         """Pairs that may still be chosen in this round."""

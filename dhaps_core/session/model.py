@@ -43,6 +43,9 @@ class Model:
     def __init__(self, items: Items, settings: Settings, device: torch.device) -> None:
         self.settings, self.device = settings, device
         self.method = METHODS[settings.method]()
+        if settings.question == "both" and items.multi_label:
+            rule = "the question 'both' places items among groups that are the same"
+            raise ValueError(f"{rule}; got items of several classes, which have none. Ask for classes.")
         if settings.question == "pairs" and items.multi_label and isinstance(self.method, Foretold):
             rule = f"{settings.method} learns from groups of items that are the same"
             got = (

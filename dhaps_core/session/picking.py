@@ -53,7 +53,7 @@ class Picker:
         self.copies[self.rows] = items.duplicates(items.splits["train"])[self.rows]
         # Where the answers make groups, items are placed; else the chosen pairs are asked as they are.
         self.places = (
-            settings.question == "pairs" and settings.reading != "published" and not items.multi_label
+            settings.question != "classes" and settings.reading != "published" and not items.multi_label
         )
         self.distinct = torch.from_numpy(self.copies)[self.rows] == self.rows
 

@@ -34,12 +34,19 @@ class Ask:
         doubted: the answer that is asked again by it, or None.
         same: the probability of "same" by affinities; of a doubted answer, without it.
         third: of a doubted answer, another pair that asks it a third time, if there is one.
+        classed: whether the class of each of the two is known.
+        size: items in the group of the second.
+        odds: that the first is of each group that it may be of, against being of none of them; first of the
+            groups whose class is known, then of the others.
     """
 
     pair: tuple[int, int]
     doubted: Answer | None
     same: float
     third: tuple[int, int] | None = None
+    classed: tuple[bool, bool] = (True, True)
+    size: int = 1
+    odds: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
 
 def next_pair(
@@ -110,4 +117,10 @@ def _ask(groups: Groups, found: tuple[int, int, float]) -> Ask | None:
     a, b = sorted((a, b), key=lambda one: (groups.size[one], -one))
     chosen = groups.representatives(groups.group == a, groups.group == b)
     assert chosen is not None, "groups that can be compared have two items that were not"
-    return Ask(groups.positions(chosen), None, same)
+    classed = bool(groups.classed[a]), bool(groups.classed[b])
+    named, unnamed = (
+        tuple(groups.odds[a, groups.comparable[a] & known].tolist())
+        for known in (groups.classed, ~groups.classed)
+    )
+    size, odds = int(groups.size[b]), (named, unnamed)
+    return Ask(groups.positions(chosen), None, same, classed=classed, size=size, odds=odds)

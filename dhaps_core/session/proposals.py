@@ -78,7 +78,7 @@ class Proposal:
         rest |= {"seal": stored.get("seal"), "answers": answers, "order": tuple(order)}
         return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest)
 
-    def questions(self, kind: Literal["classes", "pairs"]) -> list[Question]:
+    def questions(self, kind: Literal["classes", "pairs", "both"]) -> list[Question]:
         """All questions about the pairs, answered or not, in the order of asking."""
         return [
             Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)

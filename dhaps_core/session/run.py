@@ -221,7 +221,7 @@ class OpenRun:
         """Outlook after a round, from its row and its codes [n b]."""
         rows = [*self._rounds.rows[: row["round"]], row]
         rounds = [(one["watermark"], one["answers"]) for one in rows]
-        kind: Literal["class", "pair"] = "pair" if self.settings.question == "pairs" else "class"
+        kind: Literal["class", "pair"] = "class" if self.settings.question == "classes" else "pair"
         return self._self_test.outlook(rounds, codes, kind=kind)
 
     def theta(self, pairs: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ class Settings:
             ``pairs`` asks whether two items are the same. Then the picks are q answers, which place the items
             of the chosen pairs among the groups found so far (:mod:`dhaps_core.session.placing`). With the
             reading ``published``, or several classes an item, the chosen pairs themselves are asked.
+            ``both`` places items, too, and asks for a class where that tells more a second
+            (:mod:`dhaps_core.session.worth`).
         method: what learns, one of :data:`dhaps_core.hashing.methods.METHODS`; if none is given, ``auto`` on
             embeddings, and from images ``dpsh``.
         reading: ``covered`` chooses items that cover what is uncertain
@@ -71,7 +73,7 @@ class Settings:
     picks: Annotated[int, Range(1, 10**9)] = 10
     schedule: tuple[Annotated[int, Range(1, 10**9)], ...] = ()
     acquisition: str = "dhaps"
-    question: Literal["classes", "pairs"] = "classes"
+    question: Literal["classes", "pairs", "both"] = "classes"
     method: str = None  # type: ignore[assignment]  # as `training`
     reading: Reading = "covered"
     kernel: Kernel = "invariant"
@@ -114,9 +116,12 @@ class Settings:
         Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
         if self.side:
             Range(SMALLEST_SIDE[self.network]).check(f"side of {self.network}", self.side)
-        if self.question == "pairs" and method.labels == "classes":
+        if self.question != "classes" and method.labels == "classes":
             rule = f"{self.method} learns from class labels"
-            raise ValueError(f"{rule}; got the question 'pairs'. Ask for classes, or train pts3h.")
+            raise ValueError(f"{rule}; got the question {self.question!r}. Ask for classes, or train pts3h.")
+        if self.question == "both" and self.reading == "published":
+            rule = "the reading 'published' asks about the pairs that it chose, and 'both' about others"
+            raise ValueError(f"{rule}; got both. Ask for classes or pairs, or take another reading.")
 
     def picks_of(self, number: int) -> int:
         """Picks of a round, the first being round 1.

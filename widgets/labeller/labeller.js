@@ -249,12 +249,14 @@ function render({ model, el }) {
     const percent = Math.round(100 * why.probability);
     const fitted = why.fitted ? "" : " (before any answer)";
     const pick = `pick ${why.pick} of ${why.picks}`;
-    const placed = why.pick ? `Does the left one belong to the group of the right one? It came with ${pick}` : "Are these two groups one?";
+    const two = why.distance !== undefined;
+    const compared = why.pick ? `Does the left one belong to the group of the right one? It came with ${pick}` : "Are these two groups one?";
+    const placed = two ? compared : "Its name costs less time than comparisons, or gives its group one";
     const title = why.placed ? placed : rows.length ? `Why this pair (${pick})` : `A random pair (${pick})`;
     return make("div", { class: "dhaps-why" },
       make("div", { class: "dhaps-why-title", text: title }),
       ...rows,
-      make("div", { class: "dhaps-numbers" },
+      two && make("div", { class: "dhaps-numbers" },
         make("span", { class: "dhaps-distance", text: `codes differ in ${why.distance} of ${why.bits} bits` }),
         make("span", { class: "dhaps-probability", text: `model says same: ${percent} %${fitted}` })));
   }

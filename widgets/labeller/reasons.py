@@ -26,29 +26,34 @@ class Reasons:
         ``terms`` are costs of the pick, the smaller the better a reason; ``share`` says how good a reason
         each is among the picks of the round, in [0, 1]. ``distance`` is in bits, ``probability`` of "same" in
         [0, 1]. Where items are placed, the pick is the one that brought in the first item (0: none of this
-        round), and distance and probability are of the two that are asked about.
+        round), and distance and probability are of the two that are asked about; of one alone there are none.
         """
         session = self.session
         if self._round != session.round:
             self._fit_round()
             self._round = session.round
         proposal, i = self._proposal, question.pick
-        pair = question.keys if question.kind == "pair" else proposal.pairs[i]
-        at = torch.tensor([[session.items.position[key] for key in pair]])
+        placed = proposal.answers is not None
+        pair = question.keys if question.kind == "pair" or placed else proposal.pairs[i]
         terms = {name: proposal.scores[name] for name in TERMS if name in proposal.scores and i >= 0}
         return {
             "terms": [
                 {"name": name, "cost": round(costs[i], 4), "share": _share(costs, i)}
                 for name, costs in terms.items()
             ],
-            "distance": int((self._codes[at[:, 0]] != self._codes[at[:, 1]]).sum()),
             "bits": session.settings.bits,
-            "probability": round(float(probability_same(session.theta(at), self._calibration)[0]), 3),
             "fitted": self._fitted,
-            "placed": proposal.answers is not None,
+            "placed": placed,
+            **(self._between(pair) if len(pair) == 2 else {}),
             "pick": i + 1,
             "picks": len(proposal.pairs),
         }
+
+    def _between(self, pair: tuple[str, ...]) -> dict[str, Any]:
+        at = torch.tensor([[self.session.items.position[key] for key in pair]])
+        same = probability_same(self.session.theta(at), self._calibration)
+        distance = (self._codes[at[:, 0]] != self._codes[at[:, 1]]).sum()
+        return {"distance": int(distance), "probability": round(float(same[0]), 3)}
 
     def _fit_round(self) -> None:
         session = self.session

@@ -177,7 +177,7 @@ class LabellingState:
             # sorted() is stable: the order of asking stays among those that were not skipped.
             self._open = sorted(found, key=lambda question: place.get(question.id, -1))
             proposal, per_pick = self.session.propose(), 2
-            if self.session.settings.question == "pairs":
+            if self.session.settings.question != "classes":
                 per_pick = 1
             asked = per_pick * len(proposal.pairs) if proposal.answers is None else proposal.answers
             self._left = self.session.left
@@ -281,10 +281,10 @@ class LabellingState:
         self.refresh()
 
     def _pair_of(self, question: Question) -> tuple[str, ...]:
-        """Both items of the pick, also where the question is about one of them."""
-        if question.kind == "pair":
-            return question.keys
-        return self.session.propose().pairs[question.pick]
+        """Both items of the pick, also where the question is about one; an item to be placed alone."""
+        proposal = self.session.propose()
+        placed = proposal.answers is not None
+        return question.keys if question.kind == "pair" or placed else proposal.pairs[question.pick]
 
     def _class_names(self, answers: Sequence[Answer]) -> list[str]:
         """Known classes first, then those that people added, in the order in which they came up."""
