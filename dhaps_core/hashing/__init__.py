@@ -1,7 +1,8 @@
 """Hashing: from features or pixels to codes. One network, one training loop, one file for each method.
 
 Read ``network`` (outputs, codes, encoding), ``methods.base`` and a method such as ``methods.dpsh``, then
-``training``, its ``shared_terms`` and ``training_settings``. What networks read is in ``inputs``, what learns
-from images in ``image_networks``, what a method may look at beside its batches in ``training_set``. Before a
-run: ``backbones`` embed images (``embed``) whose main directions (``projection``) become its features.
+``training``, its ``shared_terms`` and ``training_settings``, and what it reads of the answers,
+``supervision``. What networks read is in ``inputs``, what learns from images in ``image_networks``, what a
+method may look at beside its batches in ``training_set``. What a few answers foretell is in ``foretelling``.
+Before a run: ``backbones`` embed images (``embed``) whose main directions (``projection``) become its features.
 """

@@ -1,16 +1,15 @@
 """The only training loop: a network, a method's loss, a frozen snapshot of the answers, one generator."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from dhaps_core.hashing.foretelling import Collection, Told, folds
 from dhaps_core.hashing.inputs import Inputs
@@ -18,12 +17,11 @@ from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective
 from dhaps_core.hashing.methods.piq import Auto
 from dhaps_core.hashing.network import Dropout, HashNetwork, seed_parameters
 from dhaps_core.hashing.shared_terms import shared_terms
+from dhaps_core.hashing.supervision import Supervision, told_of
 from dhaps_core.hashing.training_set import TrainingSet
 from dhaps_core.hashing.training_settings import TrainingSettings
 
-__all__ = ["Cancelled", "Progress", "Supervision", "told_of", "train"]
-
-ODD = 0.15  # share of items known to be the same as no other, up to which they are left out
+__all__ = ["Cancelled", "Progress", "train"]
 
 Progress = Callable[[int, int, float], bool | None]
 """Called with (step, steps, loss) after each step; returning True cancels."""
@@ -31,30 +29,6 @@ Progress = Callable[[int, int, float], bool | None]
 
 class Cancelled(RuntimeError):  # noqa: N818 - no fault: somebody asked for it
     """The progress callback asked to stop; nothing of this training is kept."""
-
-
-@runtime_checkable
-class Supervision(Protocol):
-    """What the loop reads of a snapshot (:class:`dhaps_core.answers.snapshot.Snapshot`).
-
-    Attributes:
-        supervised: positions of the items that answers tell something about.
-        classes: class of each item, -1 where unknown; or which classes each item has.
-        classed: whether the class or classes of each item are known; it may be known to have none.
-        groups: number of the group of items known to be the same that each is in.
-    """
-
-    supervised: np.ndarray
-    classes: np.ndarray
-    classed: np.ndarray
-    groups: np.ndarray
-
-    @property
-    def class_names(self) -> Sequence[str | int]:
-        """Classes answered so far."""
-
-    def relations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """What is known of pairs, +1, -1 or 0, for positions that broadcast."""
 
 
 def train(
@@ -268,43 +242,6 @@ class _Training:
         self.network.eval()
         self.method.binarise(self.network, self.head, self.known)
         return {name: sum(float(row[name]) for row in self.tail) / len(self.tail) for name in self.tail[0]}
-
-
-def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:
-    """What answers tell about single training items, by place in the pool: classes, or groups of the same.
-
-    Columns are the classes that are answered, in their order, and behind them groups without a class.
-
-    With several classes an item, pair answers tell nothing about single ones: sharing one is not transitive.
-    """
-    several = supervision.classes.ndim == 2
-    if several:
-        supervised = supervised[torch.tensor(supervision.classed)[supervised]]
-        values = torch.tensor(supervision.classes)[supervised].bool()
-    else:
-        groups, classed = torch.tensor(supervision.groups), torch.tensor(supervision.classed)
-        supervised = supervised[_not_odd(groups[supervised], classed[supervised])]
-        place = len(supervision.class_names) + groups[supervised]
-        place = torch.where(classed[supervised], torch.tensor(supervision.classes)[supervised], place)
-        _, group = place.unique(return_inverse=True)
-        values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
-    if not values.numel():
-        return None
-    places = torch.empty(int(pool.max()) + 1, dtype=torch.long)
-    places[pool] = torch.arange(len(pool))
-    return Told(places[supervised], values, several)
-
-
-def _not_odd(groups: Int[Tensor, " l"], classed: Bool[Tensor, " l"]) -> Bool[Tensor, " l"]:
-    """Which items to learn from as groups: all, but for a few that are known to be the same as no other.
-
-    An item that answers only set apart may be the first of its class, or placed by a wrong answer, or not
-    yet compared with its own group. Among few items it is most often the first; where at most ODD of all are
-    such, a class of its own would push it away from its like.
-    """
-    _, of, counts = groups.unique(return_inverse=True, return_counts=True)
-    odd = (counts[of] == 1) & ~classed
-    return ~odd if int(odd.sum()) <= ODD * len(odd) else torch.ones_like(odd)
 
 
 def _class_matrix(supervision: Supervision, positions: np.ndarray) -> Bool[Tensor, "l c"]:

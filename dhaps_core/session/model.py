@@ -17,7 +17,8 @@ from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import NO_SIZES
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.network import HashNetwork, encode
-from dhaps_core.hashing.training import Progress, told_of, train
+from dhaps_core.hashing.supervision import told_of
+from dhaps_core.hashing.training import Progress, train
 from dhaps_core.seeds import derive_generator
 from dhaps_core.session.settings import Settings
 

@@ -19,7 +19,7 @@ from dhaps_core.answers.questions import (
     question_name,
 )
 from dhaps_core.data.sources import arrays, digits
-from dhaps_core.hashing.training import _not_odd
+from dhaps_core.hashing.supervision import _not_odd
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import RunDamaged
 from dhaps_core.session.settings import Settings
