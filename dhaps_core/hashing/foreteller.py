@@ -63,6 +63,11 @@ class Foreteller(nn.Module):
         odds = x @ self.linear[:-1] + self.linear[-1] + kernels @ self.kernels
         return odds.sigmoid() if self.several else odds.softmax(1)
 
+    def of_activations(self, activations: Float[Tensor, "n o"]) -> Float[Tensor, "n c"]:
+        """The class probabilities that are in some activations: of one class an item without kernels anew."""
+        x, p = activations.split([self.features, self.sizes["classes"]], dim=1)
+        return self.of_rows(x) if self.several else p / p.sum(1, keepdim=True)
+
     def learn(self, collection: Collection, foretold: Foretelling, *, generator: torch.Generator) -> None:
         """Repeat what was foretold of training items; a CPU generator draws the landmarks.
 

@@ -151,6 +151,8 @@ def test_the_layer_repeats_what_was_foretold_of_items_it_never_saw():
     assert float((other.argmax(1) == labels[~pool]).float().mean()) > 0.95
     out = front(points)
     assert out.shape == (480, front.out_features)
+    of_all = front.of_rows(torch.nn.functional.normalize(points, dim=1))
+    torch.testing.assert_close(front.of_activations(out), of_all, atol=1e-6, rtol=1e-4)
     assert torch.allclose(out[:, :3].norm(dim=1), torch.ones(480))
     assert np.allclose(out[:, 3:].norm(dim=1), 2**0.5, atol=1e-5)
 

@@ -136,7 +136,9 @@ class PIQNetwork(Foretold, Objective):
         x = batch.hidden[:, : front.features].detach()
         cosines = (x @ x.T).clamp_min(0) ** 3
         with torch.no_grad():
-            same = cosines + (1 - cosines) * probability_same(front.of_rows(x), several=front.several)
+            same = cosines + (1 - cosines) * probability_same(
+                front.of_activations(batch.hidden), several=front.several
+            )
             known, labelled = batch.similarity, len(batch.similarity)
             same[:labelled, :labelled] = torch.where(
                 known == 0, same[:labelled, :labelled], (known > 0).to(same)
