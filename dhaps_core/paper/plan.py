@@ -98,9 +98,7 @@ def plan(
     if ends:
         return _curve(f"{method} {acquisition}", ends, labels, pool=pool, question=question)
     if question != "classes":
-        rule = (
-            f"the budget of the question {question!r} must be a list of how many are given after each round"
-        )
+        rule = "the budget of pair answers must be a list of how many are given after each round"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in '20, 40, 80', or ask for classes.")
     labelled = 2 * round(share_of(acquisition, budget, stands_for) * pool / 2)
     if acquisition == "all":
@@ -136,6 +134,8 @@ def _curve(row: str, ends: tuple[int, ...], labels: str, *, pool: int, question:
         rule = f"budget must end within the pool's {pool} items"
         raise ValueError(f"{rule}; got {ends[-1]}. Ask for fewer classes.")
     schedule = tuple(step // per_pick for step in steps)
-    about = f"the classes of {ends[-1]} of {pool} items"
-    told = f"{labels}, from {about if question == 'classes' else f'{ends[-1]} answers that place items'}"
+    about = f"{ends[-1]} answers about {'pairs' if question == 'pairs' else 'items and pairs'}"
+    if question == "classes":
+        about = f"the classes of {ends[-1]} of {pool} items"
+    told = f"{labels}, from {about}"
     return Plan(row, None, ends[-1], len(ends), schedule[0], schedule, told)

@@ -103,7 +103,7 @@ def test_rounds_are_those_that_the_pairs_suffice_for():
         ({"budget": "10, 10", "question": "pairs"}, "must grow by 1"),
         ({"question": "pairs"}, "the budget of pair answers must be a list of how many .*; got '10%'"),
         ({"question": "pairs", "acquisition": "all"}, "the budget of pair answers must be a list"),
-        ({"question": "pair"}, "question must be one of classes, pairs; got 'pair'"),
+        ({"question": "pair"}, "question must be one of classes, pairs, both; got 'pair'"),
         ({"rounds": 2.5}, r"rounds must be a whole number; got 2\.5 \(float\)"),
         ({"rounds": True}, r"rounds must be a whole number; got True \(bool\)"),
         ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),
