@@ -81,7 +81,7 @@ ANYTHING = st.one_of(
         ({"seed": -1}, "seed must be at least 0; got -1"),
         ({"seed": None}, "seed must be a whole number; got None"),
         ({"method": "DPSH"}, "method must be one of"),
-        ({"question": "pair"}, "question must be one of classes, pairs, both; got 'pair'. Did you mean pairs?"),
+        ({"question": "pair"}, "question must be one of classes, pairs, both; got 'pair'. Did you mean"),
         ({"training": {}}, "training must be of the type TrainingSettings; got {}"),
     ],
 )
