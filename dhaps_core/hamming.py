@@ -19,13 +19,13 @@ from dhaps_core.codes import check_codes, pack_bits
 
 __all__ = ["distance_counts", "hamming_distance", "marked_distance_counts"]
 
-Marks = Callable[[slice, slice], Bool[Tensor, "_ _"]]
-"""Which of some items are marked for which of some queries."""
+Marks = Callable[[slice, slice], Bool[Tensor, "_ _"] | UInt8[Tensor, "_ _"] | Int[Tensor, "_ _"]]
+"""Marks of some items for some queries: whole numbers from 0, or whether there is one."""
 
 _Count = Callable[[slice, slice, Tensor | None], Int64[Tensor, "_ _"]]
 """Counts of the keys of some queries and some items, a row for each query.
 
-A key is the distance d, or 2 d + 1 and 2 d for what is marked and what is not.
+A key is the distance d, or g d + mark where there are g different marks.
 """
 
 _QUERIES, _ITEMS = 16, 1 << 16
@@ -67,34 +67,38 @@ def distance_counts(
         >>> distance_counts(torch.tensor([[1.0, 1.0]]), torch.tensor([[1.0, 1.0], [-1.0, 1.0]]))
         tensor([[1, 1, 0]])
     """
-    return _counts(a, b_, None)
+    return _counts(a, b_, None, 1)
 
 
 def marked_distance_counts(
     a: Float[Tensor, "q b"] | Int8[Tensor, "q b"],
     b_: Float[Tensor, "m b"] | Int8[Tensor, "m b"],
     marks: Marks,
-) -> Int64[Tensor, "q v two"]:
-    """Number of codes at each distance as in :func:`distance_counts`, those without and those with a mark.
+    *,
+    grades: int = 2,
+) -> Int64[Tensor, "q v g"]:
+    """Number of codes at each distance as in :func:`distance_counts`, those with each mark by themselves.
 
     Args:
         a: codes in {-1, +1}.
         b_: codes in {-1, +1}, same dtype and device.
-        marks: from some rows of ``a`` and some of ``b_`` to whether each pair of them is marked; it is called
-            from several threads.
+        marks: from some rows of ``a`` and some of ``b_`` to the mark of each pair of them; it is called from
+            several threads.
+        grades: g, how many marks there are: all are below it.
 
     Raises:
         ValueError: as :func:`hamming_distance`.
     """
-    return _counts(a, b_, marks).view(len(a), -1, 2)
+    return _counts(a, b_, marks, grades).view(len(a), -1, grades)
 
 
-def _counts(a: Tensor, b_: Tensor, marks: Marks | None) -> Int64[Tensor, "q k"]:
+def _counts(a: Tensor, b_: Tensor, marks: Marks | None, grades: int) -> Int64[Tensor, "q k"]:
     _check_same(a, b_)
-    keys = (a.shape[1] + 1) * (1 if marks is None else 2)
+    keys = (a.shape[1] + 1) * grades
     counts = torch.zeros(len(a), keys, dtype=torch.int64, device=a.device)
     cpu = a.device.type == "cpu"
-    count, step = (_count_by_words(a, b_, keys), _QUERIES) if cpu else (_count_by_product(a, b_, keys), 256)
+    way, step = (_count_by_words, _QUERIES) if cpu else (_count_by_product, 256)
+    count = way(a, b_, keys, grades)
 
     def work(start: int) -> None:
         rows = slice(start, min(start + step, len(a)))
@@ -107,18 +111,18 @@ def _counts(a: Tensor, b_: Tensor, marks: Marks | None) -> Int64[Tensor, "q k"]:
     return counts
 
 
-def _count_by_product(a: Tensor, b_: Tensor, keys: int) -> _Count:
+def _count_by_product(a: Tensor, b_: Tensor, keys: int, grades: int) -> _Count:
     def count(rows: slice, items: slice, marks: Tensor | None) -> Tensor:
         key = _distances(a[rows], b_[items]).long()
         if marks is not None:
-            key = 2 * key + marks
+            key = grades * key + marks
         key += keys * torch.arange(len(key), device=key.device)[:, None]
         return torch.bincount(key.flatten(), minlength=keys * len(key)).view(-1, keys)
 
     return count
 
 
-def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
+def _count_by_words(a: Tensor, b_: Tensor, keys: int, grades: int) -> _Count:
     # NumPy counts the bits of bytes seven times as fast as those of words, so up to three bytes are faster.
     bits = a.shape[1]
     width = 1 if bits <= 24 else 4 if bits <= 32 else 8
@@ -135,14 +139,16 @@ def _count_by_words(a: Tensor, b_: Tensor, keys: int) -> _Count:
         pairwise = keys <= 64  # two bytes read as one number: half as many to count, in a table that is small
         if pairwise:
             values = values.view(torch.int16)
-        marked = None if marks is None else marks.numpy().view(np.uint8)
+        marked = None if marks is None else marks.numpy()
+        if marked is not None and marked.dtype == np.bool_:
+            marked = marked.view(np.uint8)
         counts = np.empty((rows.stop - rows.start, keys), np.int64)
         for i, (own, *rest) in enumerate(query[:, rows].T):
             np.bitwise_count(np.bitwise_xor(first, own, out=differ), out=key)
             for words, word in zip(others, rest, strict=True):
                 key += np.bitwise_count(np.bitwise_xor(words, word, out=differ), out=more)
             if marked is not None:
-                key += key
+                key *= grades
                 key += marked[i]
             if pairwise:
                 pairs = torch.bincount(values, minlength=256 * keys).numpy().reshape(keys, 256)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import product
+from math import log2
 from typing import Any
 
 import numpy as np
@@ -20,21 +21,30 @@ def histogram(distances: Sequence[int], bits: int) -> list[int]:
     return [sum(d == v for d in distances) for v in range(bits + 1)]
 
 
-def tie_orders(distances: Sequence[int], relevant: Sequence[int]) -> Iterator[list[int]]:
-    """Relevance along the ranking, for every order inside the ties; all are equally likely."""
-    groups = []
-    for d in sorted(set(distances)):
-        members = [bool(r) for e, r in zip(distances, relevant, strict=True) if e == d]
-        places = combinations(range(len(members)), sum(members))
-        groups.append([[int(i in chosen) for i in range(len(members))] for chosen in places])
+def tie_orders(distances: Sequence[int], grades: Sequence[int]) -> Iterator[list[int]]:
+    """Grades along the ranking, for every order inside the ties; all are equally likely."""
+    groups = [
+        list(orders([g for e, g in zip(distances, grades, strict=True) if e == d]))
+        for d in sorted(set(distances))
+    ]
     for order in product(*groups):
-        yield [r for group in order for r in group]
+        yield [g for group in order for g in group]
+
+
+def orders(members: Sequence[int]) -> Iterator[list[int]]:
+    """Every order of the members that can be told from the others."""
+    if not members:
+        yield []
+    for first in sorted(set(members)):
+        rest = list(members)
+        rest.remove(first)
+        yield from ([first, *order] for order in orders(rest))
 
 
 def expected(
-    metric: Callable[[list[int]], Fraction], distances: Sequence[int], relevant: Sequence[int]
-) -> Fraction:
-    values = [metric(order) for order in tie_orders(distances, relevant)]
+    metric: Callable[[list[int]], Fraction | float], distances: Sequence[int], grades: Sequence[int]
+) -> Fraction | float:
+    values = [metric(order) for order in tie_orders(distances, grades)]
     return sum(values, Fraction(0)) / len(values)
 
 
@@ -54,6 +64,25 @@ def precision_at(order: Sequence[int], k: int) -> Fraction:
 
 def recall_at(order: Sequence[int], k: int) -> Fraction:
     return Fraction(sum(order[:k]), sum(order)) if sum(order) else Fraction(0)
+
+
+def average_cumulative_gain(grades: Sequence[int], k: int) -> Fraction:
+    return Fraction(sum(grades[:k]), k)
+
+
+def weighted_average_precision(grades: Sequence[int], k: int, denominator: str) -> Fraction:
+    found = [average_cumulative_gain(grades, rank) for rank, g in enumerate(grades[:k], 1) if g]
+    divisor = len(found) if denominator == "hits" else min(sum(g > 0 for g in grades), k)
+    return sum(found, Fraction(0)) / divisor if divisor else Fraction(0)
+
+
+def discounted_gain(grades: Sequence[int]) -> float:
+    return sum((2**g - 1) / log2(1 + rank) for rank, g in enumerate(grades, 1))
+
+
+def ndcg(grades: Sequence[int], k: int) -> float:
+    best = discounted_gain(sorted(grades, reverse=True)[:k])
+    return discounted_gain(grades[:k]) / best if best else 0.0
 
 
 def threshold_average_precision(distances: Sequence[int], relevant: Sequence[int]) -> Fraction:

@@ -4,7 +4,13 @@ import ast
 import re
 from pathlib import Path
 
+import torch
+
 from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.retrieval.graded import evaluate_graded
+from dhaps_core.retrieval.histograms import distance_histograms
+from dhaps_core.retrieval.metrics import evaluate
+from dhaps_core.retrieval.relevance import Relevance
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"))
@@ -50,3 +56,15 @@ def test_every_acquisition_has_a_line_for_its_name():
     table = text[text.index("| acquisition |") : text.index("\n\n", text.index("| acquisition |"))]
     told = [name for line in table.splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])]
     assert sorted(told) == sorted(STRATEGIES)
+
+
+def test_every_metric_has_a_line_with_its_formula():
+    labels = torch.eye(3)
+    h = distance_histograms(torch.ones(3, 4), torch.ones(3, 4), Relevance.labels(labels, labels))
+    found = evaluate(h, ks=(3,)) | evaluate_graded(h, ks=(3,))
+    names = {name.replace("@3", "@k") for name, value in found.items() if isinstance(value, float)}
+    text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = {name for cell in first for name in re.findall(r"`([^`]+)`", cell)}
+    assert len(names) == 18
+    assert not names - told

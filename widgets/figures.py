@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from math import ceil
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,12 +21,16 @@ from dhaps_core.paper.table import ROWS
 from dhaps_core.results.compare import Difference, Interval, interval
 
 __all__ = [
+    "Panel",
+    "at_cuts",
     "band_curves",
     "difference_curves",
+    "draw",
     "efficiency_curves",
     "efficiency_differences",
     "figure1",
     "figure_png",
+    "gathered",
     "learning_curves",
     "pair_figure",
     "panels",
@@ -36,7 +40,7 @@ __all__ = [
 
 Row = Mapping[str, Any]
 """Metrics of one round of one run."""
-Curves = Mapping[str, Mapping[int, Interval]]
+Curves = Mapping[str, Mapping[Any, Interval]]
 """By name, then by what stands on the x axis."""
 
 COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
@@ -105,29 +109,29 @@ def learning_curves(
     shown = []
     for metric in metrics:
         values = ((name, budget, row[metric]) for name, budget, row in rows if metric in row)
-        shown.append(_Panel(_gathered(values), "items labelled", metric))
-    return _curves(shown)
+        shown.append(Panel(gathered(values), "items labelled", metric))
+    return draw(shown)
 
 
 def precision_curves(runs: Mapping[str, Sequence[Row]]) -> Figure:
     """Precision at k after the last round that all runs have, named as for :func:`learning_curves`."""
     last = min(map(len, runs.values())) - 1
     rows = [(name.split("/")[0], rounds[last]) for name, rounds in runs.items()]
-    return _curves([_top_k(rows, f"after round {last}")])
+    return draw([at_cuts(rows, "precision_at", f"precision at k after round {last}")])
 
 
 def figure1(
     runs: Iterable[tuple[str, int, Row]],
     *,
     names: Sequence[str] = (),
-    radii: Sequence[int] = (2,),
+    radii: Sequence[int] = (1, 2),
     bits: int | None = None,
     level: float | None = None,
 ) -> Figure:
     """The paper's Figure 1: precision within small Hamming balls against code length, and top-k precision.
 
-    "Hamming distance < 2" is the ball of radius 1. A query whose ball is empty counts as precision 0, as the
-    field has it.
+    The paper's "distance less than 2" is the ball of radius 1, and the axis says both; published code mostly
+    takes radius 2. A query whose ball is empty counts as precision 0, as the field has it.
 
     Args:
         runs: group, code length in bits and metrics of the last round, of every seed.
@@ -154,17 +158,17 @@ def figure1(
     shown = []
     for radius in radii:
         values = ((name, b, row["by_radius"]["precision"][radius]) for name, b, row in drawn if b >= radius)
-        label = f"precision at Hamming distance ≤ {radius}"
-        shown.append(_Panel(_gathered(values, level), "bits", label, share=True))
+        label = f"precision within radius {radius} (distance < {radius + 1})"
+        shown.append(Panel(gathered(values, level), "bits", label, share=True, scale="log"))
     if bits is not None:
         rows = [(name, row) for name, length, row in drawn if length == bits]
-        shown.append(_top_k(rows, f"with {bits} bits", level))
-    return _curves(shown)
+        shown.append(at_cuts(rows, "precision_at", f"precision at k with {bits} bits", level=level))
+    return draw(shown)
 
 
 def band_curves(curves: Curves, *, metric: str, against: str) -> Figure:
     """Curves that are computed already, by :func:`dhaps_core.results.compare.curve`; labels of the axes."""
-    return _curves([_Panel({name: points for name, points in curves.items() if points}, against, metric)])
+    return draw([Panel({name: points for name, points in curves.items() if points}, against, metric)])
 
 
 def difference_curves(
@@ -172,13 +176,13 @@ def difference_curves(
 ) -> Figure:
     """Paired differences to the baseline, with intervals; where the bar crosses 0 there is no gain."""
     curves = {name: {one.budget: one.interval for one in points} for name, points in differences.items()}
-    return _curves([_Panel(curves, against, f"{metric} minus {baseline}")], bars=True)
+    return draw([Panel(curves, against, f"{metric} minus {baseline}")], bars=True)
 
 
 def efficiency_curves(curves: Mapping[str, Curves], *, metric: str, against: str) -> Figure:
     """Learning curves of a study, a panel for each data set by its name; budgets double to the right."""
-    shown = [_Panel(one, against, metric, title=name, doubling=True) for name, one in curves.items()]
-    return _curves(shown, across=3)
+    shown = [Panel(one, against, metric, title=name, scale="doubling") for name, one in curves.items()]
+    return draw(shown, across=3)
 
 
 def efficiency_differences(
@@ -186,8 +190,8 @@ def efficiency_differences(
 ) -> Figure:
     """Paired differences of a study to the baseline, with intervals; panels as :func:`efficiency_curves`."""
     y = f"{metric} minus {baseline}"
-    shown = [_Panel(one, against, y, title=name, doubling=True) for name, one in differences.items()]
-    return _curves(shown, bars=True, across=3)
+    shown = [Panel(one, against, y, title=name, scale="doubling") for name, one in differences.items()]
+    return draw(shown, bars=True, across=3)
 
 
 def pair_figure(
@@ -219,10 +223,11 @@ def pair_figure(
     return _with_legend(figure, points, markerscale=3)
 
 
-class _Panel(NamedTuple):
-    """Curves, the names of their axes and a title; a share lies between 0 and 1, over a logarithmic x axis.
+class Panel(NamedTuple):
+    """Curves, the names of their axes, a title and the scale of x; a share lies between 0 and 1.
 
-    Where x is ``doubling`` it is logarithmic from its first place above 0 on, and has room for 0.
+    Of a scale that is ``doubling`` x is logarithmic from its first place above 0 on, and has room for 0; of
+    ``share`` it is a share itself; otherwise it has whole numbers.
     """
 
     curves: Curves
@@ -230,12 +235,12 @@ class _Panel(NamedTuple):
     y: str
     share: bool = False
     title: str = ""
-    doubling: bool = False
+    scale: Literal["linear", "log", "doubling", "share"] = "linear"
 
 
-def _gathered(values: Iterable[tuple[str, int, float]], level: float | None = None) -> Curves:
+def gathered(values: Iterable[tuple[str, float, float]], level: float | None = None) -> Curves:
     """Curves of values, one for each seed, behind their names and their places on the x axis."""
-    found: dict[str, dict[int, list[float]]] = {}
+    found: dict[str, dict[float, list[float]]] = {}
     for name, x, value in values:
         found.setdefault(name, {}).setdefault(x, []).append(value)
     return {name: {x: _band(points[x], level) for x in sorted(points)} for name, points in found.items()}
@@ -247,24 +252,27 @@ def _band(values: Sequence[float], level: float | None) -> Interval:
     return Interval(mean(values), min(values), max(values), len(values))
 
 
-def _top_k(rows: Iterable[tuple[str, Row]], when: str, level: float | None = None) -> _Panel:
-    values = ((name, int(k), value) for name, row in rows for k, value in row.get("precision_at", {}).items())
-    return _Panel(_gathered(values, level), "k", f"precision at k {when}", share=True)
+def at_cuts(
+    rows: Iterable[tuple[str, Row]], metric: str, y: str, *, share: bool = True, level: float | None = None
+) -> Panel:
+    """Curves of a metric that rows have by cut-off; those that have it not are left out."""
+    values = ((name, int(k), value) for name, row in rows for k, value in row.get(metric, {}).items())
+    return Panel(gathered(values, level), "k", y, share=share, scale="log")
 
 
-def _curves(shown: Sequence[_Panel], *, bars: bool = False, across: int | None = None) -> Figure:
+def draw(shown: Sequence[Panel], *, bars: bool = False, across: int | None = None) -> Figure:
     """Panels beside each other; intervals are bands, or bars around a line at 0."""
     figure, beside = panels(len(shown), across=across)
     looks = _looks(shown)
     handles: dict[str, Any] = {}
-    for axes, (curves, x, y, share, title, doubling) in zip(beside, shown, strict=True):
+    for axes, (curves, x, y, share, title, scale) in zip(beside, shown, strict=True):
         places = sorted({place for points in curves.values() for place in points})
         for i, (name, points) in enumerate(curves.items()):
             at, look = np.array(list(points)), looks[name]
             means, lows, highs = np.array([(one.mean, one.low, one.high) for one in points.values()]).T
             if bars:  # beside each other, not on each other
                 aside = (i - (len(curves) - 1) / 2) / 100
-                at = at * 10**aside if doubling else at + places[-1] * aside
+                at = at * 10**aside if scale == "doubling" else at + places[-1] * aside
                 line = axes.errorbar(at, means, yerr=highs - means, capsize=3, **look)
             else:
                 [line] = axes.plot(at, means, **look)
@@ -273,14 +281,19 @@ def _curves(shown: Sequence[_Panel], *, bars: bool = False, across: int | None =
         if bars:
             axes.axhline(0, color="black", lw=0.8, zorder=1)
         axes.set(xlabel=plain_label(x.replace("_", " ")), ylabel=plain_label(y), title=plain_label(title))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        if share:
-            axes.set(xscale="log", ylim=(0, 1.02))
-        if doubling:
+        if share or scale == "log":
+            axes.set_ylim(0, 1.02 if share else None)
+        if scale == "share":
+            axes.set_xlim(0, 1.02)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        if scale == "log":
+            axes.set_xscale("log")
+        if scale == "doubling":
             first = next((at for at in places if at > 0), 1)
             at_zero = {"value": "symlog", "linthresh": first, "linscale": 0.3}
             axes.set_xscale(**at_zero if 0 in places else {"value": "log"})
-        if share or doubling:
+        if scale in {"log", "doubling"}:
             ticks = (
                 places if len(places) <= 8 else [at for at in places if at in (0, 1, 10, 100, 1000, 10_000)]
             )
@@ -289,7 +302,7 @@ def _curves(shown: Sequence[_Panel], *, bars: bool = False, across: int | None =
     return _with_legend(figure, list(handles.values()))
 
 
-def _looks(shown: Sequence[_Panel]) -> dict[str, dict[str, Any]]:
+def _looks(shown: Sequence[Panel]) -> dict[str, dict[str, Any]]:
     """Label, colour, dashes and marker of each name, the same in all panels; 24 names are told apart."""
     seeds: dict[str, set[int]] = {}
     for panel in shown:

@@ -1,4 +1,4 @@
-"""Average precision of Hamming rankings, exact under ties.
+"""Average precision of Hamming rankings, and the weighted one of graded relevance, exact under ties.
 
 Codes of b bits give at most b + 1 different distances, so most of a ranking is ties, and the order that a
 sort happens to leave inside them moves the value by several points. Here it is the expected value over all
@@ -9,6 +9,7 @@ References:
     McSherry, Najork: Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied
     Scores, ECIR 2008.
     He, Cakir, Bargal, Sclaroff: Hashing as Tie-Aware Learning to Rank, CVPR 2018.
+    Zhao, Huang, Wang, Tan: Deep Semantic Ranking Based Hashing for Multi-Label Image Retrieval, CVPR 2015.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -28,6 +29,7 @@ __all__ = [
     "mean_average_precision",
     "ratio",
     "threshold_average_precision",
+    "weighted_average_precision",
 ]
 
 Denominator = Literal["min", "hits"]
@@ -74,13 +76,27 @@ def average_precision(
     Raises:
         ValueError: if k is below 1 or above the length of a ranking, or the denominator is unknown.
     """
-    one_of("denominator", denominator, get_args(Denominator))
-    if k is not None and denominator == "hits":
-        return _average_precision_by_hits(h, h.first(k))
-    kept = h.items if k is None else h.first(k)
-    groups = h.items_before, h.relevant_before, h.items, h.relevant
-    total = _partial_sums(*groups, kept, harmonic=_harmonic(h)).sum(1)
-    return ratio(total, h.relevant.sum(1).clamp(max=h.database if k is None else k))
+    return _average(h, h.relevant, k, denominator)
+
+
+def weighted_average_precision(
+    h: DistanceHistograms, k: int | None = None, denominator: Denominator = "min"
+) -> Float64[Tensor, " q"]:
+    """Expected weighted average precision (WAP) of each query; 0 where nothing is relevant.
+
+    At each relevant item stands not the precision but the mean number of classes that the items up to there
+    share with the query (ACG; Zhao et al., CVPR 2015, whose code cuts at 5,000 and divides by the hits). With
+    one class an item it is the average precision.
+
+    Args:
+        h: histograms of the rankings.
+        k: cut-off, or None for the whole ranking.
+        denominator: as of :func:`average_precision`.
+
+    Raises:
+        ValueError: as :func:`average_precision`.
+    """
+    return _average(h, h.shared, k, denominator)
 
 
 def average_precision_bounds(h: DistanceHistograms) -> PrecisionBounds:
@@ -114,34 +130,59 @@ def _harmonic(h: DistanceHistograms) -> Float64[Tensor, " t"]:
     return torch.cat([ranks.new_zeros(1), ranks.reciprocal().cumsum(0)])
 
 
-def _partial_sums(
-    N: Tensor, hits: Tensor, n: Tensor, r: Tensor, T: Tensor, *, harmonic: Tensor
-) -> Float64[Tensor, "..."]:
-    """Expected sum of precisions at the relevant items in the first T slots of a tie.
+class _Ties(NamedTuple):
+    """Ties: N items before each and the sum of their gains; n items, r relevant, the mean gain of these."""
 
-    The tie has n items, r of them relevant; before it are N items and some hits. Slot t holds a relevant item
-    with probability r / n; given that, each of the t - 1 slots before it does with c = (r - 1) / (n - 1).
+    N: Tensor
+    before: Tensor
+    n: Tensor
+    r: Tensor
+    gain: Tensor
+
+
+def _average(
+    h: DistanceHistograms, gains: Int64[Tensor, "q v"], k: int | None, denominator: Denominator
+) -> Float64[Tensor, " q"]:
+    """Expected average, over the relevant items, of the mean gain up to each; gains are sums by distance."""
+    one_of("denominator", denominator, get_args(Denominator))
+    kept, harmonic = h.first(k), _harmonic(h)
+    before = gains.cumsum(1) - gains
+    ties = _Ties(h.items_before, before, h.items, h.relevant, ratio(gains, h.relevant))
+    if k is not None and denominator == "hits":
+        return _average_by_hits(h, ties, kept, harmonic)
+    total = _partial_sums(ties, kept, harmonic).sum(1)
+    return ratio(total, h.relevant.sum(1).clamp(max=h.database if k is None else k))
+
+
+def _partial_sums(ties: _Ties, T: Tensor, harmonic: Float64[Tensor, " t"]) -> Float64[Tensor, "..."]:
+    """Expected sum of the mean gains up to each relevant item in the first T slots of each tie.
+
+    Slot t holds a relevant item with probability r / n; given that, each of the t - 1 slots before it does
+    with c = (r - 1) / (n - 1). Each may be any of the r, so what is expected of it is their mean gain.
     """
-    c = ratio((r - 1).clamp(min=0), n - 1)
-    slots = c * T + (hits + 1 - c * (N + 1)) * (harmonic[N + T] - harmonic[N])
+    N, before, n, r, gain = ties
+    c = gain * ratio((r - 1).clamp(min=0), n - 1)
+    slots = c * T + (before + gain - c * (N + 1)) * (harmonic[N + T] - harmonic[N])
     return ratio(r, n) * slots
 
 
-def _average_precision_by_hits(h: DistanceHistograms, kept: Int64[Tensor, "q v"]) -> Float64[Tensor, " q"]:
-    """Expected AP@k over the hits in the first k; how many the tie that k cuts adds is hypergeometric."""
-    harmonic, groups = _harmonic(h), (h.items_before, h.relevant_before, h.items, h.relevant)
-    full = _partial_sums(*groups, h.items, harmonic=harmonic)
+def _average_by_hits(
+    h: DistanceHistograms, ties: _Ties, kept: Int64[Tensor, "q v"], harmonic: Float64[Tensor, " t"]
+) -> Float64[Tensor, " q"]:
+    """The average over the hits in the first k; how many the tie that k cuts adds is hypergeometric."""
+    full = _partial_sums(ties, h.items, harmonic)
     # The last group of which something is kept: the running count of such groups is greatest there first.
     cut = (kept > 0).long().cumsum(1).argmax(1, keepdim=True)
-    N, hits, n, r, T, earlier = (x.gather(1, cut) for x in (*groups, kept, full.cumsum(1) - full))
+    of_cut = (*ties, kept, h.relevant_before, full.cumsum(1) - full)
+    N, before, n, r, gain, T, hits, earlier = (x.gather(1, cut) for x in of_cut)
     least = (T - (n - r)).clamp(min=0)
     extra = torch.arange(int((torch.minimum(r, T) - least).max()) + 1, device=n.device)
-    means = []
-    parts = (x.split(max(1, _CELLS // len(extra))) for x in (N, hits, n, r, T, earlier, least))
-    for N_, hits_, n_, r_, T_, earlier_, least_ in zip(*parts, strict=True):
+    means, rows = [], max(1, _CELLS // len(extra))
+    parts = (x.split(rows) for x in (N, before, n, r, gain, T, hits, earlier, least))
+    for N_, before_, n_, r_, gain_, T_, hits_, earlier_, least_ in zip(*parts, strict=True):
         found = least_ + extra
-        precisions = earlier_ + _partial_sums(N_, hits_, T_, found, T_, harmonic=harmonic)
-        means.append((_hypergeometric(n_, r_, T_, found) * ratio(precisions, hits_ + found)).sum(1))
+        total = earlier_ + _partial_sums(_Ties(N_, before_, T_, found, gain_), T_, harmonic)
+        means.append((_hypergeometric(n_, r_, T_, found) * ratio(total, hits_ + found)).sum(1))
     return torch.cat(means)
 
 

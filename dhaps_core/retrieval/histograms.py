@@ -1,6 +1,6 @@
-"""Histograms of Hamming distances from every query to all database items and to the relevant ones.
+"""Histograms of Hamming distances from every query to the database items of each grade of relevance.
 
-With b bits a ranking has at most b + 1 places: these two hold all that a metric needs, and nothing is sorted.
+With b bits a ranking has at most b + 1 places: these hold all that a metric needs, and nothing is sorted.
 """
 
 from collections.abc import Hashable, Sequence
@@ -24,8 +24,8 @@ class DistanceHistograms:
     """Histograms of the distances of q rankings, and what was ranked.
 
     Attributes:
-        items: number of database items at each distance 0..b, [q b+1].
-        relevant: number of relevant ones among them, [q b+1].
+        grades: number of database items of each grade 0..g-1 at each distance 0..b, [q b+1 g]; the grade is
+            the number of classes that an item shares with the query.
         bits: b.
         database: number of database items, those left out included.
         exclude_self: whether the item that has the query's key was left out of its ranking.
@@ -33,13 +33,27 @@ class DistanceHistograms:
         overlap: number of queries whose key is also a database key; None if no keys were given.
     """
 
-    items: Int64[Tensor, "q v"]
-    relevant: Int64[Tensor, "q v"]
+    grades: Int64[Tensor, "q v g"]
     bits: int
     database: int
     exclude_self: bool
     excluded: int
     overlap: int | None
+
+    @cached_property
+    def items(self) -> Int64[Tensor, "q v"]:
+        """Number of database items at each distance."""
+        return self.grades.sum(2)
+
+    @cached_property
+    def relevant(self) -> Int64[Tensor, "q v"]:
+        """Number of relevant items at each distance."""
+        return self.grades[..., 1:].sum(2)
+
+    @cached_property
+    def shared(self) -> Int64[Tensor, "q v"]:
+        """Sum of the grades at each distance: over its items, the number of classes shared with the query."""
+        return (self.grades * torch.arange(self.grades.shape[2], device=self.grades.device)).sum(2)
 
     @cached_property
     def items_before(self) -> Int64[Tensor, "q v"]:
@@ -51,12 +65,14 @@ class DistanceHistograms:
         """Number of relevant items nearer than each distance."""
         return self.relevant.cumsum(1) - self.relevant
 
-    def first(self, k: int) -> Int64[Tensor, "q v"]:
-        """How many of the first k items of each ranking are at each distance.
+    def first(self, k: int | None) -> Int64[Tensor, "q v"]:
+        """How many of the first k items of each ranking are at each distance; None is the whole ranking.
 
         Raises:
             ValueError: if k is below 1 or above the length of the shortest ranking.
         """
+        if k is None:
+            return self.items
         cut, shortest = whole(k), int(self.items.sum(1).min())
         if cut is None or not 1 <= cut <= shortest:
             raise ValueError(
@@ -106,14 +122,13 @@ def distance_histograms(
     if exclude_self and pairs is None:
         raise ValueError("exclude_self must know the items; got no keys. Give query_keys and database_keys.")
     relevance = relevance.to(query_codes.device)
-    counts = marked_distance_counts(query_codes, database_codes, relevance.rows)
+    counts = marked_distance_counts(query_codes, database_codes, relevance.rows, grades=relevance.grades)
     if exclude_self and pairs is not None:
         i, j = pairs.to(query_codes.device)
         at = i, (query_codes[i] != database_codes[j]).sum(1), relevance.pairs(i, j).long()
         counts[at] -= 1  # a query has one such item at most
     return DistanceHistograms(
-        items=counts.sum(2),
-        relevant=counts[..., 1].contiguous(),
+        grades=counts,
         bits=query_codes.shape[1],
         database=m,
         exclude_self=exclude_self,

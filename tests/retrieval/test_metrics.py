@@ -107,6 +107,12 @@ def test_label_sets_that_overlap_are_relevant():
     assert relevance.pairs(torch.tensor([0, 0]), torch.tensor([0, 1])).tolist() == [True, False]
 
 
+def test_recall_at_every_cut_off():
+    # The tie of ranks 2 and 3 holds one relevant item, half of it at each.
+    h = ranking([0, 1, 1, 2], [1, 1, 0, 1])
+    assert recall_at_k(h, [1, 2, 3, 4]).tolist() == pytest.approx([1 / 3, 1 / 2, 2 / 3, 1], **exactly)
+
+
 def test_the_ball_includes_its_radius_and_an_empty_ball_is_zero():
     h = ranking([0, 1, 2, 3], [1, 0, 1, 1])
     assert precision_within_radius(h, 2) == pytest.approx((2 / 3, 0.0), **exactly)
@@ -186,6 +192,10 @@ def test_every_metric_is_the_mean_over_all_tie_orders(items):
         ball = [r for d, r in items if d <= radius]
         wanted = (sum(ball) / len(ball), 0.0) if ball else (0.0, 1.0)
         assert precision_within_radius(h, radius) == pytest.approx(wanted, **exactly)
+        curve = precision_recall_curve(h)
+        assert float(curve.precision[radius]) == pytest.approx(wanted[0], **exactly)
+        recall = sum(ball) / sum(relevant) if any(relevant) else 0.0
+        assert float(curve.recall[radius]) == pytest.approx(recall, **exactly)
 
 
 def test_hypergeometric_probabilities_of_a_large_tie():
@@ -294,7 +304,7 @@ def test_the_query_itself_is_left_out_by_key(kind, generator):
         relevance = Relevance.labels(labels[positions], labels)
     else:
         relevance = Relevance.matrix(torch.rand(4, 30, generator=generator) < 0.4)
-    wanted = relevance.rows(slice(None))
+    wanted = relevance.rows(slice(None)).bool()
     query_keys = [*(keys[j] for j in positions[:3]), "not in the database"]
     h = distance_histograms(
         query, database, relevance, query_keys=query_keys, database_keys=keys, exclude_self=True

@@ -49,6 +49,8 @@ def test_every_value_of_a_round_is_what_counting_gives(n, bits, multi_label, col
             for ds, rs in rows
         ]
         assert found["precision_at"][str(k)] == pytest.approx(np.mean(hits) / k)
+        shares = [hit / sum(rs) if sum(rs) else 0.0 for hit, (_, rs) in zip(hits, rows, strict=True)]
+        assert found["recall_at"][str(k)] == pytest.approx(np.mean(shares))
     for r in range(bits + 1):
         ball = [[rel for d, rel in zip(ds, rs, strict=True) if d <= r] for ds, rs in rows]
         precision = np.mean([np.mean(b) if b else 0.0 for b in ball])
@@ -66,6 +68,31 @@ def test_every_value_of_a_round_is_what_counting_gives(n, bits, multi_label, col
     assert found["queries_without_relevant"] == sum(not any(rs) for _, rs in rows)
     assert (found["queries"], found["database"], found["bits"]) == (2, m, bits)
     assert found["self"] == "no overlap"
+
+
+def test_items_of_several_classes_have_graded_metrics_and_others_none():
+    items = labelled_items(120, 4, queries=3, multi_label=True)
+    query, database = items.splits["query"], items.splits["database"]
+    m = len(database)
+    codes = torch.ones(120, m)
+    codes[database] = 1 - 2 * (torch.arange(m) < torch.arange(m)[:, None]).float()  # item j at distance j
+    found = evaluate_codes(items, codes)
+    labels = items.labels.astype(int)
+    orders = (labels[query] @ labels[database].T).tolist()
+    for k in (1, 2, 5, 10, 20, 50, 100):
+        for name, metric in (
+            ("ndcg_at", reference.ndcg),
+            ("acg_at", reference.average_cumulative_gain),
+            ("wap_at", lambda order, k: reference.weighted_average_precision(order, k, "min")),
+        ):
+            wanted = np.mean([float(metric(order, k)) for order in orders])
+            assert found[name][str(k)] == pytest.approx(wanted)
+    assert found["NDCG@100"] == found["ndcg_at"]["100"]
+    hits = [float(reference.weighted_average_precision(order, 100, "hits")) for order in orders]
+    assert found["WAP@100 (hits)"] == pytest.approx(np.mean(hits))
+    plain = evaluate_codes(labelled_items(120, 4, queries=3), codes)
+    assert not {"ndcg_at", "acg_at", "wap_at", "NDCG@all", "WAP@all", "ACG@all"} & set(plain)
+    assert set(plain) < set(found)
 
 
 def test_no_queries_or_no_labels_give_no_metrics():

@@ -20,6 +20,7 @@ from widgets.figures import (
     pair_figure,
     precision_curves,
 )
+from widgets.ranking_figure import ranking_figure
 
 
 def row(value, items=0):
@@ -123,6 +124,12 @@ def test_figure_1_shows_balls_by_length_and_precision_at_k_of_one_length():
     assert legend(figure) == ["a (1 to 2 seeds)", "b"]
 
 
+def test_a_ball_is_labelled_by_its_radius_and_by_the_distance_that_the_paper_names():
+    one, two = figure1([("a", 12, row(0.4))]).axes
+    assert one.get_ylabel() == "precision within radius 1 (distance < 2)"
+    assert two.get_ylabel() == "precision within radius 2 (distance < 3)"
+
+
 def test_figure_1_has_intervals_where_a_level_is_given():
     [axes] = figure1(LAST, radii=(1,), level=0.95).axes
     halves = [run(seed, [0.25 + seed / 200]) for seed in range(3)]  # of 0.5, 0.51, 0.52
@@ -132,14 +139,15 @@ def test_figure_1_has_intervals_where_a_level_is_given():
 
 def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2():
     short = {**row(0.3), "by_radius": {"precision": [0.3, 0.1]}}
-    left, right = figure1([("DPSH", 12, row(0.4)), ("DPSH", 1, short)], bits=1).axes
-    assert left.lines[0].get_xdata().tolist() == [12]
+    within_1, within_2, right = figure1([("DPSH", 12, row(0.4)), ("DPSH", 1, short)], bits=1).axes
+    assert within_1.lines[0].get_xdata().tolist() == [1, 12]
+    assert within_2.lines[0].get_xdata().tolist() == [12]
     assert len(right.lines) == 1
 
 
 def test_figure_1_draws_the_rows_asked_for_and_refuses_rows_and_lengths_that_are_not_there():
     runs = [("DSH", 32, row(0.3)), ("DPSH", 32, row(0.4)), ("of nobody", 16, {})]
-    assert [len(axes.lines) for axes in figure1(runs, names=["DPSH", "SSH"], bits=32).axes] == [1, 1]
+    assert [len(axes.lines) for axes in figure1(runs, names=["DPSH", "SSH"], bits=32).axes] == [1, 1, 1]
     assert legend(figure1(runs, names=["DPSH", "DSH"])) == ["DPSH", "DSH"]
     with pytest.raises(ValueError, match=r"rows must be among DH, .*; got 'DHAPS 1%'\. Write"):
         figure1(runs, names=["DPSH", "DHAPS 1%"])
@@ -212,3 +220,40 @@ def test_differences_of_a_study_stand_beside_each_other_on_budgets_that_double()
     left, right = (bar.lines[0].get_xdata() for bar in axes.containers)
     assert (left < right).all()
     assert right / left == pytest.approx([right[0] / left[0]] * 2)
+
+
+def ranked(value, **more):
+    recall = [value / 4, value / 2, 1.0, 1.0]
+    by_radius = {"precision": [value, value / 2, 0.2, 0.1], "recall": recall}
+    return {"recall_at": {"1": value / 10, "10": value}, "by_radius": by_radius, **more}
+
+
+def test_rankings_are_drawn_by_cut_off_and_by_radius():
+    figure = ranking_figure([("a", ranked(0.4)), ("a", ranked(0.8)), ("b", ranked(0.8)), ("c", {})], bits=3)
+    recall, by_radius = figure.axes
+    assert drawn(recall)[0][:2] == ("a (2 seeds)", [[1, 0.06], [10, 0.6]])
+    # Recall 1 is reached within radius 2; radius 3 only adds what is irrelevant.
+    assert drawn(by_radius)[0][1] == [[0.15, 0.6], [0.3, 0.3], [1, 0.2]]
+    assert {(0.15, 0.4), (0.15, 0.8)} <= drawn(by_radius)[0][2]
+    assert by_radius.get_xlabel() == "recall within radius 0 to 3"
+    assert (by_radius.get_xscale(), recall.get_xscale()) == ("linear", "log")
+    assert legend(figure) == ["a (2 seeds)", "b"]
+
+
+def test_rankings_of_graded_relevance_have_three_panels_more_and_older_runs_fewer():
+    curves = {name: {"1": 0.5, "10": 0.25} for name in ("ndcg_at", "acg_at", "wap_at")}
+    figure = ranking_figure([("a", ranked(0.4, **curves))], bits=3)
+    figure_png(figure)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert {axes.get_ylim()[0] for axes in figure.axes} == {0}
+    assert labels[2:] == [
+        "NDCG at k with 3 bits",
+        "ACG at k with 3 bits: classes shared",
+        "WAP at k with 3 bits (min)",
+    ]
+    older = ranked(0.4)
+    del older["recall_at"]
+    [only] = ranking_figure([("a", older)], bits=3).axes
+    assert only.get_xlabel() == "recall within radius 0 to 3"
+    with pytest.raises(ValueError, match="must have metrics with 3 bits; got none"):
+        ranking_figure([("a", {})], bits=3)
