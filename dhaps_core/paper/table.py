@@ -4,15 +4,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dhaps_core.data.presets import PRESETS
+
 __all__ = [
     "BITS",
     "DATASETS",
+    "PERCENT_OF",
     "ROWS",
     "SOURCE",
     "STAR_SHARES",
     "Claim",
     "Row",
     "claims",
+    "labels_of",
     "normal_budget",
     "row_name",
     "share_of",
@@ -22,13 +26,15 @@ SOURCE = "Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, 
 BITS = (12, 24, 32, 48)
 DATASETS = ("CIFAR-10", "NUS-WIDE", "ImageNet-100")
 
-STAR_SHARES: Mapping[str, float] = {
-    "CIFAR-10": 5_000 / 59_000,
-    "NUS-WIDE": 10_500 / 193_734,
-    "ImageNet-100": 10_000 / 128_503,
-}
+STAR_SHARES: Mapping[str, float] = {name: PRESETS[name].labelled / PRESETS[name].pool for name in DATASETS}
 """The budget ``*`` as a share of the pool. A reading: the labels that the semi-supervised rows use in the
 field's protocols, over their pool. The paper's ``*`` rows lie just below its 10 % rows, as here."""
+
+PERCENT_OF: Mapping[str, int] = {"CIFAR-10": 50_000}
+"""Images that a percentage is of, where the pool may have more: the official training images, so that 1 % is
+500 labels under each protocol of CIFAR-10. A reading; with it 10 % and ``*`` are both 5,000 labels where the
+pool is the 59,000 images of "59k" and "54k". The paper's ``*`` lies below its 10 %, so its own 10 % was
+rather of them all, 5,900."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,20 @@ def share_of(acquisition: str, budget: str, stands_for: str) -> float:
         rule = f"the budget * must be that of a data set of the paper, {', '.join(DATASETS)}"
         raise ValueError(f"{rule}; got {stands_for or 'none'}. Set stands_for, or give a percentage.")
     return STAR_SHARES[stands_for]
+
+
+def labels_of(acquisition: str, budget: str, stands_for: str, pool: int) -> float:
+    """Labels that a budget means in a pool, not yet rounded; arguments and errors as of :func:`share_of`.
+
+    Example:
+        >>> labels_of("dhaps", "1%", "CIFAR-10", 59_000), labels_of("dhaps", "*", "CIFAR-10", 59_000)
+        (500.0, 5000.0)
+        >>> labels_of("dhaps", "1%", "CIFAR-10", 1_000), labels_of("all", "", "CIFAR-10", 59_000)
+        (10.0, 59000.0)
+    """
+    drawn = acquisition not in {"none", "all"} and normal_budget(budget) != "*"
+    whole = min(pool, PERCENT_OF.get(stands_for, pool)) if drawn else pool
+    return share_of(acquisition, budget, stands_for) * whole
 
 
 def row_name(method: str, acquisition: str, budget: str, reading: str = "closed") -> str:
