@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dhaps_core.checks import one_of
 from dhaps_core.data.images import FileImages, UnreadableImage
 from dhaps_core.data.items import LABELLED, Items
-from dhaps_core.data.presets import PRESETS, as_published
+from dhaps_core.data.protocols import PROTOCOLS, as_published
 from dhaps_core.files import at_home
 
 __all__ = ["list_files"]
@@ -42,7 +42,7 @@ def list_files(folder: str | Path, *, protocol: str | None = None, allow_overlap
 
     Args:
         folder: folder with train.txt, test.txt, database.txt and the images; ``~`` is the home folder.
-        protocol: one of :data:`dhaps_core.data.presets.PRESETS`, or None for lists of one's own.
+        protocol: one of :data:`dhaps_core.data.protocols.PROTOCOLS`, or None for lists of one's own.
         allow_overlap: True if test.txt may name images of the other two files.
 
     Returns:
@@ -57,7 +57,7 @@ def list_files(folder: str | Path, *, protocol: str | None = None, allow_overlap
     """
     folder = at_home(folder)
     if protocol is not None:
-        one_of("protocol", protocol, PRESETS)
+        one_of("protocol", protocol, PROTOCOLS)
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
 
@@ -90,7 +90,7 @@ def list_files(folder: str | Path, *, protocol: str | None = None, allow_overlap
     counts = ", ".join(f"{_FILES[split]} {len(rows)}" for split, rows in splits.items())
     if protocol is not None:
         splits = as_published(protocol, splits, hot)
-        single = not PRESETS[protocol].several
+        single = not PROTOCOLS[protocol].several
         pool = f"pool {len(splits['train'])}, {len(splits[LABELLED])} of them the labelled set"
         counts = f"{protocol}: {counts}; {pool}; database {len(splits['database'])}"
     keys = tuple(rows)

@@ -18,7 +18,7 @@ from dhaps_core.data.folders import folder_files
 from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.data.items import Items
 from dhaps_core.data.lists import list_files
-from dhaps_core.data.presets import PRESETS
+from dhaps_core.data.protocols import PROTOCOLS
 from dhaps_core.data.splits import draw_queries, hold_out, seeded
 from dhaps_core.files import at_home
 from dhaps_core.keys import item_keys
@@ -63,7 +63,7 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
         name: ``digits``; or the path of an .npy or .npz file, of the official CIFAR-10 archive or the folder
             that it unpacks to, of a folder with list files, or of a folder of images; ``~`` is one's home.
         protocol: of the CIFAR-10 archive ``59k``, ``54k`` or ``50k``; of list files one whose counts are
-            checked (:data:`dhaps_core.data.presets.PRESETS`), or ``50k`` for lists of one's own.
+            checked (:data:`dhaps_core.data.protocols.PROTOCOLS`), or ``50k`` for lists of one's own.
         queries: items to hold out where the data set has no split of its own; of the digits 200 at most.
         seed: seed of the draw.
 
@@ -74,7 +74,7 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
         UnreadableImage: if images cannot be decoded.
     """
     seeded(seed)
-    one_of("protocol", protocol, (*get_args(Protocol), *PRESETS))
+    one_of("protocol", protocol, (*get_args(Protocol), *PROTOCOLS))
     if not isinstance(name, str | Path):
         raise ValueError(f"dataset must be 'digits' or a path; got {name!r:.100}. Pass a text")  # noqa: TRY004
     if name == "digits":

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dhaps_core.data import presets
+from dhaps_core.data import protocols
 from dhaps_core.data.items import LABELLED, Items
-from dhaps_core.data.presets import PRESETS, as_published
+from dhaps_core.data.protocols import PROTOCOLS, as_published
 from dhaps_core.data.sources import list_files, open_items
 from dhaps_core.session.evaluation import NAMED_CUTS
 
@@ -26,36 +26,37 @@ def hot(n, c, *, several=False):
     return classes
 
 
-def published(preset, *, train_in_database=True):
+def published(one, *, train_in_database=True):
     """Splits as three lists of a protocol have them: queries first, then train, then the rest."""
-    n = preset.queries + preset.pool
-    ends = preset.queries, preset.queries + preset.labelled
+    n = one.queries + one.pool
+    ends = one.queries, one.queries + one.labelled
     start = ends[0] if train_in_database else ends[1]
     splits = {"query": np.arange(ends[0]), "train": np.arange(*ends), "database": np.arange(start, n)}
-    return splits, hot(n, preset.classes, several=preset.several)
+    return splits, hot(n, one.classes, several=one.several)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", PROTOCOLS)
 @pytest.mark.parametrize("train_in_database", [True, False])
 def test_lists_of_the_published_counts_are_taken(name, train_in_database):
-    preset = PRESETS[name]
-    splits, classes = published(preset, train_in_database=train_in_database)
+    one = PROTOCOLS[name]
+    splits, classes = published(one, train_in_database=train_in_database)
     found = as_published(name, splits, classes)
     assert [len(found[split]) for split in ("query", LABELLED, "train")] == [
-        preset.queries,
-        preset.labelled,
-        preset.pool,
+        one.queries,
+        one.labelled,
+        one.pool,
     ]
-    assert len(found["database"]) == preset.pool - (0 if train_in_database else preset.labelled)
+    assert len(found["database"]) == one.pool - (0 if train_in_database else one.labelled)
     assert np.isin(found[LABELLED], found["train"]).all()
     assert not np.isin(found["query"], np.union1d(found["train"], found["database"])).any()
 
 
-def test_the_numbers_that_the_issue_of_protocols_names():
-    told = {
-        name: (one.classes, one.queries, one.labelled, one.pool, one.cut_off) for name, one in PRESETS.items()
+def test_the_numbers_are_those_of_their_sources():
+    found = {
+        name: (one.classes, one.queries, one.labelled, one.pool, one.cut_off)
+        for name, one in PROTOCOLS.items()
     }
-    assert told == {
+    assert found == {
         "CIFAR-10": (10, 1_000, 5_000, 59_000, None),
         "NUS-WIDE": (21, 2_100, 10_500, 193_734, 5_000),
         "ImageNet-100": (100, 5_000, 10_000, 128_503, 1_000),
@@ -66,13 +67,13 @@ def test_the_numbers_that_the_issue_of_protocols_names():
 
 
 def test_every_customary_cut_off_is_measured():
-    assert {one.cut_off for one in PRESETS.values()} - {None} <= set(NAMED_CUTS)
+    assert {one.cut_off for one in PROTOCOLS.values()} - {None} <= set(NAMED_CUTS)
 
 
 def test_the_lists_of_coco_have_their_queries_in_the_database():
     """112,218 lines: the pool without train.txt, and the 5,000 queries."""
-    preset = PRESETS["COCO"]
-    splits, classes = published(preset, train_in_database=False)
+    one = PROTOCOLS["COCO"]
+    splits, classes = published(one, train_in_database=False)
     splits["database"] = np.union1d(splits["database"], splits["query"])
     assert len(splits["database"]) == 112_218
     found = as_published("COCO", splits, classes)
@@ -106,7 +107,7 @@ def test_the_lists_of_coco_have_their_queries_in_the_database():
     ],
 )
 def test_each_count_that_differs_is_named(change, message):
-    splits, classes = change(*published(PRESETS["ImageNet-100"]))
+    splits, classes = change(*published(PROTOCOLS["ImageNet-100"]))
     with pytest.raises(ValueError, match=message):
         as_published("ImageNet-100", splits, classes)
 
@@ -122,9 +123,9 @@ SCALED = {
 }
 
 
-def write_lists(folder, preset, *, queries_in_database=False, train_in_database=True):
+def write_lists(folder, one, *, queries_in_database=False, train_in_database=True):
     """A folder with images and three list files of a protocol's shape."""
-    splits, classes = published(preset, train_in_database=train_in_database)
+    splits, classes = published(one, train_in_database=train_in_database)
     if queries_in_database:
         splits["database"] = np.union1d(splits["database"], splits["query"])
     for i in range(len(classes)):
@@ -142,40 +143,40 @@ def write_lists(folder, preset, *, queries_in_database=False, train_in_database=
 @pytest.fixture(params=SCALED)
 def scaled(request, monkeypatch):
     """Name of a protocol whose counts are those of `SCALED` in this test."""
-    small = replace(PRESETS[request.param], **SCALED[request.param])
-    monkeypatch.setitem(presets.PRESETS, request.param, small)
+    small = replace(PROTOCOLS[request.param], **SCALED[request.param])
+    monkeypatch.setitem(protocols.PROTOCOLS, request.param, small)
     return request.param
 
 
 def test_made_lists_of_every_protocol_become_items(tmp_path, scaled):
-    preset = PRESETS[scaled]
-    folder = write_lists(tmp_path, preset, train_in_database=scaled not in {"COCO", "MIRFlickr"})
+    one = PROTOCOLS[scaled]
+    folder = write_lists(tmp_path, one, train_in_database=scaled not in {"COCO", "MIRFlickr"})
     items = open_items(folder, protocol=scaled, queries=99, seed=0)
-    assert items.multi_label == preset.several
-    assert len(items.class_names) == preset.classes
+    assert items.multi_label == one.several
+    assert len(items.class_names) == one.classes
     sizes = {name: len(rows) for name, rows in items.splits.items()}
-    assert sizes["train"] == preset.pool
-    assert sizes[LABELLED] == preset.labelled
-    assert sizes["query"] == preset.queries
-    assert sizes["database"] == preset.pool - (preset.labelled if scaled in {"COCO", "MIRFlickr"} else 0)
-    told = f"pool {preset.pool}, {preset.labelled} of them the labelled set; database {sizes['database']};"
-    assert items.protocol.startswith(f"{scaled}: train.txt {preset.labelled}, database.txt ")
-    assert told in items.protocol
+    assert sizes["train"] == one.pool
+    assert sizes[LABELLED] == one.labelled
+    assert sizes["query"] == one.queries
+    assert sizes["database"] == one.pool - (one.labelled if scaled in {"COCO", "MIRFlickr"} else 0)
+    said = f"pool {one.pool}, {one.labelled} of them the labelled set; database {sizes['database']};"
+    assert items.protocol.startswith(f"{scaled}: train.txt {one.labelled}, database.txt ")
+    assert said in items.protocol
     (folder / "test.txt").write_text((folder / "test.txt").read_text().split("\n")[0])
-    with pytest.raises(ValueError, match=f"lists of {scaled} must have {preset.queries} images in test"):
+    with pytest.raises(ValueError, match=f"lists of {scaled} must have {one.queries} images in test"):
         list_files(folder, protocol=scaled)
 
 
 def test_the_same_lists_without_a_protocol_are_ones_own(tmp_path, scaled):
-    folder = write_lists(tmp_path, PRESETS[scaled])
+    folder = write_lists(tmp_path, PROTOCOLS[scaled])
     items = open_items(folder, queries=99, seed=0)
     assert LABELLED not in items.splits
-    assert len(items.splits["train"]) == PRESETS[scaled].labelled
+    assert len(items.splits["train"]) == PROTOCOLS[scaled].labelled
 
 
 @pytest.mark.parametrize("scaled", ["COCO"], indirect=True)
 def test_queries_in_a_published_database_are_left_out_and_counted(tmp_path, scaled):
-    folder = write_lists(tmp_path, PRESETS[scaled], queries_in_database=True, train_in_database=False)
+    folder = write_lists(tmp_path, PROTOCOLS[scaled], queries_in_database=True, train_in_database=False)
     items = list_files(folder, protocol=scaled)
     assert "database.txt 88, test.txt 4; pool 90, 6 of them the labelled set; database 84;" in items.protocol
     with pytest.raises(ValueError, match="queries must not be in database; got 4 that are"):
@@ -184,7 +185,7 @@ def test_queries_in_a_published_database_are_left_out_and_counted(tmp_path, scal
 
 @pytest.mark.parametrize("scaled", ["NUS-WIDE"], indirect=True)
 def test_a_query_in_train_is_refused(tmp_path, scaled):
-    folder = write_lists(tmp_path, PRESETS[scaled])
+    folder = write_lists(tmp_path, PROTOCOLS[scaled])
     lines = (folder / "train.txt").read_text().splitlines()[1:]
     (folder / "train.txt").write_text("\n".join([*lines, (folder / "test.txt").read_text().splitlines()[0]]))
     with pytest.raises(
@@ -194,7 +195,7 @@ def test_a_query_in_train_is_refused(tmp_path, scaled):
 
 
 def test_a_protocol_that_would_be_passed_over_is_refused(unchecked, tmp_path):
-    lists = write_lists(tmp_path / "lists", replace(PRESETS["CIFAR-10"], **SCALED["CIFAR-10"]))
+    lists = write_lists(tmp_path / "lists", replace(PROTOCOLS["CIFAR-10"], **SCALED["CIFAR-10"]))
     with pytest.raises(ValueError, match=r"protocol must be one of CIFAR-10, NUS-WIDE, .*; got '59k'"):
         open_items(lists, protocol="59k", queries=0, seed=0)
     for wrong in ("NUSWIDE", None, 3, np.ones(2)):

@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from dhaps_core.data.items import LABELLED
 
-__all__ = ["PRESETS", "Preset", "as_published"]
+__all__ = ["PROTOCOLS", "ListProtocol", "as_published"]
 
 Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Preset:
+class ListProtocol:
     """What a published protocol says of its three list files, and how the field evaluates on it.
 
     Attributes:
@@ -36,7 +36,7 @@ class Preset:
     follows: str
 
 
-_IMAGENET = Preset(
+_IMAGENET = ListProtocol(
     classes=100,
     several=False,
     queries=5_000,
@@ -46,17 +46,17 @@ _IMAGENET = Preset(
     follows="The HashNet paper: 100 labels a class. The lists published with it have 130: ImageNet-100-13k",
 )
 
-PRESETS: Mapping[str, Preset] = {
-    "CIFAR-10": Preset(
+PROTOCOLS: Mapping[str, ListProtocol] = {
+    "CIFAR-10": ListProtocol(
         classes=10,
         several=False,
         queries=1_000,
         labelled=5_000,
         pool=59_000,
         cut_off=None,
-        follows="DPSH with train.txt in the database (59,000), HashNet's lists without (54,000)",
+        follows="DPSH, with train.txt in the database (59,000); the lists of DHN have it out (54,000)",
     ),
-    "NUS-WIDE": Preset(
+    "NUS-WIDE": ListProtocol(
         classes=21,
         several=True,
         queries=2_100,
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Preset] = {
         labelled=13_000,
         follows="The lists published with HashNet: 130 labels a class. Its paper says 100: ImageNet-100",
     ),
-    "COCO": Preset(
+    "COCO": ListProtocol(
         classes=80,
         several=True,
         queries=5_000,
@@ -80,7 +80,7 @@ PRESETS: Mapping[str, Preset] = {
         cut_off=5_000,
         follows="HashNet: COCO 2014. Its published database.txt has 112,218 lines, queries in and train out",
     ),
-    "MIRFlickr": Preset(
+    "MIRFlickr": ListProtocol(
         classes=38,
         several=True,
         queries=1_000,
@@ -102,7 +102,7 @@ def as_published(
     """Splits of three list files in which the pool is every image that is no query, if the counts are right.
 
     Args:
-        name: of the protocol, one of :data:`PRESETS`.
+        name: of the protocol, one of :data:`PROTOCOLS`.
         splits: positions listed in train.txt (``train``), test.txt (``query``) and ``database.txt``.
         hot: classes of every image, [n c].
 
@@ -114,24 +114,24 @@ def as_published(
         ValueError: naming every count that differs, and whose counts were expected. (A query in train.txt
             stays in the pool, which ``Items`` refuses by name.)
     """
-    preset = PRESETS[name]
+    published = PROTOCOLS[name]
     train, query, database = (splits[one] for one in ("train", "query", "database"))
     database = np.setdiff1d(database, query)
     pool = np.union1d(train, database)
     counts = {
-        "classes": (preset.classes, hot.shape[1]),
-        "images in test.txt": (preset.queries, len(query)),
-        "images in train.txt": (preset.labelled, len(train)),
+        "classes": (published.classes, hot.shape[1]),
+        "images in test.txt": (published.queries, len(query)),
+        "images in train.txt": (published.labelled, len(train)),
         "images that are no queries in train.txt and database.txt": (
-            preset.pool,
+            published.pool,
             len(np.setdiff1d(pool, query)),
         ),
     }
     if wrong := {what: both for what, both in counts.items() if both[0] != both[1]}:
         rule = ", ".join(f"{expected} {what}" for what, (expected, _) in wrong.items())
         got = ", ".join(str(found) for _, found in wrong.values())
-        raise ValueError(f"lists of {name} must have {rule}; got {got}. {preset.follows}.")
-    if not preset.several and (others := np.flatnonzero(hot.sum(axis=1) != 1)).size:
+        raise ValueError(f"lists of {name} must have {rule}; got {got}. {published.follows}.")
+    if not published.several and (others := np.flatnonzero(hot.sum(axis=1) != 1)).size:
         rule = f"each image of {name} must have one class"
-        raise ValueError(f"{rule}; got {others.size} with none or several. {preset.follows}.")
+        raise ValueError(f"{rule}; got {others.size} with none or several. {published.follows}.")
     return {"train": pool, "query": query, "database": database, LABELLED: train}
