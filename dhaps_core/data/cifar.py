@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,7 +19,7 @@ from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.splits import draw_per_class, seeded
 from dhaps_core.files import at_home
 
-__all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
+__all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10", "under_protocol"]
 
 Protocol = Literal["59k", "54k", "50k"]
 Ids = npt.NDArray[np.int64]
@@ -72,8 +73,41 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
         raise ValueError(f"{rule}; got {got}. The archive is incomplete: fetch it again")
     keys = [f"train/{i:05}" for i in range(train_rows)] + [f"test/{i:05}" for i in range(_TEST)]
     splits = cifar10_splits(labels, train_rows, protocol=protocol, seed=seed)
-    stated = _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
+    stated = _stated(protocol, seed)
     return Items(tuple(keys), None, ArrayImages(pixels), labels, names, splits, stated, "CIFAR-10")
+
+
+def under_protocol(items: Items, *, protocol: Protocol, seed: int) -> Items:
+    """Embeddings of CIFAR-10, which their file has in the official split, under another protocol.
+
+    Args:
+        items: of an .npz with ``train`` and ``test`` in the order of the official files.
+        protocol: see :func:`cifar10_splits`.
+        seed: seed of the draw.
+
+    Raises:
+        ValueError: if the items are not 50,000 and 10,000 of ten classes.
+    """
+    single = items.labels is not None and not items.multi_label
+    classes, train, n = len(items.class_names), items.splits["train"], items.n
+    if (
+        not single
+        or classes != _CLASSES
+        or not np.array_equal(train, np.arange(_TRAIN))
+        or n != _TRAIN + _TEST
+    ):
+        rule = f"embeddings under {protocol} must be CIFAR-10's {_TRAIN} train and {_TEST} test images"
+        way = "Give an .npz with train, train_y, test, test_y, or leave the protocol out"
+        raise ValueError(
+            f"{rule}, of ten classes; got {len(train)} train of {n} items, {classes} classes. {way}"
+        )
+    splits = cifar10_splits(cast("Ids", items.labels), _TRAIN, protocol=protocol, seed=seed)
+    return replace(items, splits=splits, protocol=_stated(protocol, seed))
+
+
+def _stated(protocol: Protocol, seed: int) -> str:
+    """A protocol in words."""
+    return _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
 
 
 def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: int) -> dict[str, Ids]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import one_of
-from dhaps_core.data.cifar import Protocol, cifar10
+from dhaps_core.data.cifar import Protocol, cifar10, under_protocol
 from dhaps_core.data.class_labels import read_labels
 from dhaps_core.data.class_names import distinct_names
 from dhaps_core.data.features import read_features
@@ -62,8 +62,9 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
     Args:
         name: ``digits``; or the path of an .npy or .npz file, of the official CIFAR-10 archive or the folder
             that it unpacks to, of a folder with list files, or of a folder of images; ``~`` is one's home.
-        protocol: of the CIFAR-10 archive ``59k``, ``54k`` or ``50k``; of list files one whose counts are
-            checked (:data:`dhaps_core.data.protocols.PROTOCOLS`), or ``50k`` for lists of one's own.
+        protocol: of CIFAR-10, the archive or an .npz of its embeddings in the official split, ``59k``,
+            ``54k`` or ``50k``; of list files one whose counts are checked
+            (:data:`dhaps_core.data.protocols.PROTOCOLS`). Left out, it is ``50k``, also of all other data.
         queries: items to hold out where the data set has no split of its own; of the digits 200 at most.
         seed: seed of the draw.
 
@@ -95,6 +96,9 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
         return cifar10(path, protocol=cast("Protocol", protocol), seed=seed)
     if "database.txt" in inside:
         return list_files(path, protocol=None if protocol == "50k" else protocol)
+    if path.suffix in {".npy", ".npz"} and protocol in {"59k", "54k"}:
+        items = arrays(path, queries=0, seed=seed)
+        return under_protocol(items, protocol=cast("Protocol", protocol), seed=seed)
     _no_protocol(protocol, name)
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
@@ -104,7 +108,7 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
 def _no_protocol(protocol: str, name: str | Path) -> None:
     """Refuse a protocol that could only be passed over."""
     if protocol != "50k":
-        rule = "a protocol must be one of the CIFAR-10 archive or of three list files"
+        rule = "a protocol must be one of CIFAR-10 or of three list files"
         raise ValueError(f"{rule}; got {protocol!r} for {str(name)!r}, which is neither. Leave it out.")
 
 

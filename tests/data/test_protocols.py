@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from dhaps_core.data import protocols
+from dhaps_core.data.cifar import cifar10_splits
 from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.protocols import PROTOCOLS, as_published
 from dhaps_core.data.sources import list_files, open_items
@@ -203,8 +204,37 @@ def test_a_protocol_that_would_be_passed_over_is_refused(unchecked, tmp_path):
             open_items(lists, protocol=wrong, queries=0, seed=0)
     np.savez(tmp_path / "x.npz", features=np.eye(4), labels=[0, 0, 1, 1])
     for name in ("digits", tmp_path / "x.npz"):
-        with pytest.raises(ValueError, match="CIFAR-10 archive or of three list files; got 'NUS-WIDE' for"):
+        with pytest.raises(ValueError, match="one of CIFAR-10 or of three list files; got 'NUS-WIDE' for"):
             open_items(name, protocol="NUS-WIDE", queries=1, seed=0)
+
+
+def test_embeddings_of_cifar_have_its_protocols_too(tmp_path):
+    rows, labels = np.arange(60_000, dtype=np.float32)[:, None], np.arange(60_000) % 10
+    official = {"train": rows[:50_000], "test": rows[50_000:]}
+    named = {"train_y": labels[:50_000], "test_y": labels[50_000:]}
+    np.savez(tmp_path / "e.npz", **official, **named)
+    items = open_items(tmp_path / "e.npz", protocol="54k", queries=1000, seed=3)
+    expected = cifar10_splits(labels, 50_000, protocol="54k", seed=3)
+    assert {name: rows.tolist() for name, rows in items.splits.items()} == {
+        name: rows.tolist() for name, rows in expected.items()
+    }
+    assert items.protocol.startswith("CIFAR-10 54k: 1,000 queries")
+    assert items.protocol.endswith("(seed 3)")
+    assert items.features[59_999] == 59_999
+    np.savez(
+        tmp_path / "short.npz", train=rows[:20], test=rows[20:40], train_y=labels[:20], test_y=labels[:20]
+    )
+    np.savez(tmp_path / "unlabelled.npz", **official)
+    np.savez(tmp_path / "one.npz", features=rows, labels=labels)
+    for name, got in {
+        "short": "20 train of 40 items, 10",
+        "unlabelled": "50000 train of 60000 items, 0",
+        "one": "60000 train of 60000 items, 10",
+    }.items():
+        with pytest.raises(
+            ValueError, match=rf"embeddings under 59k must be CIFAR-10's .*; got {got} classes"
+        ):
+            open_items(tmp_path / f"{name}.npz", protocol="59k", queries=1000, seed=3)
 
 
 # --- the labelled set of a pool -----------------------------------------------------------------------------
