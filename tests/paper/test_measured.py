@@ -183,6 +183,9 @@ def test_any_way_to_choose_is_compared_with_random_labels_in_the_order_of_budget
 def test_doubled_and_missing_runs_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="must hold at least one finished run; got none"):
         read_table_runs(tmp_path)
+    for of_none in (gather, markdown, report):
+        with pytest.raises(ValueError, match="a table must have at least one run; got none"):
+            of_none([])
     write_run(tmp_path / "a", "DPSH", 32, 0, 0.4)
     write_run(tmp_path / "b", "DPSH", 32, 0, 0.5)
     with pytest.raises(ValueError, match="one run a seed; got a and b of seed 0"):
