@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,11 +15,11 @@ import numpy.typing as npt
 from dhaps_core.checks import one_of
 from dhaps_core.data.batch_pickles import read_pickle
 from dhaps_core.data.images import ArrayImages, Pixels
-from dhaps_core.data.items import Items
+from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.splits import draw_per_class, seeded
 from dhaps_core.files import at_home
 
-__all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10"]
+__all__ = ["Protocol", "cifar10", "cifar10_splits", "read_cifar10", "under_protocol"]
 
 Protocol = Literal["59k", "54k", "50k"]
 Ids = npt.NDArray[np.int64]
@@ -33,10 +34,10 @@ _MOST_MEMBERS = 1000
 _BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 _FILES = {*_BATCHES, "batches.meta", *(f"{name}.bin" for name in _BATCHES), "batches.meta.txt"}
 _PROTOCOLS = {
-    "59k": "CIFAR-10 59k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
-    "database the other 59,000, train included",
-    "54k": "CIFAR-10 54k: 1,000 queries (100 a class) of all 60,000; train 5,000 (500 a class); "
-    "database the other 54,000, train excluded",
+    "59k": "CIFAR-10 59k: 1,000 queries (100 a class) of all 60,000; pool the other 59,000, 5,000 of them "
+    "(500 a class) the labelled set; database the same 59,000",
+    "54k": "CIFAR-10 54k: 1,000 queries (100 a class) of all 60,000; pool the other 59,000, 5,000 of them "
+    "(500 a class) the labelled set; database the 54,000 without the labelled set",
     "50k": "CIFAR-10 50k: queries the official 10,000 test images; train = database = the official 50,000",
 }
 
@@ -72,18 +73,56 @@ def cifar10(path: str | Path, *, protocol: Protocol, seed: int) -> Items:
         raise ValueError(f"{rule}; got {got}. The archive is incomplete: fetch it again")
     keys = [f"train/{i:05}" for i in range(train_rows)] + [f"test/{i:05}" for i in range(_TEST)]
     splits = cifar10_splits(labels, train_rows, protocol=protocol, seed=seed)
-    stated = _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
+    stated = _stated(protocol, seed)
     return Items(tuple(keys), None, ArrayImages(pixels), labels, names, splits, stated, "CIFAR-10")
 
 
-def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: int) -> dict[str, Ids]:
-    """Positions of train, query and database under a protocol; the choice alone moves mAP by about a point.
+def under_protocol(items: Items, *, protocol: Protocol, seed: int) -> Items:
+    """Embeddings of CIFAR-10, which their file has in the official split, under another protocol.
 
-    - "59k" (DPSH): 100 queries a class of all images, 500 train a class of the rest; the database is
-      everything but the queries, train included.
-    - "54k" (HashNet): the same, but train is not in the database.
+    Args:
+        items: of an .npz with ``train`` and ``test`` in the order of the official files.
+        protocol: see :func:`cifar10_splits`.
+        seed: seed of the draw.
+
+    Raises:
+        ValueError: if the items are not 50,000 and 10,000 of ten classes.
+    """
+    single = items.labels is not None and not items.multi_label
+    classes, train, n = len(items.class_names), items.splits["train"], items.n
+    if (
+        not single
+        or classes != _CLASSES
+        or not np.array_equal(train, np.arange(_TRAIN))
+        or n != _TRAIN + _TEST
+    ):
+        rule = f"embeddings under {protocol} must be CIFAR-10's {_TRAIN} train and {_TEST} test images"
+        way = "Give an .npz with train, train_y, test, test_y, or leave the protocol out"
+        raise ValueError(
+            f"{rule}, of ten classes; got {len(train)} train of {n} items, {classes} classes. {way}"
+        )
+    splits = cifar10_splits(cast("Ids", items.labels), _TRAIN, protocol=protocol, seed=seed)
+    return replace(items, splits=splits, protocol=_stated(protocol, seed))
+
+
+def _stated(protocol: Protocol, seed: int) -> str:
+    """A protocol in words."""
+    return _PROTOCOLS[protocol] + ("" if protocol == "50k" else f" (seed {seed})")
+
+
+def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: int) -> dict[str, Ids]:
+    """Positions of each split under a protocol; the choice alone moves mAP by about a point.
+
+    - "59k" (DPSH): 100 queries a class of all images, 500 labelled a class of the rest; the database is
+      everything but the queries, the labelled set included.
+    - "54k" (HashNet): the same, but the labelled set is not in the database.
     - "50k": read here as the official test images for queries and the official 50,000 for both others. (Some
       papers draw 1,000 queries a class from all 60,000 under this name.)
+
+    In the first two the pool ("train") is every image that is no query, as the semi-supervised methods have
+    it: they learn from the other 54,000 without labels, and an active method may ask about any of them. The
+    5,000 ("labelled") are what the fully supervised methods learn from. Labels that an active method asks
+    for in "54k" may be of database images: the database is the same for every row.
 
     Labels [n] are those of the official train images first, ``train_rows`` of them.
 
@@ -98,9 +137,9 @@ def cifar10_splits(labels: Ids, train_rows: int, *, protocol: Protocol, seed: in
     generator = seeded(seed)
     query = draw_per_class(labels, np.full(_CLASSES, 100), candidates=everything, generator=generator)
     rest = np.setdiff1d(everything, query)
-    train = draw_per_class(labels, np.full(_CLASSES, 500), candidates=rest, generator=generator)
-    database = rest if protocol == "59k" else np.setdiff1d(rest, train)
-    return {"train": train, "query": query, "database": database}
+    labelled = draw_per_class(labels, np.full(_CLASSES, 500), candidates=rest, generator=generator)
+    database = rest if protocol == "59k" else np.setdiff1d(rest, labelled)
+    return {"train": rest, "query": query, "database": database, LABELLED: labelled}
 
 
 def read_cifar10(path: str | Path) -> tuple[Pixels, Ids, int, tuple[str, ...]]:

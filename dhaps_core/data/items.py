@@ -23,9 +23,10 @@ from dhaps_core.files import replacing
 from dhaps_core.json_files import DamagedFileError, is_text
 from dhaps_core.keys import item_keys, positions
 
-__all__ = ["SPLITS", "Items"]
+__all__ = ["LABELLED", "SPLITS", "Items"]
 
 SPLITS = ("train", "query", "database")
+LABELLED = "labelled"
 _BESIDE = 1 << 20  # bytes of a file of splits beside the positions: names, protocol, digests
 
 
@@ -41,7 +42,8 @@ class Items:
             only: what people have answered lives in the label store.
         class_names: c names; none without labels.
         splits: sorted unique positions (int64) under "train" (the pool that selection draws from), "query"
-            and "database". Queries are in neither of the others unless ``allow_overlap``.
+            and "database". Queries are in neither of the others unless ``allow_overlap``. Where a protocol
+            labels a part of the pool only, that part is "labelled": what fully supervised rows learn from.
         protocol: how the splits were made, in words; it travels with every result.
         source: where the items came from.
         skipped: (file, reason) of each file left out.
@@ -115,7 +117,7 @@ class Items:
 
     def fingerprint(self) -> str:
         """Hex sha256 of keys, labels, features, images and splits: equal only if all of them are."""
-        return _sha256(*self._parts().values(), *(self.splits[name] for name in SPLITS))
+        return _sha256(*self._parts().values(), *(self.splits[name] for name in _names(self.splits)))
 
     def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
         """Position of the item that stands for all with exactly the content of each item, [n].
@@ -143,7 +145,7 @@ class Items:
 
     def save_splits(self, path: str | Path) -> None:
         """Writes splits and protocol to an .npz file without pickles, tied to the content of these items."""
-        rows: dict[str, Any] = {name: self.splits[name] for name in SPLITS}
+        rows: dict[str, Any] = {name: self.splits[name] for name in _names(self.splits)}
         rows |= {"protocol": self.protocol, "allow_overlap": self.allow_overlap}
         with replacing(path) as file:
             np.savez_compressed(file, parts=list(self._parts().values()), **rows)
@@ -157,10 +159,10 @@ class Items:
             FileNotFoundError: if there is no such file.
         """
         path = Path(path)
-        stored = read_arrays(path, most=_BESIDE + 8 * len(SPLITS) * self.n)
+        stored = read_arrays(path, most=_BESIDE + 8 * (len(SPLITS) + 1) * self.n)
         parts = self._parts()
         kinds = {"protocol": ("U", 0), "allow_overlap": ("b", 0), "parts": ("U", 1)}
-        kinds |= dict.fromkeys(SPLITS, ("i", 1))
+        kinds |= dict.fromkeys(_names(stored), ("i", 1))
         found = {name: (array.dtype.kind, array.ndim) for name, array in stored.items()}
         if found != kinds or len(stored["parts"]) != len(parts):
             rule = f"{path} must hold the splits, protocol and content that save_splits writes"
@@ -172,7 +174,7 @@ class Items:
             raise ValueError(f"{rule}; got other {', '.join(changed)}. {way}")
         return replace(
             self,
-            splits={name: stored[name].astype(np.int64) for name in SPLITS},
+            splits={name: stored[name].astype(np.int64) for name in _names(stored)},
             protocol=str(stored["protocol"]),
             allow_overlap=bool(stored["allow_overlap"]),
         )
@@ -186,6 +188,11 @@ class Items:
             "features": _sha256(*(() if self.features is None else (self.features,))),
             "images": _sha256(*digests),
         }
+
+
+def _names(splits: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the splits that are to be there, in their order, and of the one that may be."""
+    return (*SPLITS, LABELLED) if LABELLED in splits else SPLITS
 
 
 def _sha256(*parts: str | npt.NDArray[Any]) -> str:
@@ -257,7 +264,7 @@ def _check_labels(items: Items) -> None:
 
 
 def _check_splits(items: Items) -> None:
-    if set(items.splits) != set(SPLITS):
+    if set(items.splits) != set(_names(items.splits)):
         raise ValueError(f"splits must be named {', '.join(SPLITS)}; got {', '.join(items.splits) or 'none'}")
     for name, rows in items.splits.items():
         if rows.dtype != np.int64 or rows.ndim != 1:
@@ -266,6 +273,10 @@ def _check_splits(items: Items) -> None:
             raise ValueError(f"split {name!r} must be sorted without repeats; got positions out of order")
         if len(rows) and not 0 <= rows[0] <= rows[-1] < items.n:
             raise ValueError(f"split {name!r} must be in 0..{items.n - 1}; got {rows[0]}..{rows[-1]}")
+    outside = np.setdiff1d(items.splits.get(LABELLED, ()), items.splits["train"])
+    if len(outside):
+        got = f"{len(outside)} that are not, first {items.keys[int(outside[0])]!r}"
+        raise ValueError(f"the labelled set must be in train, the pool; got {got}. Add them to train.")
     if items.allow_overlap:
         return
     for name in ("train", "database"):

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from dhaps_core.checks import one_of
 from dhaps_core.data.images import FileImages, UnreadableImage
-from dhaps_core.data.items import Items
+from dhaps_core.data.items import LABELLED, Items
+from dhaps_core.data.protocols import PROTOCOLS, as_published
 from dhaps_core.files import at_home
 
 __all__ = ["list_files"]
@@ -19,7 +21,7 @@ _OUTSIDE = re.compile(r"[/\\~]|[A-Za-z]:|.*(^|[/\\])\.\.([/\\]|$)")
 """How a path begins or goes on that may lead out of its folder, on any system."""
 
 
-def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
+def list_files(folder: str | Path, *, protocol: str | None = None, allow_overlap: bool = False) -> Items:
     """Items of the three list files that NUS-WIDE, ImageNet-100, COCO and MIRFlickr are published with.
 
     Each line is an image path, relative to the folder, and one 0 or 1 for each of two classes or more. The
@@ -33,8 +35,14 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
     which train or database has a copy, byte by byte, is counted in the protocol: published lists have some.
     A list may have 512 MiB; reading it takes a few times its size.
 
+    With the name of a published protocol the counts are checked, and the pool becomes every image that is no
+    query, as semi-supervised and active methods have it; train.txt is then the labelled set. Without one the
+    pool is train.txt. (The lists published with HashNet name images by where they lay on their authors'
+    machine: those paths must be made relative to the folder first.)
+
     Args:
         folder: folder with train.txt, test.txt, database.txt and the images; ``~`` is the home folder.
+        protocol: one of :data:`dhaps_core.data.protocols.PROTOCOLS`, or None for lists of one's own.
         allow_overlap: True if test.txt may name images of the other two files.
 
     Returns:
@@ -44,10 +52,12 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
         FileNotFoundError: if one of the three files is missing.
         ValueError: naming file and line, if a line has no labels, the wrong number of them or one that is not
             0 or 1, repeats an image, contradicts another file's labels, or names an image that does not
-            exist, lies outside the folder or has another name too.
+            exist, lies outside the folder or has another name too; or if the protocol has other counts.
         UnreadableImage: listing every image that cannot be decoded.
     """
     folder = at_home(folder)
+    if protocol is not None:
+        one_of("protocol", protocol, PROTOCOLS)
     rows: dict[str, tuple[int, str, str]] = {}  # path -> position, labels, where
     names: dict[Path, str] = {}  # file -> path
 
@@ -75,14 +85,19 @@ def list_files(folder: str | Path, *, allow_overlap: bool = False) -> Items:
                     f"{where}: an image must be listed once; it is in {first}, too: {line!r:.300}"
                 )
         splits[split] = np.array(sorted(listed), dtype=np.int64)
+    hot = np.array([[label == "1" for label in labels] for _, labels, _ in rows.values()], dtype=np.bool_)
+    single = bool((hot.sum(axis=1) == 1).all())
+    counts = ", ".join(f"{_FILES[split]} {len(rows)}" for split, rows in splits.items())
+    if protocol is not None:
+        splits = as_published(protocol, splits, hot)
+        single = not PROTOCOLS[protocol].several
+        pool = f"pool {len(splits['train'])}, {len(splits[LABELLED])} of them the labelled set"
+        counts = f"{protocol}: {counts}; {pool}; database {len(splits['database'])}"
     keys = tuple(rows)
     images = FileImages(keys, [folder / key for key in keys])
     if failures := images.check():
         raise UnreadableImage(failures)
-    hot = np.array([[label == "1" for label in labels] for _, labels, _ in rows.values()], dtype=np.bool_)
-    single = bool((hot.sum(axis=1) == 1).all())
     said = "one class each" if single else "several classes each (multi-hot)"
-    counts = ", ".join(f"{_FILES[split]} {len(rows)}" for split, rows in splits.items())
     return Items(
         keys=keys,
         features=None,

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from dhaps_core.array_files import read_arrays
-from dhaps_core.data.cifar import Protocol, cifar10
+from dhaps_core.checks import one_of
+from dhaps_core.data.cifar import Protocol, cifar10, under_protocol
 from dhaps_core.data.class_labels import read_labels
 from dhaps_core.data.class_names import distinct_names
 from dhaps_core.data.features import read_features
@@ -17,6 +18,7 @@ from dhaps_core.data.folders import folder_files
 from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
 from dhaps_core.data.items import Items
 from dhaps_core.data.lists import list_files
+from dhaps_core.data.protocols import PROTOCOLS
 from dhaps_core.data.splits import draw_queries, hold_out, seeded
 from dhaps_core.files import at_home
 from dhaps_core.keys import item_keys
@@ -54,25 +56,30 @@ def digits(*, queries: int = 200, seed: int) -> Items:
     )
 
 
-def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, seed: int) -> Items:
+def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: int) -> Items:
     """Items of a data set whose kind is seen from what is there.
 
     Args:
         name: ``digits``; or the path of an .npy or .npz file, of the official CIFAR-10 archive or the folder
             that it unpacks to, of a folder with list files, or of a folder of images; ``~`` is one's home.
-        protocol: of CIFAR-10.
+        protocol: of CIFAR-10, the archive or an .npz of its embeddings in the official split, ``59k``,
+            ``54k`` or ``50k``; of list files one whose counts are checked
+            (:data:`dhaps_core.data.protocols.PROTOCOLS`). Left out, it is ``50k``, also of all other data.
         queries: items to hold out where the data set has no split of its own; of the digits 200 at most.
         seed: seed of the draw.
 
     Raises:
-        ValueError: if there is nothing of that name, the seed is negative, or as the source says.
+        ValueError: if there is nothing of that name, the protocol is not one of that kind of source, the seed
+            is negative, or as the source says.
         FileNotFoundError: if a part of a data set is missing.
         UnreadableImage: if images cannot be decoded.
     """
     seeded(seed)
+    one_of("protocol", protocol, (*get_args(Protocol), *PROTOCOLS))
     if not isinstance(name, str | Path):
         raise ValueError(f"dataset must be 'digits' or a path; got {name!r:.100}. Pass a text")  # noqa: TRY004
     if name == "digits":
+        _no_protocol(protocol, name)
         return digits(queries=min(queries, 200), seed=seed)
     path = at_home(name)
     if not os.path.exists(path):
@@ -85,13 +92,24 @@ def open_items(name: str | Path, *, protocol: Protocol = "50k", queries: int, se
     except OSError as error:
         rule = "dataset must be a folder that can be opened"
         raise ValueError(f"{rule}; got {path}: {error.strerror}") from error
+    if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
+        return cifar10(path, protocol=cast("Protocol", protocol), seed=seed)
+    if "database.txt" in inside:
+        return list_files(path, protocol=None if protocol == "50k" else protocol)
+    if path.suffix in {".npy", ".npz"} and protocol in {"59k", "54k"}:
+        items = arrays(path, queries=0, seed=seed)
+        return under_protocol(items, protocol=cast("Protocol", protocol), seed=seed)
+    _no_protocol(protocol, name)
     if path.suffix in {".npy", ".npz"}:
         return arrays(path, queries=queries, seed=seed)
-    if path.name.endswith(".tar.gz") or inside & {"test_batch", "test_batch.bin", "cifar-10-batches-py"}:
-        return cifar10(path, protocol=protocol, seed=seed)
-    if "database.txt" in inside:
-        return list_files(path)
     return image_folder(path, queries=queries, seed=seed)
+
+
+def _no_protocol(protocol: str, name: str | Path) -> None:
+    """Refuse a protocol that could only be passed over."""
+    if protocol != "50k":
+        rule = "a protocol must be one of CIFAR-10 or of three list files"
+        raise ValueError(f"{rule}; got {protocol!r} for {str(name)!r}, which is neither. Leave it out.")
 
 
 def arrays(

@@ -86,16 +86,18 @@ def _table_run(run: Run, path: Path) -> TableRun | None:
     return found
 
 
-def gather(runs: Sequence[TableRun]) -> dict[tuple[str, int], Interval]:
-    """mAP@all of the last rounds over the seeds, by row and bits.
+def gather(runs: Sequence[TableRun], metric: str = "mAP@all") -> dict[tuple[str, int], Interval]:
+    """A metric of the last rounds over the seeds, by row and bits.
 
     Raises:
-        ValueError: if the runs are not of one kind, two of them have the same row, bits and seed, or one has
-            no finite number there.
+        ValueError: if there is no run, the runs are not of one kind, two of them have the same row, bits and
+            seed, or one has no finite number there.
     """
+    if not runs:
+        raise ValueError("a table must have at least one run; got none. Give a folder of runs.")
     for same in ({run.kind for run in runs}, {run.training for run in runs}):
         if len(same) > 1:
             rule = "the runs of one table must be alike in data, protocol, rounds and training"
             raise ValueError(f"{rule}; got {' | '.join(sorted(same))}. Give each its own folder.")
     groups = grouped(runs, lambda run: (run.row, run.bits))
-    return {key: interval(last_by_seed(group, "mAP@all").values()) for key, group in groups.items()}
+    return {key: interval(last_by_seed(group, metric).values()) for key, group in groups.items()}

@@ -9,7 +9,7 @@ from typing import Literal
 from dhaps_core.acquisition.strategies import BUDGETS
 from dhaps_core.checks import one_of
 from dhaps_core.hashing.methods import METHODS
-from dhaps_core.paper.table import DATASETS, row_name, share_of
+from dhaps_core.paper.table import DATASETS, labels_of, row_name
 
 __all__ = ["Plan", "plan"]
 
@@ -47,6 +47,7 @@ def plan(
     *,
     stands_for: str,
     pool: int,
+    listed: int | None = None,
     rounds: int,
     question: Asked = "classes",
     reading: str = "closed",
@@ -55,12 +56,14 @@ def plan(
 
     Args:
         method: name of the objective.
-        acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool,
-            ``none`` nothing.
+        acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool or
+            what the protocol lists of it, ``none`` nothing.
         budget: share of the pool, as in ``10%``, or ``*``; or the answers given after each round, as in
             ``10, 20, 40``. It is not read where all or nothing is labelled.
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.
+        listed: items of the pool that the protocol's labelled set has, which ``all`` labels; None if it has
+            none, so that all of the pool is.
         rounds: of selection that a share is divided among.
         question: ``classes`` takes two answers a pick, ``pairs`` and ``both`` one, and no share.
         reading: of DH-APS, which its row is named by.
@@ -100,9 +103,9 @@ def plan(
     if question != "classes":
         rule = "the budget of pair answers must be a list of how many are given after each round"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in '20, 40, 80', or ask for classes.")
-    labelled = 2 * round(share_of(acquisition, budget, stands_for) * pool / 2)
+    labelled = 2 * round(labels_of(acquisition, budget, stands_for, pool) / 2)
     if acquisition == "all":
-        labelled, rounds = pool, 1
+        labelled, rounds = pool if listed is None else listed, 1
     if not labelled:
         rule = f"budget must be at least one pair of the pool's {pool} items"
         raise ValueError(f"{rule}; got {budget}. Label more, or set acquisition to none.")

@@ -21,7 +21,7 @@ from PIL import Image
 from dhaps_core.data import cifar
 from dhaps_core.data import sources as data
 from dhaps_core.data.images import ArrayImages, UnreadableImage
-from dhaps_core.data.items import SPLITS, Items
+from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.sources import arrays, cifar10, digits, image_folder, list_files
 from dhaps_core.data.splits import draw_per_class, hold_out, stratified_counts
 
@@ -749,26 +749,31 @@ def test_a_full_size_archive(tmp_path):
 
 @pytest.mark.parametrize(
     ("protocol", "sizes"),
-    [("59k", (5_000, 1_000, 59_000)), ("54k", (5_000, 1_000, 54_000)), ("50k", (50_000, 10_000, 50_000))],
+    [
+        ("59k", {"train": 59_000, "query": 1_000, "database": 59_000, LABELLED: 5_000}),
+        ("54k", {"train": 59_000, "query": 1_000, "database": 54_000, LABELLED: 5_000}),
+        ("50k", {"train": 50_000, "query": 10_000, "database": 50_000}),
+    ],
 )
 def test_protocols(protocol, sizes):
     labels = np.arange(60_000, dtype=np.int64) % 10
     rows = cifar.cifar10_splits(labels, 50_000, protocol=protocol, seed=0)
-    assert tuple(len(rows[name]) for name in SPLITS) == sizes
-    for name in SPLITS:
-        assert set(np.bincount(labels[rows[name]])) == {sizes[SPLITS.index(name)] // 10}
-    shared = np.intersect1d(rows["train"], rows["database"])
-    assert len(shared) == (0 if protocol == "54k" else sizes[0])
+    assert {name: len(some) for name, some in rows.items()} == sizes
+    for name, some in rows.items():
+        assert set(np.bincount(labels[some])) == {sizes[name] // 10}
+    if protocol != "50k":
+        shared = np.intersect1d(rows[LABELLED], rows["database"])
+        assert len(shared) == (5_000 if protocol == "59k" else 0)
     keys = tuple(map(str, range(60_000)))
     items = replace(arrays(np.zeros((60_000, 1)), keys=keys, queries=0, seed=0), splits=rows)
     assert overlap(items) == ()
 
 
-def test_the_two_drawn_protocols_share_queries_and_train():
+def test_the_two_drawn_protocols_share_queries_and_labelled_images():
     labels = np.arange(60_000, dtype=np.int64) % 10
     a, b = (cifar.cifar10_splits(labels, 50_000, protocol=p, seed=4) for p in ("59k", "54k"))
-    assert np.array_equal(a["query"], b["query"])
-    assert np.array_equal(a["train"], b["train"])
+    for name in ("query", LABELLED, "train"):
+        assert np.array_equal(a[name], b[name])
     assert a["query"].max() >= 50_000  # drawn from all 60,000
 
 

@@ -49,6 +49,34 @@ def test_a_list_of_budgets_is_a_round_for_each():
 
 
 @pytest.mark.parametrize(
+    ("acquisition", "budget", "labelled"),
+    [
+        ("dhaps", "*", 5_000),
+        ("random", "*", 5_000),
+        ("dhaps", "1%", 500),
+        ("random", "10%", 5_000),
+        ("dhaps", "30%", 15_000),
+        ("all", "100%", 5_000),
+        ("none", "0", 0),
+    ],
+)
+def test_labels_under_the_protocols_of_cifar_with_a_labelled_set(acquisition, budget, labelled):
+    """Pool 59,000, labelled set 5,000: a percentage is of the 50,000 training images, `*` of the pool."""
+    found = make(acquisition=acquisition, budget=budget, pool=59_000, listed=5_000)
+    assert found.labelled == labelled
+    if labelled:
+        assert found.told == f"pairs, from the classes of {labelled} of 59000 items"
+
+
+@pytest.mark.parametrize(
+    ("data", "pool", "labelled"), [("NUS-WIDE", 193_734, 10_500), ("ImageNet-100", 128_503, 10_000)]
+)
+def test_the_star_is_the_published_number_of_labels(data, pool, labelled):
+    assert make(budget="*", stands_for=data, pool=pool).labelled == labelled
+    assert make(budget="1%", stands_for=data, pool=pool).labelled == 2 * round(pool / 200)
+
+
+@pytest.mark.parametrize(
     ("written", "normal"), [("10 %", "10%"), ("1.0%", "1%"), (" 0.5%", "0.5%"), ("*", "*")]
 )
 def test_budgets_are_read_however_they_are_spaced(written, normal):

@@ -315,7 +315,7 @@ def test_files_of_a_stranger_are_refused_in_one_sentence(run, items, part, conte
 def test_splits_that_unpack_to_more_than_a_run_can_have_are_not_unpacked(run, items):
     with zipfile.ZipFile(run / "splits.npz", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("more.npy", npy(np.zeros(1 << 22, np.uint8), ""))
-    with pytest.raises(RunDamaged, match="bytes that unpack to 4197191, of 1049536 at most"):
+    with pytest.raises(RunDamaged, match="bytes that unpack to 4197191, of 1049856 at most"):
         ActiveSession(run, items)
 
 
