@@ -34,7 +34,8 @@ class Pool:
         seed: of the run.
         round: number of the round.
         known: tells for broadcasting positions which pairs must not be asked; None: none.
-        labelled: items that take part in what is known.
+        labelled: items that take part in what is known: not those of a pick that nobody answered, nor of one
+            answered "unsure".
         classes: class of each item, -1 where unknown; or, [n c], whether it has each class.
         alike: number of items known to be the same as each, itself included.
         earlier: gives the pairs [l 2] that were chosen in earlier rounds.
