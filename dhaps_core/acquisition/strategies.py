@@ -49,7 +49,8 @@ class Dhaps(Strategy):
 
     ``covered`` (ours, the default) covers what is uncertain (:mod:`dhaps_core.acquisition.covered`). The
     others, ``closed`` (ours) and ``published``, are problems over pairs that
-    :func:`dhaps_core.acquisition.select.select` solves.
+    :func:`dhaps_core.acquisition.select.select` solves. What each takes the poster to mean:
+    ``docs/readings.md``.
 
     Raises:
         ValueError: on settings that the reading does not read or has no definition for, or where no term

@@ -35,7 +35,7 @@ class DSH(Objective):
     pairs of two different items, all with the same weight as published, but similar pairs weigh at least the
     tenth that they are on CIFAR-10, which the loss was designed on: of 100 classes they are a hundredth, and
     held-out mAP on Tiny ImageNet was .12 instead of .25. Half, as the likelihood of DPSH needs it, lost six
-    points on CIFAR-10. The loop adds its similarity term on unlabelled rows (ours).
+    points on CIFAR-10. The loop adds its similarity term on unlabelled rows (ours). See ``docs/readings.md``.
 
     Args:
         alpha: weight of the regulariser, as in the authors' code.

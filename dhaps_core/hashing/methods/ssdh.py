@@ -63,10 +63,10 @@ class SSDH(Objective):
     - L_pseudo: contrastive, unlabelled anchors; p has the anchor's likeliest class and not its least likely
       one, n the reverse. Labelled rows have the classes that they were given, the others their likeliest.
 
-    Weights, margins and ranks are those of the authors' code, with three readings: the anchor is not its own
-    neighbour, nor its own p (there it is); the margin, there 2.5 for 12 bits and 3 for more, is 3 but at most
-    0.72 of the cube's diameter, which is 2.49 for 12 bits; and a batch has other numbers of labelled and
-    unlabelled rows.
+    Weights, margins and ranks are those of the authors' code, with three readings (``docs/readings.md``): the
+    anchor is not its own neighbour, nor its own p (there it is); the margin, there 2.5 for 12 bits and 3 for
+    more, is 3 but at most 0.72 of the cube's diameter, which is 2.49 for 12 bits; and a batch has other
+    numbers of labelled and unlabelled rows.
 
     Args:
         weight: lambda of the two unsupervised terms, 0.1 in the paper.
