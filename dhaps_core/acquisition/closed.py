@@ -31,11 +31,11 @@ class Closed(Problem):
 
         mu J*(a,b) + beta/M [ (g_a + g_b + k_ab) / (|S|+2) - (m_a + m_b) ]
 
-    which but for J* is, times (|S|+2)/2, the squared MMD of the *items* P and S with both added, up to a
-    constant: kernel herding, two items a step. With A = <m_P, m_S> and B = <m_S, m_S> that is C - 2A + B. The
-    MMD of the *pairs* P x P and S x S is C^2 - 2A^2 + B^2, which vanishes for the same S, but whose
-    first-order change weighs what is redundant in S, the change of B, by B/A more: on digits 37 times at 2
-    items, 11 at 10, 2.5 at 100, and 1 where S is like P (``tests/acquisition/test_levels.py``).
+    whose bracket is, up to a constant, (|S|+2)/2 times the squared MMD of the *items* P and S with both
+    added: kernel herding, two items a step. With A = <m_P, m_S>, B = <m_S, m_S> and C = <m_P, m_P> that MMD
+    is C - 2A + B. The one of the *pairs* P x P and S x S is C^2 - 2A^2 + B^2. It vanishes for the same S, but
+    its first-order change weighs what is redundant in S, the change of B, by B/A more: on digits 37 times at
+    2 items, 11 at 10, 2.5 at 100, and once where S is like P (``tests/acquisition/test_levels.py``).
 
     Attributes:
         labelled_items: S, the items about which an answer tells something; picks that nobody answered, and
