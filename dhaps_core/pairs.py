@@ -6,6 +6,10 @@ Distances come from products, |a|^2 + |b|^2 - 2ab, which lose digits where |a| i
 products here are of points in float64, moved to a common centre and divided by the bandwidth: an offset, a
 scale or a setting that lets float32 products round (TF32, bfloat16) changes nothing.
 
+The poster prints the distance d of two pairs and writes K for their "correlation", without a formula and
+without a bandwidth: that K is Gaussian, in d or of the items, and the median heuristic are readings
+(``docs/readings.md``).
+
 References:
     Wang, Zheng, Lu, Zhou: Deep Hashing with Active Pairwise Supervision, ECCV 2020.
 """
@@ -134,7 +138,9 @@ def pair_kernel(
         bandwidth: sigma, above 0.
         kind: ``invariant`` = 1/2 [k(x_a,t_a) k(x_b,t_b) + k(x_b,t_a) k(x_a,t_b)] averages over the swap:
             it is positive definite, and its sums over all pairs factorise. ``matched`` takes the better
-            order, exp(-d(x,t)^2 / 2 sigma^2), as published: it is not positive definite in general.
+            order, exp(-d(x,t)^2 / 2 sigma^2), d being published: it is not positive definite in general, and
+            aligns any two pairs by themselves. The printed MMD aligns whole sets of pairs at once:
+            :mod:`dhaps_core.acquisition.alignment`.
 
     Raises:
         ValueError: on another kind, or a bandwidth that is not a positive number.

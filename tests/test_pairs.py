@@ -78,6 +78,11 @@ def test_invariant_kernel_is_positive_definite_and_matched_is_not_always():
     pairs = torch.stack([torch.stack(p) for p in itertools.combinations(every, 2)])
     matched = pair_kernel(pairs, pairs, bandwidth=3.0, kind="matched")
     assert torch.linalg.eigvalsh(matched).min() < -1e-3
+    # So the "squared MMD" of two sets of pairs can be negative: along the worst direction of centred weights.
+    centre = torch.eye(len(pairs), dtype=torch.float64) - 1 / len(pairs)
+    worst = torch.linalg.eigh(centre @ matched @ centre).eigenvectors[:, 0] > 0
+    shares = torch.where(worst, 1 / worst.sum(), -1 / (~worst).sum()).double()
+    assert shares @ matched @ shares < -0.04
 
 
 @BOTH

@@ -22,7 +22,7 @@ def fit_calibration(
 
     With many classes most pairs are dissimilar, so theta = 0 is far from even odds. A few pseudo-answers on
     random pairs keep the line finite and rising where the answers separate perfectly, are all of one kind, or
-    are not there yet (in the manner of Platt's smoothed targets).
+    are not there yet (in the manner of Platt's smoothed targets). A reading: ``docs/readings.md``.
 
     Args:
         theta: <u_a, u_b> / 2 of the pairs.

@@ -34,10 +34,12 @@ class Pool:
         seed: of the run.
         round: number of the round.
         known: tells for broadcasting positions which pairs must not be asked; None: none.
-        labelled: items that take part in what is known.
+        labelled: items that take part in what is known: not those of a pick that nobody answered, nor of one
+            answered "unsure".
         classes: class of each item, -1 where unknown; or, [n c], whether it has each class.
         alike: number of items known to be the same as each, itself included.
-        earlier: gives the pairs [l 2] that were chosen in earlier rounds.
+        earlier: gives the pairs [l 2] that were chosen in earlier rounds, answered or not; which of them are
+            labelled is a reading (``docs/readings.md``).
         calibration: gives the log-odds of "similar" fitted on the answers.
         probabilities: gives the probability of every item to be of each class, or of each group of items
             known to be the same, by the answers; rows sum to 1. [n 0] where fewer than two are known,

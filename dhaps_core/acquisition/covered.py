@@ -10,7 +10,8 @@ again and again, covers at least 1 - 1/e of what any as many items could (Nemhau
 
 Each term can be switched off by a weight of 0: without uncertainty all items weigh 1, without diversity
 nothing counts as covered, without representativeness every item stands for itself alone. Between 0 and 1
-uncertainty is an exponent of w, and diversity a share of what is covered.
+uncertainty is an exponent of w, and diversity a share of what is covered. None of the three is the poster's
+(``docs/readings.md``).
 
 References:
     Bae, Wang, Sutherland: Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.

@@ -1,4 +1,7 @@
-"""The reading ``published`` (the paper's): the chosen pairs are supervision, and nothing else is."""
+"""The reading ``published`` (the paper's): the chosen pairs are supervision, and nothing else is.
+
+What the poster leaves open in it: ``docs/readings.md``.
+"""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,14 +33,15 @@ INF = float("inf")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Published(Problem):
-    """A problem whose labelled pairs are L: those that were chosen before.
+    """A problem whose labelled pairs are L: those that were chosen before, and answered.
 
     Attributes:
         candidates: of more than 400,000 those with the greatest kernel means remain.
         weights: all 1 by default.
         kernel: ``invariant``, or ``matched`` as the paper writes it, whose sums over all pairs do not
             factorise: they are sampled, and so are the pairs where there are more than 4,096.
-        labelled_pairs: L; none by default.
+        labelled_pairs: L; none by default. A run gives those chosen before whose items were both answered:
+            picks left open or answered "unsure" are not in L.
 
     Example:
         >>> from dhaps_core.acquisition.select import select

@@ -1,7 +1,8 @@
 """The selection problem written out over an explicit list of pairs, and the solvers that need it.
 
-Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice. For small pools, for tests
-(`exhaustive` is the oracle of the others) and for the `matched` kernel, whose sums do not factorise.
+Minimise c'a + 1/2 a'Ha over a in {0,1}^u with sum a = q and no item used twice (a reading:
+``docs/readings.md``). For small pools, for tests (`exhaustive` is the oracle of the others) and for the
+`matched` kernel, whose sums do not factorise.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,7 @@
-"""From a problem to its picks: who solves it, and what is known about the picks."""
+"""From a problem to its picks: who solves it, and what is known about the picks.
+
+The poster says what is minimised and not how, nor that an item is in one pick: ``docs/readings.md``.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

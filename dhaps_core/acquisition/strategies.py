@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, final
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from dhaps_core.acquisition.badge import Badge
@@ -38,7 +39,7 @@ WEIGHTS: Mapping[str, Weights] = {"covered": COVERED} | {
 """What the three terms weigh by default."""
 
 UNREAD = {"kernel": "invariant", "space": "embeddings", "bandwidth_scale": 0.1, "beta": 1.0}
-"""Settings that only problems over pairs read, with their defaults."""
+"""Settings that only problems over pairs read, with their defaults: readings (``docs/readings.md``)."""
 
 
 @final
@@ -48,7 +49,8 @@ class Dhaps(Strategy):
 
     ``covered`` (ours, the default) covers what is uncertain (:mod:`dhaps_core.acquisition.covered`). The
     others, ``closed`` (ours) and ``published``, are problems over pairs that
-    :func:`dhaps_core.acquisition.select.select` solves.
+    :func:`dhaps_core.acquisition.select.select` solves. What each takes the poster to mean:
+    ``docs/readings.md``.
 
     Raises:
         ValueError: on settings that the reading does not read or has no definition for, or where no term
@@ -97,7 +99,7 @@ class Dhaps(Strategy):
         calibrated = self.question != "classes" if self.calibrated is None else self.calibrated
         labelled: dict[type[Problem], Callable[[], dict[str, Any]]] = {
             Closed: lambda: {"labelled_items": pool.labelled},
-            Published: lambda: {"labelled_pairs": pool.earlier(), "kernel": self.kernel},
+            Published: lambda: {"labelled_pairs": _labelled(pool), "kernel": self.kernel},
         }
         problem = reading(
             pool.relaxed,
@@ -132,6 +134,16 @@ class Dhaps(Strategy):
             for name in TERMS
         }
         return Selection(pairs, scores)
+
+
+def _labelled(pool: Pool) -> Int[Tensor, "l 2"]:
+    """The pairs of earlier rounds of both of whose items an answer tells something: L.
+
+    A pick that nobody answered is not in it, nor one of which an item was answered "unsure". A pair that was
+    itself answered "unsure" stays in it where other answers tell of both of its items.
+    """
+    pairs = pool.earlier()
+    return pairs[torch.isin(pairs, pool.labelled).all(1)]
 
 
 @final

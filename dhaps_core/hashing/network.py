@@ -1,4 +1,7 @@
-"""The hash network: its output z is real-valued, the relaxed code is u = tanh(z), the code h = sign(z)."""
+"""The hash network: its output z is real-valued, the relaxed code is u = tanh(z), the code h = sign(z).
+
+The poster names no network and no relaxation: readings (``docs/readings.md``).
+"""
 
 from typing import Any
 

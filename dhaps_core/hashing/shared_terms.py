@@ -44,6 +44,7 @@ def code_mmd(u: Float[Tensor, "n b"], labelled: Float[Tensor, "l b"]) -> Float[T
     """MMD_S^2 between all pairs of some codes and all pairs of the labelled codes, in product form.
 
     Gaussian kernel on the relaxed codes with 2 sigma^2 = 2 b, the squared distance of independent codes.
+    Kernel, bandwidth and weight are not on the poster: readings (``docs/readings.md``).
 
     References:
         Wang et al., ECCV 2020: the third term of the objective; the product form is the reading ``closed``.

@@ -49,7 +49,8 @@ def train(
 
     Works on the device that the network is on, with no label at all (the unsupervised start), with one class
     only, with only similar or only dissimilar answers. Unlabelled rows are drawn from the training items that
-    no answer is about; once there is none, the terms on them vanish.
+    no answer is about; once there is none, the terms on them vanish. That a round trains anew, and what the
+    first one starts from, are readings (``docs/readings.md``).
 
     Args:
         network: as the method has it (:class:`dhaps_core.session.model.Model` builds it).

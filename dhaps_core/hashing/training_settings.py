@@ -19,6 +19,8 @@ MOST_ITEMS = 10**6
 class TrainingSettings:
     """Settings that are no part of any method; the defaults are those of a network on embeddings.
 
+    The poster has lambda and MMD_S without a number, and no other of these: readings (``docs/readings.md``).
+
     Attributes:
         epochs: passes over the supervised items; the number of steps follows, within ``least`` and ``most``.
         least: fewest steps (few labels still need a trained head).

@@ -8,8 +8,9 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from dhaps_core.acquisition import contract
+from dhaps_core.acquisition import contract, strategies
 from dhaps_core.acquisition.contract import ItemStrategy, Strategy, random_pairs
+from dhaps_core.acquisition.select import select
 from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.training_settings import TrainingSettings
@@ -79,6 +80,21 @@ def test_a_known_pair_is_never_picked(strategy, share):
     for picks in (3, 17):
         check(pool, strategy.choose(pool, picks=picks), picks)
     assert strategy.choose(replace(pool, known=everything), picks=3).pairs.shape == (0, 2)
+
+
+def test_picks_that_nobody_answered_are_not_among_the_labelled_pairs(monkeypatch):
+    pool, given = make_pool(labelled=5), []
+    pool = replace(
+        pool, earlier=lambda: torch.tensor([[1, 0], [2, 9], [3, 4], [10, 11]])
+    )  # 0 to 4 are labelled
+
+    def look(problem, *, picks, **_):
+        given.append(problem.labelled_pairs.tolist())
+        return select(problem, picks=picks)
+
+    monkeypatch.setattr(strategies, "select", look)
+    make("dhaps", "published").choose(pool, picks=1)
+    assert given == [[[1, 0], [3, 4]]]
 
 
 def test_the_same_seed_picks_the_same(strategy):

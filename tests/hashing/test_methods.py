@@ -356,6 +356,34 @@ def test_ssdh_draws_unlabelled_rows_to_their_likely_class_and_from_their_unlikel
     assert any(loss(SSDH(), given)["pseudo"] == pytest.approx(value) for value in possible)
 
 
+def test_ssdh_labelled_rows_keep_their_classes_whatever_the_classifier_says():
+    # Of three classes the unlabelled anchor 3 is likeliest in 0 and least likely in 2. The classifier says
+    # class 1 of rows 0 to 2; they were given 0, 2, and 0 with 2. Row 4 has no label and is in 2 by it.
+    logits = torch.tensor([[0.0, 9, 1]] * 3 + [[2.0, 1, 0], [0.0, 1, 2]])
+    classes = torch.tensor([[True, False, False], [False, False, True], [True, False, True]])
+    alike, unlike = SSDH._pseudo(logits, classes, torch.tensor([True, True, True]))
+    assert alike.nonzero().tolist() == [[3, 0], [4, 1]]
+    assert unlike[3].nonzero().flatten().tolist() == [1, 4]  # row 2 has both: neither
+    # Row 1, whose class nobody told, is an anchor, too, and a partner by what the classifier says.
+    alike, unlike = SSDH._pseudo(logits, classes, torch.tensor([True, False, True]))
+    assert not alike[[0, 2]].any()
+    assert unlike[1].nonzero().flatten().tolist() == [0, 2, 3]
+    assert unlike[3].nonzero().flatten().tolist() == [4]
+
+
+def test_ssdh_leaves_out_triplets_whose_p_and_n_share_a_class():
+    # Classes {A}, {A, B}, {B}, {C}: anchors 0 and 2 have p = 1, which shares one with 2 and 0; so n is 3.
+    relation = [[1, 1, -1, -1], [1, 1, 1, -1], [-1, 1, 1, -1], [-1, -1, -1, 1]]
+    distances = torch.tensor([[0.0, 0.25, 9, 1], [0.25, 0, 0.5, 2], [9, 0.5, 0, 1.25], [1, 2, 1.25, 0]])
+    given = batch([[0.0]] * 4, relation)
+    found = float(SSDH._triplets(distances.double(), given))
+    # 1 + .25 - 1 and 1 + .5 - 1.25 of anchors 0 and 2; anchor 1 draws 0 or 2: 1 + .25 - 2 or 1 + .5 - 2.
+    assert found == pytest.approx((0.25 + 0.25 + 0) / 3 / 2)
+    # Without row 3 nothing is left of these, nor of anchor 1, which has no dissimilar row.
+    few = batch([[0.0]] * 3, [row[:3] for row in relation[:3]])
+    assert float(SSDH._triplets(distances[:3, :3].double(), few)) == 0
+
+
 def test_ssdh_contrastive():
     distances = torch.tensor([[0.0, 1, 4], [1, 0, 9], [4, 9, 0]])
     near = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])
@@ -400,15 +428,27 @@ def test_pts3h_teacher_labels_what_nobody_did():
 
 
 def test_dsh():
-    # Trap: | |u| - 1 | summed over bits is 1.0 for [.5, -.5], with abs and not sign.
+    # Trap: | |u| - 1 | summed over bits is 1.0 for [.5, -.5], with abs and not sign; a pair has it twice.
     terms = loss(DSH(alpha=1.0), batch([[0.5, -0.5]], [[1]]))
-    assert terms == pytest.approx({"contrastive": 0, "regulariser": 1.0})
+    assert terms == pytest.approx({"contrastive": 0, "regulariser": 2 * 1.0})
     # Known pairs: a similar one with d^2 = 1, a dissimilar one with d^2 = 2; b = 2, so the margin is 4.
     given = batch([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], [[1, 1, -1], [1, 1, 0], [-1, 0, 1]])
     assert loss(DSH(), given)["contrastive"] == pytest.approx((1 + 2) / 2 / 2)
     far = batch([[0.0, 0.0], [1.0, 2.0]], [[1, -1], [-1, 1]])
     assert loss(DSH(), far)["contrastive"] == 0
     assert squared_distances(far.outputs)[0, 1] == 5
+
+
+def test_dsh_has_twice_the_gradient_of_the_authors_code():
+    z = torch.tensor([[0.5], [2.0], [-0.25]], dtype=torch.float64)
+    same = torch.tensor([[1, 1, -1], [1, 1, -1], [-1, -1, 1]], dtype=torch.int8)
+    # Of n = 3 rows: (z_i - z_j) / n(n-1) for a similar pair, minus that for a dissimilar one within the
+    # margin of 2 (d^2 = .5625 is, 5.0625 is not); and alpha / n times the sign that leads from -1 and +1.
+    pairs = [(0.5 - 2) / 6 - (0.5 + 0.25) / 6, (2 - 0.5) / 6, (0.5 + 0.25) / 6]
+    theirs = [pair + 0.3 / 3 * sign for pair, sign in zip(pairs, (-1, 1, 1), strict=True)]
+    given = Batch(outputs=z.requires_grad_(), similarity=same, generator=torch.Generator())
+    sum(DSH(alpha=0.3).loss(given).values()).backward()
+    assert z.grad.flatten().tolist() == pytest.approx([2 * value for value in theirs])
 
 
 def test_dsh_similar_pairs_weigh_at_least_a_tenth():

@@ -2,7 +2,7 @@
 
 Read ``base`` first (what a method is), then ``dpsh``, the shortest. By what they read of the answers:
 nothing (``dh``, ``graphbit``), relations of pairs (``dpsh``, ``dsh``, ``sdsh``, ``pts3h``, and ``ssh``, which
-is solved and not trained), or class labels (``ssdh``).
+is solved and not trained), or class labels (``ssdh``). What is read into their papers: ``docs/readings.md``.
 """
 
 from collections.abc import Mapping

@@ -222,7 +222,8 @@ def pair_mean(
     """Mean over the known pairs of two different rows, with bounds on what the similar ones weigh in it.
 
     With many classes most pairs are dissimilar, and a plain mean would hardly see the others. By default the
-    two kinds weigh the same. Where one is absent the other stands alone; 0 where both are.
+    two kinds weigh the same (a reading: ``docs/readings.md``). Where one is absent the other stands alone; 0
+    where both are.
 
     Args:
         values: of the pairs.

@@ -56,10 +56,10 @@ class DH(Objective):
 
     on u = tanh(W_3 h_2 + c_3), h_m = tanh(W_m h_{m-1} + c_m). W_1 starts at the principal components of the
     centred backbone features, the later layers at the rectangular identity. The objective, its start and its
-    three layers of 60-30-16, 80-50-32 and 100-80-64 for 16, 32 and 64 bits are a reading from memory;
-    widths of other code lengths are interpolated. The published weights 100, 0.001, 0.001 belong to sums over
-    GIST features; for the means used here 3 and 0.1 were chosen on held-out training items of CIFAR-10, Tiny
-    ImageNet and the digits.
+    three layers of 60-30-16, 80-50-32 and 100-80-64 for 16, 32 and 64 bits are a reading from memory
+    (``docs/readings.md``); widths of other code lengths are interpolated. The published weights 100, 0.001,
+    0.001 belong to sums over GIST features; for the means used here 3 and 0.1 were chosen on held-out
+    training items of CIFAR-10, Tiny ImageNet and the digits.
 
     Args:
         balance: weight of the variance of each bit.

@@ -33,8 +33,8 @@ class DPSH(Objective):
     theta = <u_i, u_j> / 2. Two readings: u = tanh(z), where the paper's u is linear and unbounded, and means
     replace its sums. Similar and dissimilar pairs are averaged separately, and the penalty |sign(u) - u|^2 is
     a mean over items and bits, so eta is about 1 % of the paper's 10. The loop adds its similarity term on
-    unlabelled rows (ours): it is the start without labels; with many known pairs it weighs about as much as
-    the likelihood, until no unlabelled item is left.
+    unlabelled rows (ours, ``docs/readings.md``): it is the start without labels; with many known pairs it
+    weighs about as much as the likelihood, until no unlabelled item is left.
 
     Args:
         eta: weight of the quantisation penalty, at least 0.

@@ -51,14 +51,15 @@ class GraphBit(Objective):
     """100 [ mean_j (mean_n p - 1/2)^2 - alpha mean log(|p - 1/2| + 1/2) + beta mean (p0 - p)^2 ]; no labels.
 
     p = sigmoid of the instructed output, p0 of the bit alone: even split, little ambiguity, agreement. The
-    layers are linear, weights as in the authors' code. Four readings: a sigmoid bounds p, which
-    their code leaves unbounded; the policy is one number for each edge, learnt by REINFORCE from the paper's
-    reward, the fall of the loss on the batch, in place of a network (each step of the middle third of
+    layers are linear, weights as in the authors' code. Four readings (``docs/readings.md``): a sigmoid bounds
+    p, which their code leaves unbounded; the policy is one number for each edge, learnt by REINFORCE from the
+    paper's reward, the fall of the loss on the batch, in place of a network (each step of the middle third of
     training draws one edge to add and one to drop); the thresholds, means over the set, come from the
     training items only; and the hash layer starts at the directions of ITQ. None of the terms tells bits
     apart, so the start decides: on held-out training items of CIFAR-10 at 32 bits, random directions gave mAP
     .19, principal components turned at random .25, those of ITQ .29 (and ITQ alone .29, as does a training
-    without the graph).
+    without the graph). So this is in effect ITQ: after it 91 % of the bits of the training codes are those of
+    the start.
 
     Args:
         alpha: weight of the ambiguity; 0.2 in the authors' code.

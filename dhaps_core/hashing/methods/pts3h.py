@@ -40,11 +40,11 @@ class PTS3H(Objective):
       should be those of the teacher, which sees another view (augmentation and dropout) of the same rows.
     - L_2: the likelihood again on pairs nobody labelled, with labels that the teacher gives where it is sure.
 
-    No code is public. The teacher's weights are a moving average of the student's, and the student gives the
-    codes; which of the two the authors evaluate was not found, nor their thresholds. Weights and thresholds
-    were chosen on held-out training items of CIFAR-10. Ramp and moving average are those of mean teacher, but
-    for its smaller momentum in the beginning. The loop's similarity term is added on unlabelled rows (ours):
-    with 490 labels the teacher alone knows too little.
+    No code is public (``docs/readings.md``). The teacher's weights are a moving average of the student's, and
+    the student gives the codes; which of the two the authors evaluate was not found, nor their thresholds.
+    Weights and thresholds were chosen on held-out training items of CIFAR-10. Ramp and moving average are
+    those of mean teacher, but for its smaller momentum in the beginning. The loop's similarity term is added
+    on unlabelled rows (ours): with 490 labels the teacher alone knows too little.
 
     Args:
         consistency: weight of L_1.

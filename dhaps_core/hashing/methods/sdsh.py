@@ -34,13 +34,13 @@ class SDSH(Objective):
     """Mean spring loss over triplets of z / |z|, then h = sign(z R).
 
     For every similar pair (a, p) of the batch one n is drawn from the quarter of the rows dissimilar to a
-    that lie nearest to it: a reading of the authors' trainer, which carries the hardest quarter over to its
-    next batch. Drawn from all of them, most triplets tell little: with 15,000 labels, mAP on held-out
-    training items of CIFAR-10 was .60, and is .69 so. The paper's triplets come from class labels; relations,
-    which class labels give, are all that is needed. R starts at the identity and climbs by random plane
-    rotations of shrinking angle, kept when the training mAP rises: 800 of them as in the authors' code, on at
-    most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000). The loop adds its
-    similarity term on unlabelled rows (ours).
+    that lie nearest to it: a reading (``docs/readings.md``) of the authors' trainer, which carries the
+    hardest quarter over to its next batch. Drawn from all of them, most triplets tell little: with 15,000
+    labels, mAP on held-out training items of CIFAR-10 was .60, and is .69 so. The paper's triplets come from
+    class labels; relations, which class labels give, are all that is needed. R starts at the identity and
+    climbs by random plane rotations of shrinking angle, kept when the training mAP rises: 800 of them as in
+    the authors' code, on at most ``sample`` labelled items against themselves (theirs: 2,000 against 16,000).
+    The loop adds its similarity term on unlabelled rows (ours).
 
     Args:
         hardest: share of the dissimilar rows, nearest first, that n is drawn from.

@@ -7,13 +7,15 @@ from typing import final
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from dhaps_core.hashing.methods.base import Batch, Objective, mean
 from dhaps_core.hashing.methods.dsh import squared_distances
 from dhaps_core.hashing.network import relax
 
 __all__ = ["SSDH", "contrastive", "draw"]
+
+TRIES = 10  # draws of a triplet whose p and n share a class, before its anchor is left out
 
 
 def draw(allowed: Bool[Tensor, "n m"], generator: torch.Generator) -> Int[Tensor, " n"]:
@@ -54,14 +56,17 @@ class SSDH(Objective):
 
     - L_cls: sigmoid cross-entropy of a classifier beside the hash layer, labelled rows; it suits several
       classes per item too.
-    - L_triplet: 1/2 mean max(0, 1 + |h_a - h_p|^2 - |h_a - h_n|^2), one triplet for each labelled anchor.
+    - L_triplet: 1/2 mean max(0, 1 + |h_a - h_p|^2 - |h_a - h_n|^2), one triplet for each labelled anchor;
+      left out where ten draws find no p and n that share no class (with several an item they may).
     - L_graph: contrastive; p among the 8 nearest of the batch, n among the ranks 114 to 123 of 128 (120 to
       123 for 12 bits), taken as shares of the batch.
-    - L_pseudo: contrastive, unlabelled anchors; p has the anchor's likeliest class, n its least likely one.
+    - L_pseudo: contrastive, unlabelled anchors; p has the anchor's likeliest class and not its least likely
+      one, n the reverse. Labelled rows have the classes that they were given, the others their likeliest.
 
-    Weights, margins and ranks are those of the authors' code, with three readings: the anchor is not its own
-    neighbour (there it is); the margin, there 2.5 for 12 bits and 3 for more, is 3 but at most 0.72 of the
-    cube's diameter, which is 2.49 for 12 bits; and a batch has other numbers of labelled and unlabelled rows.
+    Weights, margins and ranks are those of the authors' code, with three readings (``docs/readings.md``): the
+    anchor is not its own neighbour, nor its own p (there it is); the margin, there 2.5 for 12 bits and 3 for
+    more, is 3 but at most 0.72 of the cube's diameter, which is 2.49 for 12 bits; and a batch has other
+    numbers of labelled and unlabelled rows.
 
     Args:
         weight: lambda of the two unsupervised terms, 0.1 in the paper.
@@ -99,10 +104,7 @@ class SSDH(Objective):
         )
         margin = min(3.0, 0.72 * h.shape[1] ** 0.5)
         near, far = self._graph(distances.detach().clone(), 120 if h.shape[1] <= 12 else 114)
-        top, bottom = logits.detach().argmax(1), logits.detach().argmin(1)
-        alike = (top[:, None] == top).fill_diagonal_(False)
-        unlike = (bottom[:, None] == top) & (top != bottom)  # of one class, nothing is unlike
-        alike[:labelled] = False  # only unlabelled rows are anchors
+        alike, unlike = self._pseudo(logits.detach(), classes, known)
         return {
             "classes": mean(classified.sum(1)),
             "triplets": self._triplets(distances[:labelled, :labelled], batch),
@@ -112,9 +114,28 @@ class SSDH(Objective):
 
     @staticmethod
     def _triplets(distances: Tensor, batch: Batch) -> Tensor:
-        similar = (batch.similarity > 0).fill_diagonal_(False)
-        positive, negative = _drawn(distances, similar, batch.similarity < 0, batch.generator)
-        return mean((1 + positive - negative).clamp_min(0)) / 2
+        similar, dissimilar = (batch.similarity > 0).fill_diagonal_(False), batch.similarity < 0
+        anchors = (similar.any(1) & dissimilar.any(1)).nonzero().flatten()
+        hinges = [distances.new_zeros(0)]
+        for _ in range(TRIES):
+            if not len(anchors):
+                break
+            p, n = (draw(kind[anchors], batch.generator) for kind in (similar, dissimilar))
+            apart = batch.similarity[p, n] <= 0
+            hinges.append((1 + distances[anchors, p] - distances[anchors, n])[apart].clamp_min(0))
+            anchors = anchors[~apart]
+        return mean(torch.cat(hinges)) / 2
+
+    @staticmethod
+    def _pseudo(logits: Tensor, classes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """From each anchor, a row whose class nobody told, the rows that count as alike and as unlike."""
+        top, bottom = logits.argmax(1), logits.argmin(1)
+        told, has = known.nonzero().flatten(), one_hot(top, logits.shape[1]).bool()
+        has[told] = classes[told]
+        likely, unlikely = has[:, top].T, has[:, bottom].T
+        alike = (likely & ~unlikely).fill_diagonal_(False)
+        alike[told] = False
+        return alike, unlikely & ~likely
 
     def _graph(self, distances: Tensor, first: int) -> tuple[Tensor, Tensor]:
         n = len(distances)

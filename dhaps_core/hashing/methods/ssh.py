@@ -66,11 +66,11 @@ class SSH(ClosedForm):
     S_1 holds the known pairs as :func:`pair_weights` has them, products are by entry, p is scaled to mean
     square 1, and only what is subtracted from S, once for each direction, is ever summed: S_t is not stored.
 
-    A reading from memory. The labelled rows X_l keep what w_t took from X: c classes lie in c - 1 directions,
-    after which deflated rows hold only noise. So does the orthogonal solution, all w_t at once from M_1: on
-    held-out training items of CIFAR-10 with 4,238 labels it has mAP .28 at 12 bits and falls to .19 at 32,
-    deflated labelled rows .28 and .18, and this reading rises from .38 to .47, as the paper's row rises.
-    Without any label this is PCA hashing.
+    A reading from memory (``docs/readings.md``). The labelled rows X_l keep what w_t took from X: c classes
+    lie in c - 1 directions, after which deflated rows hold only noise. So does the orthogonal solution, all
+    w_t at once from M_1: on held-out training items of CIFAR-10 with 4,238 labels it has mAP .28 at 12 bits
+    and falls to .19 at 32, deflated labelled rows .28 and .18, and this reading rises from .38 to .47, as the
+    paper's row rises. Without any label this is PCA hashing.
 
     Args:
         eta: weight of the variance of all items beside the pairs, chosen on held-out training items.
