@@ -29,7 +29,8 @@ class TrainingSettings:
         learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
             raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
         highest_rate: bound of that.
-        decay: lambda of the penalty on the squared weights, decoupled as in AdamW.
+        decay: lambda of the penalty on the squared weights, decoupled as in AdamW; not for a method whose own
+            objective has such a penalty.
         similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
         anchor: its weight for methods without labels. Embeddings show by themselves which images are alike; a
             network that starts from nothing has only this term to learn it from.

@@ -70,7 +70,7 @@ class DH(Objective):
         Erin Liong, Lu, Wang, Moulin, Zhou: Deep Hashing for Compact Binary Codes Learning, CVPR 2015.
     """
 
-    name, labels, prior = "dh", "none", False
+    name, labels, prior, decays = "dh", "none", False, True
     balance: float = 3.0
     orthogonal: float = 0.1
     decay: float = 0.001
