@@ -38,7 +38,8 @@ class TrainingSettings:
             with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
             few answers do not undo the unsupervised start. Of similar and dissimilar pairs, p counts twice
             the scarcer kind, because their means weigh alike.
-        mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items.
+        mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items: a term of
+            DH-APS, whose rows in Table 1 have it with the weight 1, and of no other method.
 
     Raises:
         ValueError: on numbers that no training can use.

@@ -1,14 +1,17 @@
 """Measured rows of Table 1 as Markdown: values beside the paper's, the claimed order, selection, seconds."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import hypot
 from statistics import median
 
 from dhaps_core import escaping
-from dhaps_core.paper.measured import TableRun, gather
-from dhaps_core.paper.table import BITS, DATASETS, ROWS, Claim, claims
+from dhaps_core.paper.measured import TERMS, TableRun, gather
+from dhaps_core.paper.rows import printed_name, variety_of, with_variety
+from dhaps_core.paper.table import BITS, DATASETS, ORDER, ROWS, Claim, claims
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
-from dhaps_core.results.tables import Marked, Table
+from dhaps_core.results.tables import Marked, Table, count_range
 
 __all__ = ["check_claims", "markdown", "order", "report", "seconds", "selection", "verdict"]
 
@@ -18,10 +21,9 @@ Lines = dict[str, dict[int, str]]
 
 def report(runs: Sequence[TableRun]) -> str:
     """All that follows of runs of one kind, one below the other; mAP@all in %."""
-    cells = gather(runs)
     parts = {
-        "mAP@all in %: mean ± standard deviation (seeds)": markdown(cells, runs[0].table["stands_for"]),
-        "The paper's order, in points": order(cells),
+        "mAP@all in %: mean ± standard deviation (seeds)": markdown(runs),
+        "The paper's order, in points": order(gather(runs)),
         "Selected minus random labels, in points": selection(runs),
         "Seconds per run": seconds(runs),
     }
@@ -29,29 +31,59 @@ def report(runs: Sequence[TableRun]) -> str:
     return "\n\n".join([f"Runs of {escaping.markdown(runs[0].kind)}.", *sections]) + "\n"
 
 
-def markdown(cells: Cells, stands_for: str) -> str:
-    """Each row and code length as measured here, then as printed in the paper; mAP in %.
+def markdown(runs: Sequence[TableRun]) -> str:
+    """Each row with its labelled items, its rounds and each code length, then as printed in the paper.
 
-    Args:
-        cells: from :func:`dhaps_core.paper.measured.gather`, of one data set.
-        stands_for: the paper's data set in the columns beside, where it has that length; any other has none.
+    mAP in %. A row in another variety than the paper's has the paper's numbers beside it, too.
     """
+    cells, stands_for = gather(runs), runs[0].table["stands_for"]
     lengths = {bits for _, bits in cells}
-    ours: Lines = {name: {} for name in _all_rows(row for row, _ in cells)}
-    theirs: Lines = {name: {} for name in ours}
-    for (name, bits), cell in cells.items():
-        ours[name][bits] = cell.percent()
-    for row in ROWS:
-        values = zip(BITS, row.values.get(stands_for, ()), strict=False)
-        theirs[row.name] = {bits: f"{value:.1f}" for bits, value in values if value is not None}
+    printed = {
+        row.name: {
+            bits: f"{value:.1f}"
+            for bits, value in zip(BITS, row.values.get(stands_for, ()), strict=False)
+            if value is not None
+        }
+        for row in ROWS
+    }
+    names = _all_rows(row for row, _ in cells)
+    ours: Lines = {
+        name: {bits: cells[name, bits].percent() for bits in lengths if (name, bits) in cells}
+        for name in names
+    }
+    theirs: Lines = {name: printed.get(printed_name(name), {}) for name in names}
+    spent = grouped(runs, lambda run: run.row)
+    told = tuple(
+        (
+            name,
+            count_range(run.labels for run in spent.get(name, ())),
+            count_range(run.table["rounds"] for run in spent.get(name, ())),
+        )
+        for name in names
+    )
     here = Table.by_length(ours, lengths, corner="row", unit=" bits, here")
-    printed = lengths & set(BITS) if stands_for in DATASETS else ()
-    return here.beside(Table.by_length(theirs, printed, corner="row", unit=", paper", missing="-")).markdown()
+    beside = lengths & set(BITS) if stands_for in DATASETS else ()
+    paper = Table.by_length(theirs, beside, corner="row", unit=", paper", missing="-")
+    return Table(("row", "labels", "rounds"), told).beside(here).beside(paper).markdown()
 
 
 def check_claims(cells: Cells, bits: int) -> list[Claim]:
-    """The paper's order, checked on the means of one code length."""
-    return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
+    """The paper's order, checked on the means of one code length; then what is measured of it otherwise.
+
+    Of rows of DH-APS in another variety, as literal ones, only claims with all their rows measured are there.
+    """
+    values = {row: cell.mean for (row, length), cell in cells.items() if length == bits}
+    found = claims(values)
+    for variety in sorted({variety_of(row) for row, _ in cells} - {""}):
+        varied = partial(_varied, variety=variety)
+        found += [claim for claim in claims(values, map(varied, ORDER)) if claim.holds is not None]
+    return found
+
+
+def _varied(claim: str, variety: str) -> str:
+    """A claim of the paper about its rows of DH-APS in another variety."""
+    names = sorted((row.name for row in ROWS), key=len, reverse=True)  # DH is the beginning of others
+    return re.sub("|".join(map(re.escape, names)), lambda at: with_variety(at[0], variety), claim)
 
 
 def order(cells: Cells) -> str:
@@ -91,23 +123,26 @@ def verdict(claim: Claim, cells: Cells, bits: int) -> str:
 
 
 def selection(runs: Sequence[TableRun]) -> str:
-    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds)."""
+    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds).
+
+    Beside the random row that was trained alike: with the same method and the same terms.
+    """
     lines: Lines = {}
-    alike = grouped(runs, lambda run: (run.settings["method"], run.share, run.table["budget"], run.bits))
-    for (method, _, budget, bits), some in sorted(alike.items()):
-        by_who = {
-            who: last_by_seed(group, "mAP@all")
-            for who, group in grouped(some, lambda run: str(run.table["acquisition"])).items()
-        }
-        drawn = by_who.pop("random", {})
-        for who, chosen in sorted(by_who.items()):
+
+    def alike(run: TableRun) -> tuple[str, float, str, int, tuple[float, ...]]:
+        trained = tuple(run.settings["training"].get(name, 0.0) for name in TERMS)
+        return run.settings["method"], run.share, run.table["budget"], run.bits, trained
+
+    for (*_, bits, _), some in sorted(grouped(runs, alike).items()):
+        drawn = last_by_seed([run for run in some if run.table["acquisition"] == "random"], "mAP@all")
+        others = [run for run in some if run.table["acquisition"] != "random"]
+        for row, group in sorted(grouped(others, lambda run: run.row).items()):
+            chosen = last_by_seed(group, "mAP@all")
             if gains := [chosen[seed] - drawn[seed] for seed in chosen if seed in drawn]:
-                name = f"{method}, {budget}" + ("" if who == "dhaps" else f", {who}")
-                lines.setdefault(name, {})[bits] = interval(gains).percent("+")
+                lines.setdefault(row, {})[bits] = interval(gains).percent("+")
     if not lines:
         return "No two runs are here that differ in nothing but who chose the labels."
-    lengths = (run.bits for run in runs)
-    return Table.by_length(lines, lengths, corner="method and budget").markdown()
+    return Table.by_length(lines, (run.bits for run in runs), corner="row").markdown()
 
 
 def seconds(runs: Sequence[TableRun]) -> str:

@@ -31,11 +31,11 @@ side by side.
   being that of the median heuristic (``bandwidth_scale`` 1).
 - Training: mean of J over the labelled pairs + lambda ||H||_F^2 + MMD_S, and no similarity term. J is the
   objective of DPSH, its likelihood and its quantisation (0.1), where the poster says "objective for deep
-  hashing" and names none; the labelled pairs are all pairs among the items with a class; their similar and
-  dissimilar kinds have equal weight. lambda ||H||_F^2 is the decay of AdamW, whose usual 0.01 stands in for
-  the lambda that the poster does not tell. MMD_S has the weight 1, as printed
-  (:func:`dhaps_core.hashing.shared_terms.code_mmd`: item by item in product form, between the labelled and
-  the unlabelled items of a step).
+  hashing" and names none; the labelled pairs are all pairs among the items with a class (with the question
+  ``pairs``, those that were asked or follow); their similar and dissimilar kinds have equal weight.
+  lambda ||H||_F^2 is the decay of AdamW, whose usual 0.01 stands in for the lambda that the poster does not
+  tell. MMD_S has the weight 1, as printed (:func:`dhaps_core.hashing.shared_terms.code_mmd`: between all
+  pairs of the labelled and all pairs of the unlabelled items of a step).
 - The start, of which the poster says nothing: without an answer nothing of this can be learnt, so the first
   pairs are chosen on the codes of the network as its weights were drawn.
 - Rounds are no setting: whoever runs a session, or the notebook's parameter, makes several, so that K_LU and
