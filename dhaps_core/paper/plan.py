@@ -71,7 +71,7 @@ def plan(
         ValueError: if one of them is unknown or out of range, or labels would go to a method that reads none.
 
     Example:
-        >>> ours = Settings.preset("usual", method="dpsh", reading="closed", mmd=1)
+        >>> ours = Settings.preset("usual", method="dpsh", reading="closed", mmd=1.0)
         >>> plan(ours, "dhaps", "10 %", stands_for="CIFAR-10", pool=1000, rounds=2).row
         'DH-APS (10%)'
         >>> plan(Settings(method="dh"), "none", "", stands_for="", pool=1000, rounds=2).labelled
