@@ -155,3 +155,18 @@ def test_curves_of_04_are_laid_beside_each_other_by_10(tmp_path):
     text = (tmp_path / "out" / "efficiency.md").read_text()
     assert "## piq, classes" in text
     assert "| scikit-learn digits, 32 bits |" in text
+
+
+@pytest.mark.slow
+def test_04_runs_the_paper_to_the_letter_by_one_name_and_its_row_tells_what_goes_before_it(tmp_path):
+    from dhaps_core.paper.measured import read_table_runs
+
+    path = ROOT / "notebooks" / "04_train_a_method.ipynb"
+    for name, mmd in (("literal", -1.0), ("less", 0.0)):
+        (tmp_path / name).mkdir()
+        run(path, tmp_path / name, preset="paper", mmd=mmd, budget="1%", rounds=2, bits=12)
+    less, literal = read_table_runs(tmp_path)
+    assert (literal.row, less.row) == ("DH-APS (literal) (1%)", "DH-APS (literal, no MMD_S) (1%)")
+    assert literal.labels == less.labels == 16
+    assert literal.table["preset"] == "paper"
+    assert literal.last["losses"].keys() == {"likelihood", "quantisation", "mmd"}

@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from dhaps_core.escaping import one_line
+from dhaps_core.paper.rows import printed_name
 from dhaps_core.paper.table import ROWS
 from dhaps_core.results.compare import Difference, Interval, interval
 
@@ -135,7 +136,8 @@ def figure1(
 
     Args:
         runs: group, code length in bits and metrics of the last round, of every seed.
-        names: groups to draw, in this order (rows of the paper without runs are left out); all if empty.
+        names: groups to draw, in this order (rows of the paper without runs, in whatever variety, are left
+            out); all if empty.
         radii: greatest distances inside the balls, in bits; one panel each.
         bits: code length of one more panel, with precision at k; none if None.
         level: of confidence of the bands; None makes them ranges.
@@ -145,7 +147,7 @@ def figure1(
     """
     runs = [run for run in runs if "by_radius" in run[2]]  # else nothing was measured
     known = {*(run[0] for run in runs), *(row.name for row in ROWS)}
-    if strange := [name for name in names if name not in known]:
+    if strange := [name for name in names if not {name, printed_name(name)} & known]:
         raise ValueError(
             f"rows must be among {', '.join(sorted(known))}; got {strange[0]!r}. Write it as there."
         )

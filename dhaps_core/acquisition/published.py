@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from dhaps_core.acquisition.contract import random_pairs
 from dhaps_core.acquisition.problem import FILLED_IN, LOG2, Problem, Weights
 from dhaps_core.acquisition.quadratic import QuadraticForm
 from dhaps_core.acquisition.shortlist import Bounds, Shortlist, cheapest_pairs, tile_of
@@ -26,7 +27,8 @@ COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never mor
 COLUMN_CELLS = 1 << 26  # numbers in their columns
 MOST_CANDIDATES = 400_000  # a pass over all their pairs takes minutes
 SAMPLE = 4096  # pairs written out for the matched kernel, whose sums over all pairs do not factorise
-DENSEST = 2048  # items that these pairs are of
+DENSEST = 2048  # items that the best of these pairs are of
+KERNELS = 1 << 22  # of pairs with pairs at a time
 EVEN = Weights(1.0, 1.0, 1.0)
 INF = float("inf")
 
@@ -39,7 +41,10 @@ class Published(Problem):
         candidates: of more than 400,000 those with the greatest kernel means remain.
         weights: all 1 by default.
         kernel: ``invariant``, or ``matched`` as the paper writes it, whose sums over all pairs do not
-            factorise: they are sampled, and so are the pairs where there are more than 4,096.
+            factorise: they are sampled, and so are the pairs where there are more than 4,096. Then picks are
+            made among the 2,048 best of the invariant kernel's first step and at least as many random ones,
+            two for each pick, that share no item: the best alone lie where the pool is densest, and are of
+            few items.
         labelled_pairs: L; none by default. A run gives those chosen before whose items were both answered:
             picks left open or answered "unsure" are not in L.
 
@@ -215,7 +220,7 @@ class Published(Problem):
         return QuadraticForm(pairs, terms, self.credit[pairs].sum(1), kernels, picks)
 
     def form(self, picks: int, generator: torch.Generator | None = None) -> tuple[QuadraticForm, str]:
-        """See :meth:`Problem.form`; with the matched kernel of more than 4,096 pairs the best ones.
+        """See :meth:`Problem.form`; with the matched kernel of more than 4,096 pairs some.
 
         Raises:
             ValueError: where it samples, and got no CPU generator.
@@ -229,11 +234,18 @@ class Published(Problem):
         if generator is None:
             rule = "the matched kernel samples its sums over all pairs"
             raise ValueError(f"{rule}; got no generator. Give a generator.")
-        pairs = self.feasible_pairs() if every <= SAMPLE else self._best_pairs(picks)
         population = torch.randint(n, (SAMPLE // 2, 2), generator=generator).to(self.means.device)
         note = f"matched kernel: sums over all pairs from {len(population)} random pairs"
-        if every > SAMPLE:
-            note += f", candidates are the {len(pairs)} best pairs of the invariant kernel's first step"
+        if every <= SAMPLE:
+            return self.dense(self.feasible_pairs(), picks, population), note
+        # A pick among the best takes at most two of the others away, so two for each leave room for all.
+        apart = max(SAMPLE // 2, 2 * picks)
+        pairs = random_pairs(self.candidates, picks=apart, generator=generator, known=self.known)
+        note += f", candidates are {len(pairs)} random pairs"
+        if len(pairs) >= 2 * picks:
+            best = self._best_pairs(picks)
+            pairs = torch.cat([best, pairs]).unique(dim=0)
+            note += f" and the {len(best)} best of the invariant kernel's first step"
         return self.dense(pairs, picks, population), note
 
     def _best_pairs(self, picks: int) -> Int[Tensor, "u 2"]:
@@ -250,13 +262,15 @@ class Published(Problem):
         cost -= self.credit[items, None] + self.credit[items]
         cost[self.forbidden(items, items)] = INF
         cost += torch.full_like(cost, INF).tril()
-        values, places = cost.flatten().topk(min(SAMPLE, cost.numel()), largest=False)
+        values, places = cost.flatten().topk(min(SAMPLE // 2, cost.numel()), largest=False)
         places = places[values.isfinite()]
         return torch.stack([items[places // len(items)], items[places % len(items)]], 1).sort(1).values
 
     def _pair_kernels(self, pairs: Int[Tensor, "p 2"], others: Int[Tensor, "r 2"]) -> Float[Tensor, "p r"]:
-        points = self.space[pairs].double(), self.space[others].double()
-        return pair_kernel(*points, bandwidth=self.bandwidth, kind=self.kernel)
+        space = self.space.double()
+        parts = pairs.split(max(1, KERNELS // max(1, len(others))))
+        kernel = partial(pair_kernel, t=space[others], bandwidth=self.bandwidth, kind=self.kernel)
+        return torch.cat([kernel(space[part]) for part in parts])
 
 
 def _sums(kernels: Float[Tensor, "u two_s"], place: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:

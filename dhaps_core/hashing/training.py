@@ -47,10 +47,11 @@ def train(
 ) -> dict[str, float]:
     """Mean of each loss term over the last tenth of the steps; the network is trained in place.
 
-    Works on the device that the network is on, with no label at all (the unsupervised start), with one class
-    only, with only similar or only dissimilar answers. Unlabelled rows are drawn from the training items that
-    no answer is about; once there is none, the terms on them vanish. That a round trains anew, and what the
-    first one starts from, are readings (``docs/readings.md``).
+    Works on the device that the network is on, with no label at all (the unsupervised start; where the
+    similarity term weighs nothing, its weights stay as they were drawn), with one class only, with only
+    similar or only dissimilar answers. Unlabelled rows are drawn from the training items that no answer is
+    about; once there is none, the terms on them vanish. That a round trains anew, and what the first one
+    starts from, are readings (``docs/readings.md``).
 
     Args:
         network: as the method has it (:class:`dhaps_core.session.model.Model` builds it).
@@ -153,7 +154,7 @@ class _Training:
         self.device = self.network.hash.weight.device
         count, alone = len(known.supervised), method.labels == "none"
         self.unsupervised = not count and not alone  # the start: the similarity term and nothing else
-        if self.unsupervised and (references is None or settings.similarity == 0):
+        if self.unsupervised and references is None:
             raise ValueError(
                 "training needs answers or reference features; got neither. Answer a pair or give references."
             )
@@ -168,11 +169,14 @@ class _Training:
         self.labelled = _endless_epochs(known.supervised, settings.batch, self.generator)
         self.unlabelled = known.pool[~torch.isin(known.pool, known.supervised)]
         self.steps = min(settings.most, settings.steps_without_labels) if alone else settings.steps(count)
+        if self.unsupervised and not settings.similarity:
+            self.steps = 0
         self.tail: list[dict[str, Tensor]] = []
         learning = self._start()
-        rate = method.pace * settings.rate(count)
-        self.optimizer = torch.optim.AdamW(learning.parameters(), lr=rate, weight_decay=settings.decay)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=self.steps)
+        rate, decay = method.pace * settings.rate(count), 0.0 if method.decays else settings.decay
+        self.optimizer = torch.optim.AdamW(learning.parameters(), lr=rate, weight_decay=decay)
+        total = max(1, self.steps)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=total)
 
     def _start(self) -> nn.ModuleList:
         """What learns: network and head, brought to their first weights, and the teacher to the network's."""
@@ -242,7 +246,8 @@ class _Training:
         """Let the method find its binarisation; mean of each term over the last tenth of the steps."""
         self.network.eval()
         self.method.binarise(self.network, self.head, self.known)
-        return {name: sum(float(row[name]) for row in self.tail) / len(self.tail) for name in self.tail[0]}
+        names = self.tail[0] if self.tail else ()
+        return {name: sum(float(row[name]) for row in self.tail) / len(self.tail) for name in names}
 
 
 def _class_matrix(supervision: Supervision, positions: np.ndarray) -> Bool[Tensor, "l c"]:

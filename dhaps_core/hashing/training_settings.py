@@ -31,7 +31,8 @@ class TrainingSettings:
         learning_rate: peak of the one-cycle schedule (AdamW). Where ``most`` cuts the number of steps it is
             raised in proportion, so that the weights can move as far, but not beyond ``highest_rate``.
         highest_rate: bound of that.
-        decay: lambda of the penalty on the squared weights, decoupled as in AdamW.
+        decay: lambda of the penalty on the squared weights, decoupled as in AdamW; not for a method whose own
+            objective has such a penalty.
         similarity: weight of the term that keeps code similarities near feature cosines on unlabelled items.
         anchor: its weight for methods without labels. Embeddings show by themselves which images are alike; a
             network that starts from nothing has only this term to learn it from.
@@ -39,7 +40,8 @@ class TrainingSettings:
             with p known ordered pairs in a step it is multiplied by 1 + prior_items^2 / p, so that the first
             few answers do not undo the unsupervised start. Of similar and dissimilar pairs, p counts twice
             the scarcer kind, because their means weigh alike.
-        mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items.
+        mmd: weight of MMD_S between the codes of a step's unlabelled and of its labelled items: a term of
+            DH-APS, whose rows in Table 1 have it with the weight 1, and of no other method.
 
     Raises:
         ValueError: on numbers that no training can use.

@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.json_files import DamagedFileError, member
-from dhaps_core.paper.table import row_name, share_of
+from dhaps_core.paper.rows import row_name
+from dhaps_core.paper.table import share_of
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
 from dhaps_core.results.runs import RESTORE, Run, take_runs
 
-__all__ = ["TableRun", "gather", "read_table_runs"]
+__all__ = ["TERMS", "TableRun", "gather", "read_table_runs"]
+
+TERMS = ("mmd", "similarity")
+"""Weights of training that tell rows apart."""
 
 
 class TableRun(Run):
@@ -18,8 +22,7 @@ class TableRun(Run):
     @property
     def row(self) -> str:
         """Name of its row."""
-        kind = self.settings["method"], self.table["acquisition"], self.table["budget"]
-        return row_name(*kind, self.settings.get("reading", "closed"))
+        return row_name(self.settings, *(self.table[name] for name in ("acquisition", "budget", "rounds")))
 
     @property
     def share(self) -> float:
@@ -33,19 +36,19 @@ class TableRun(Run):
 
     @property
     def training(self) -> str:
-        """Its settings of training in words."""
-        return ", ".join(f"{name}={value}" for name, value in self.settings["training"].items())
+        """Its settings of training in words, but for the weights that are in the names of rows."""
+        numbers = self.settings["training"].items()
+        return ", ".join(f"{name}={value}" for name, value in numbers if name not in TERMS)
 
     @property
     def kind(self) -> str:
-        """Data, protocol and rounds in words: the same for all runs of a table."""
+        """Data and protocol in words: the same for all runs of a table."""
         side, network = self.settings.get("side", 0), self.settings.get("network")
         learned = f"from {side} px" if side else "embeddings"
         if side and network == "efficientnet_lite0":
             learned = f"fine-tuned at {side} px"
-        rounds = "one round" if self.table["rounds"] < 2 else f"{self.table['rounds']} rounds"
         beside = f"; beside {self.table['stands_for']}" if self.table["stands_for"] else ""
-        return f"{self.source}, {learned}; {self.draw}; {rounds}{beside}"
+        return f"{self.source}, {learned}; {self.draw}{beside}"
 
     @property
     def seconds(self) -> float:
@@ -81,6 +84,7 @@ def _table_run(run: Run, path: Path) -> TableRun | None:
     found = TableRun(**vars(run))
     try:
         _ = found.row, found.share, found.seconds
+        member(found.last, "items_labelled", int, path=path, advice=RESTORE)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise DamagedFileError(f"{path} must be of a run of the table; {error}. {RESTORE}") from error
     return found
@@ -97,7 +101,7 @@ def gather(runs: Sequence[TableRun], metric: str = "mAP@all") -> dict[tuple[str,
         raise ValueError("a table must have at least one run; got none. Give a folder of runs.")
     for same in ({run.kind for run in runs}, {run.training for run in runs}):
         if len(same) > 1:
-            rule = "the runs of one table must be alike in data, protocol, rounds and training"
+            rule = "the runs of one table must be alike in data, protocol and training"
             raise ValueError(f"{rule}; got {' | '.join(sorted(same))}. Give each its own folder.")
     groups = grouped(runs, lambda run: (run.row, run.bits))
     return {key: interval(last_by_seed(group, metric).values()) for key, group in groups.items()}

@@ -9,7 +9,9 @@ from typing import Literal
 from dhaps_core.acquisition.strategies import BUDGETS
 from dhaps_core.checks import one_of
 from dhaps_core.hashing.methods import METHODS
-from dhaps_core.paper.table import DATASETS, labels_of, row_name
+from dhaps_core.paper.rows import row_name
+from dhaps_core.paper.table import DATASETS, labels_of
+from dhaps_core.session.settings import Settings
 
 __all__ = ["Plan", "plan"]
 
@@ -41,7 +43,7 @@ class Plan:
 
 
 def plan(
-    method: str,
+    settings: Settings,
     acquisition: str,
     budget: str,
     *,
@@ -49,39 +51,36 @@ def plan(
     pool: int,
     listed: int | None = None,
     rounds: int,
-    question: Asked = "classes",
-    reading: str = "closed",
 ) -> Plan:
     """The plan of a run.
 
     Args:
-        method: name of the objective.
+        settings: of the run; what they say of picks and budgets is not read, the plan gives it.
         acquisition: a strategy (``dhaps``, ``random``, ...) chooses pairs, ``all`` labels the whole pool or
             what the protocol lists of it, ``none`` nothing.
         budget: share of the pool, as in ``10%``, or ``*``; or the answers given after each round, as in
-            ``10, 20, 40``. It is not read where all or nothing is labelled.
+            ``10, 20, 40``. It is not read where all or nothing is labelled. Of ``classes`` a pick takes two
+            answers, of ``pairs`` and ``both`` one, and these have no share.
         stands_for: the paper's data set that the run is compared with, or nothing.
         pool: items that can be labelled.
         listed: items of the pool that the protocol's labelled set has, which ``all`` labels; None if it has
             none, so that all of the pool is.
         rounds: of selection that a share is divided among.
-        question: ``classes`` takes two answers a pick, ``pairs`` and ``both`` one, and no share.
-        reading: of DH-APS, which its row is named by.
 
     Raises:
         ValueError: if one of them is unknown or out of range, or labels would go to a method that reads none.
 
     Example:
-        >>> plan("dpsh", "dhaps", "10 %", stands_for="CIFAR-10", pool=1000, rounds=2).row
+        >>> ours = Settings.preset("usual", method="dpsh", reading="closed", mmd=1.0)
+        >>> plan(ours, "dhaps", "10 %", stands_for="CIFAR-10", pool=1000, rounds=2).row
         'DH-APS (10%)'
-        >>> plan("dh", "none", "", stands_for="", pool=1000, rounds=2).labelled
+        >>> plan(Settings(method="dh"), "none", "", stands_for="", pool=1000, rounds=2).labelled
         0
-        >>> plan("dpsh", "dhaps", "10, 20, 40", stands_for="", pool=1000, rounds=1).schedule
+        >>> plan(ours, "dhaps", "10, 20, 40", stands_for="", pool=1000, rounds=1).schedule
         (5, 5, 10)
     """
-    one_of("method", method, METHODS)
+    method, question = settings.method, settings.question
     one_of("acquisition", acquisition, BUDGETS)
-    one_of("question", question, ANSWERS)
     if stands_for != "":
         one_of("stands_for", stands_for, DATASETS)
     for name, number in (("rounds", rounds), ("pool", pool)):
@@ -93,7 +92,7 @@ def plan(
     labels = METHODS[method].labels
     if acquisition == "none":
         told = "no labels" if labels == "none" else f"no labels: {method} has only the similarity term"
-        return Plan(row_name(method, acquisition, budget), 0, None, 0, 1, (), told)
+        return Plan(row_name(settings.to_json(), acquisition, budget, 0), 0, None, 0, 1, (), told)
     if labels == "none":
         rule = f"{method} reads no labels: its acquisition must be none"
         raise ValueError(f"{rule}; got {acquisition!r}. Set it to none, or train another method.")
@@ -112,7 +111,7 @@ def plan(
     picks = ceil(labelled / 2 / rounds)
     rounds = ceil(labelled / 2 / picks)  # few pairs are chosen in fewer rounds
     told = f"{labels}, from the classes of {labelled} of {pool} items"
-    row = row_name(method, acquisition, budget, reading)
+    row = row_name(settings.to_json(), acquisition, budget, rounds)
     return Plan(row, labelled, None, rounds, picks, (), told)
 
 

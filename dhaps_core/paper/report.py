@@ -1,15 +1,18 @@
 """Measured rows of Table 1 as Markdown: values beside the paper's, the claimed order, selection, seconds."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import hypot
 from statistics import median
 
 from dhaps_core import escaping
 from dhaps_core.paper.cut_off import customary, left_out
-from dhaps_core.paper.measured import TableRun, gather
-from dhaps_core.paper.table import BITS, DATASETS, ROWS, UNLIKE, Claim, claims, printed_values
+from dhaps_core.paper.measured import TERMS, TableRun, gather
+from dhaps_core.paper.rows import printed_name, variety_of, with_variety
+from dhaps_core.paper.table import BITS, DATASETS, ORDER, ROWS, UNLIKE, Claim, claims, printed_values
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
-from dhaps_core.results.tables import Marked, Table
+from dhaps_core.results.tables import Marked, Table, count_range
 
 __all__ = ["check_claims", "markdown", "order", "report", "seconds", "selection", "verdict"]
 
@@ -31,27 +34,44 @@ def report(runs: Sequence[TableRun]) -> str:
 
 
 def markdown(runs: Sequence[TableRun]) -> str:
-    """Each row and code length as measured here, then as printed in the paper; mAP in %.
+    """Each row with its labelled items, its rounds and each code length, then as printed in the paper.
 
     Measured are mAP@all and, beside it, mAP at the cut-off that the field reports on the data set
-    (:mod:`dhaps_core.paper.cut_off`); a line below tells where that could not be, and another one what makes
-    rows unlike the paper's. The paper's numbers stand where it has that length.
+    (:mod:`dhaps_core.paper.cut_off`), in %; a line below tells where that could not be, and another one what
+    makes rows unlike the paper's. The paper's numbers stand where it has that length; a row in another
+    variety than the paper's has them beside it, too.
     """
     cells, stands_for = gather(runs), runs[0].table["stands_for"]
     lengths = {bits for _, bits in cells}
     names = _all_rows(row for row, _ in cells)
-    theirs: Lines = {name: {} for name in names}
-    for row in ROWS:
-        values = zip(BITS, row.values.get(stands_for, ()), strict=False)
-        theirs[row.name] = {bits: f"{value:.1f}" for bits, value in values if value is not None}
-    table = Table.by_length(_percents(cells, names), lengths, corner="row", unit=" bits, here")
+    here = Table.by_length(_percents(cells, names), lengths, corner="row", unit=" bits, here")
+    table = _spent(runs, names).beside(here)
     metric, lacking = customary(stands_for), left_out(runs)
     if metric is not None and not lacking:
         cut = _percents(gather(runs, metric), names)
         table = table.beside(Table.by_length(cut, lengths, corner="row", unit=f", {metric}", missing="-"))
-    printed = lengths & set(BITS) if stands_for in DATASETS else ()
+    printed = _printed(stands_for, lengths)
+    theirs: Lines = {name: {} for name in names}
+    for bits, values in printed.items():
+        for name in names:
+            if printed_name(name) in values:
+                theirs[name][bits] = f"{100 * values[printed_name(name)]:.1f}"
     table = table.beside(Table.by_length(theirs, printed, corner="row", unit=", paper", missing="-"))
     return "\n\n".join(filter(None, [table.markdown(), lacking, UNLIKE.get(stands_for)]))
+
+
+def _spent(runs: Sequence[TableRun], names: Iterable[str]) -> Table:
+    """Items labelled and rounds of each row."""
+    by_row = grouped(runs, lambda run: run.row)
+    told = tuple(
+        (
+            name,
+            count_range(run.labels for run in by_row.get(name, ())),
+            count_range(run.table["rounds"] for run in by_row.get(name, ())),
+        )
+        for name in names
+    )
+    return Table(("row", "labels", "rounds"), told)
 
 
 def _percents(cells: Cells, names: Iterable[str]) -> Lines:
@@ -62,9 +82,29 @@ def _percents(cells: Cells, names: Iterable[str]) -> Lines:
     return lines
 
 
+def _printed(stands_for: str, lengths: Iterable[int]) -> dict[int, dict[str, float]]:
+    """The paper's values by code length and row, of those lengths that it has; empty for other data."""
+    known = sorted(set(lengths) & set(BITS)) if stands_for in DATASETS else []
+    return {bits: printed_values(stands_for, bits) for bits in known}
+
+
 def check_claims(cells: Cells, bits: int) -> list[Claim]:
-    """The paper's order, checked on the means of one code length."""
-    return claims({row: cell.mean for (row, length), cell in cells.items() if length == bits})
+    """The paper's order, checked on the means of one code length; then what is measured of it otherwise.
+
+    Of rows of DH-APS in another variety, as literal ones, only claims with all their rows measured are there.
+    """
+    values = {row: cell.mean for (row, length), cell in cells.items() if length == bits}
+    found = claims(values)
+    for variety in sorted({variety_of(row) for row, _ in cells} - {""}):
+        varied = partial(_varied, variety=variety)
+        found += [claim for claim in claims(values, map(varied, ORDER)) if claim.holds is not None]
+    return found
+
+
+def _varied(claim: str, variety: str) -> str:
+    """A claim of the paper about its rows of DH-APS in another variety."""
+    names = sorted((row.name for row in ROWS), key=len, reverse=True)  # DH is the beginning of others
+    return re.sub("|".join(map(re.escape, names)), lambda at: with_variety(at[0], variety), claim)
 
 
 def order(cells: Cells, stands_for: str = "") -> str:
@@ -72,7 +112,8 @@ def order(cells: Cells, stands_for: str = "") -> str:
 
     A gap is that of the two rows between which it is least, with the standard deviation of their difference,
     or with (1 seed) where one of them has no other. Beside it stands what the paper's own numbers give, where
-    it prints all of a claim's rows: on CIFAR-10 with 12 bits they do not bear out that 30 % is at most DSH.
+    it prints all of a claim's rows: on CIFAR-10 with 12 bits they do not bear out that 30 % is at most DSH. A
+    claim about another variety has the paper's gap of its own rows beside it.
     """
     lengths = {length for _, length in cells}
     lines: Lines = {}
@@ -80,12 +121,14 @@ def order(cells: Cells, stands_for: str = "") -> str:
         for claim in check_claims(cells, bits):
             lines.setdefault(claim.text, {})[bits] = verdict(claim, cells, bits)
     theirs: Lines = {text: {} for text in lines}
-    printed = sorted(lengths & set(BITS)) if stands_for in DATASETS else []
-    for bits in printed:
-        for claim in claims(printed_values(stands_for, bits)):
+    printed = _printed(stands_for, lengths)
+    for bits, values in printed.items():
+        said = {claim.text: claim for claim in claims(values)}
+        for text in lines:
+            claim = said[printed_name(text)]
             if claim.gap is not None:
                 gap = f"{100 * claim.gap:+.1f}"
-                theirs[claim.text][bits] = gap if claim.holds else Marked(f"**{gap}: does not hold**")
+                theirs[text][bits] = gap if claim.holds else Marked(f"**{gap}: does not hold**")
     here = Table.by_length(lines, lengths, corner="claim")
     return here.beside(
         Table.by_length(theirs, printed, corner="claim", unit=", paper", missing="-")
@@ -115,23 +158,26 @@ def verdict(claim: Claim, cells: Cells, bits: int) -> str:
 
 
 def selection(runs: Sequence[TableRun]) -> str:
-    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds)."""
+    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds).
+
+    Beside the random row that was trained alike: with the same method and the same terms.
+    """
     lines: Lines = {}
-    alike = grouped(runs, lambda run: (run.settings["method"], run.share, run.table["budget"], run.bits))
-    for (method, _, budget, bits), some in sorted(alike.items()):
-        by_who = {
-            who: last_by_seed(group, "mAP@all")
-            for who, group in grouped(some, lambda run: str(run.table["acquisition"])).items()
-        }
-        drawn = by_who.pop("random", {})
-        for who, chosen in sorted(by_who.items()):
+
+    def alike(run: TableRun) -> tuple[str, float, str, int, tuple[float, ...]]:
+        trained = tuple(run.settings["training"].get(name, 0.0) for name in TERMS)
+        return run.settings["method"], run.share, run.table["budget"], run.bits, trained
+
+    for (*_, bits, _), some in sorted(grouped(runs, alike).items()):
+        drawn = last_by_seed([run for run in some if run.table["acquisition"] == "random"], "mAP@all")
+        others = [run for run in some if run.table["acquisition"] != "random"]
+        for row, group in sorted(grouped(others, lambda run: run.row).items()):
+            chosen = last_by_seed(group, "mAP@all")
             if gains := [chosen[seed] - drawn[seed] for seed in chosen if seed in drawn]:
-                name = f"{method}, {budget}" + ("" if who == "dhaps" else f", {who}")
-                lines.setdefault(name, {})[bits] = interval(gains).percent("+")
+                lines.setdefault(row, {})[bits] = interval(gains).percent("+")
     if not lines:
         return "No two runs are here that differ in nothing but who chose the labels."
-    lengths = (run.bits for run in runs)
-    return Table.by_length(lines, lengths, corner="method and budget").markdown()
+    return Table.by_length(lines, (run.bits for run in runs), corner="row").markdown()
 
 
 def seconds(runs: Sequence[TableRun]) -> str:

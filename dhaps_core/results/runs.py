@@ -59,6 +59,11 @@ class Run:
         return self.rounds[-1] if self.rounds else {}
 
     @property
+    def labels(self) -> int | None:
+        """Number of items that were labelled in the end; None of a run that does not say."""
+        return self.last.get("items_labelled")
+
+    @property
     def draw(self) -> str:
         """The protocol without the seed, which every run has by itself."""
         return re.sub(r", seed \d+", "", str(self.protocol or ""))

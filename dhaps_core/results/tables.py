@@ -12,7 +12,7 @@ from dhaps_core.escaping import csv_cell, latex, markdown, one_line
 from dhaps_core.results.compare import Difference, Interval, grouped, interval, last_by_seed, named_groups
 from dhaps_core.results.runs import Run
 
-__all__ = ["Marked", "Table", "curve_table", "difference_table", "length_table", "round_table"]
+__all__ = ["Marked", "Table", "count_range", "curve_table", "difference_table", "length_table", "round_table"]
 
 _COLUMNS = {
     "round": "round",
@@ -108,7 +108,7 @@ def _plain(value: Any) -> str:
 
 
 def length_table(runs: Sequence[Run], metric: str = "mAP@all") -> Table:
-    """Table 1's layout: a row for each setting, a column for each code length.
+    """Table 1's layout: a row for each setting with its labelled items, a column for each code length.
 
     Each cell is the last round's mean ± standard deviation over the seeds, in %, and how many seeds.
 
@@ -120,14 +120,28 @@ def length_table(runs: Sequence[Run], metric: str = "mAP@all") -> Table:
         if type(run.facts.get("bits")) is not int or metric not in run.last:
             rule = f"runs must have bits and {metric}; {run.name} has not"
             raise ValueError(f"{rule}. Give another folder or metric.")
+    groups = named_groups(runs, without=("bits",))
     lines = {
         name: {
             bits: interval(last_by_seed(some, metric).values()).percent()
             for bits, some in grouped(group, lambda run: run.facts["bits"]).items()
         }
-        for name, group in named_groups(runs, without=("bits",)).items()
+        for name, group in groups.items()
     }
-    return Table.by_length(lines, (run.facts["bits"] for run in runs), corner="")
+    labels = tuple((name, count_range(run.labels for run in group)) for name, group in groups.items())
+    lengths = Table.by_length(lines, (run.facts["bits"] for run in runs), corner="")
+    return Table(("", "labels"), labels).beside(lengths)
+
+
+def count_range(counts: Iterable[int | None]) -> str:
+    """Counts of runs of one row, which mostly are one number; a dash where none is known.
+
+    Example:
+        >>> count_range([5000, 5000]), count_range([480, 500]), count_range([None])
+        ('5,000', '480-500', '-')
+    """
+    known = {count for count in counts if count is not None}
+    return "-".join(f"{count:,}" for count in sorted({min(known), max(known)})) if known else "-"
 
 
 def curve_table(curves: Mapping[str, Mapping[int, Interval]]) -> Table:

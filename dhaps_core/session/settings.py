@@ -1,7 +1,7 @@
 """Everything that, with the items and the answers, determines a run; kept as JSON in its folder."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from dhaps_core.acquisition.problem import Weights
@@ -12,6 +12,7 @@ from dhaps_core.hashing.methods.base import ClosedForm, Method
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.pairs import Kernel
+from dhaps_core.session.presets import PRESETS
 
 __all__ = ["Settings"]
 
@@ -122,6 +123,33 @@ class Settings:
         if self.question == "both" and self.reading == "published":
             rule = "the reading 'published' asks about the pairs that it chose, and 'both' about others"
             raise ValueError(f"{rule}; got both. Ask for classes or pairs, or take another reading.")
+
+    @classmethod
+    def preset(cls, name: str, **given: Any) -> "Settings":
+        """Settings of a preset; what is given beside it goes before what the preset says.
+
+        A run keeps all values and not the name, so it replays whatever becomes of the preset; a row of
+        Table 1 is named by the values, so one that departs from ``paper`` does not stand there as literal.
+
+        Args:
+            name: one of :data:`dhaps_core.session.presets.PRESETS`.
+            given: settings, or numbers of their ``training``, by name. A ``training`` given as a whole is
+                what the preset's numbers are put into.
+
+        Raises:
+            ValueError: on another name, and as :class:`Settings` does.
+            TypeError: on a name that is neither a setting nor a number of the training.
+
+        Example:
+            >>> literal = Settings.preset("paper", bits=48, mmd=0.5)
+            >>> literal.reading, literal.bits, literal.training.similarity, literal.training.mmd
+            ('published', 48, 0.0, 0.5)
+        """
+        values = {**PRESETS[one_of("preset", name, PRESETS)], **given}
+        own = {field.name for field in fields(TrainingSettings)}
+        settings = cls(**{key: value for key, value in values.items() if key not in own})
+        numbers = {key: value for key, value in values.items() if key in own}
+        return replace(settings, training=replace(settings.training, **numbers))
 
     def picks_of(self, number: int) -> int:
         """Picks of a round, the first being round 1.

@@ -260,11 +260,13 @@ def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Pat
 
 def _value_fault(name: str, value: Any, base: Path) -> str | None:
     """What is wrong with a value of the right type: an unknown name, a path that does not exist."""
-    if name in {"method", "acquisition"}:  # the lists load torch, which a grid without them need not
+    # The lists load torch, which a grid without them need not.
+    if name in {"method", "acquisition", "preset"}:
         from dhaps_core.acquisition.strategies import BUDGETS
         from dhaps_core.hashing.methods import METHODS
+        from dhaps_core.session.presets import PRESETS
 
-        known = METHODS if name == "method" else BUDGETS
+        known = {"method": METHODS, "acquisition": BUDGETS, "preset": PRESETS}[name]
         if value not in known:
             return f"{name} must be one of {', '.join(known)}.{hint(value, known)}"
     if not _is_path(value):

@@ -218,6 +218,28 @@ def test_matched_kernel_small_pool_is_exact_and_large_pool_says_what_it_did():
         select(problem, picks=5)
 
 
+@pytest.mark.parametrize("picks", [1, 50, 100, 150])
+@pytest.mark.parametrize("spread", [1.0, 0.0])
+def test_with_the_matched_kernel_a_large_pool_gives_as_many_pairs_as_are_asked_for(picks, spread):
+    points = torch.full((300, 4), 0.5) + spread * torch.randn(
+        300, 4, generator=torch.Generator().manual_seed(1)
+    )
+    problem = Published(points.tanh(), space=points, bandwidth=1.0, kernel="matched")
+    found = select(problem, picks=picks, generator=torch.Generator().manual_seed(0))
+    assert len(found.pairs) == picks
+    assert len(found.pairs.unique()) == 2 * picks
+
+
+def test_with_the_matched_kernel_picks_leave_the_densest_place_of_a_large_pool():
+    # Half of the items lie in one spot, where the best pairs of a first step are; the rest in four others.
+    spots = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0], [5.0, 5.0]])
+    spot = torch.cat([torch.zeros(200, dtype=torch.long), torch.arange(200) % 4 + 1])
+    points = spots[spot] + 0.01 * torch.randn(400, 2, generator=torch.Generator().manual_seed(1))
+    problem = Published(torch.zeros(400, 2), space=points, bandwidth=1.0, kernel="matched")
+    found = select(problem, picks=12, generator=torch.Generator().manual_seed(0))
+    assert len(spot[found.pairs].unique()) == 5
+
+
 @pytest.mark.parametrize("reading", ["published", "closed"])
 def test_known_pairs_are_never_asked_and_candidates_are_obeyed(reading):
 

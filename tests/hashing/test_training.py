@@ -10,7 +10,8 @@ from torch import nn
 
 from dhaps_core.hashing import training
 from dhaps_core.hashing.image_networks import ResidualCNN
-from dhaps_core.hashing.methods.base import pair_mean
+from dhaps_core.hashing.methods import METHODS
+from dhaps_core.hashing.methods.base import Objective, pair_mean
 from dhaps_core.hashing.methods.dpsh import DPSH, pairwise_likelihood
 from dhaps_core.hashing.methods.graphbit import GraphBit
 from dhaps_core.hashing.methods.pts3h import PTS3H
@@ -223,6 +224,40 @@ def test_dropout_keeps_the_mean_and_needs_a_generator():
     layer.generator = torch.Generator().manual_seed(0)
     assert float(layer(x).mean()) == pytest.approx(1, abs=0.03)
     assert torch.equal(layer.eval()(x), x)
+
+
+def test_without_answers_and_without_the_similarity_term_weights_stay_as_they_were_drawn():
+    points, _, relation = two_blobs()
+    drawn = HashNetwork(6, 8, hidden=16, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    network, losses = run(points, Given([], relation), settings=replace(FAST, similarity=0.0, mmd=1.0))
+    assert losses == {}
+    assert not network.training
+    for mine, theirs in zip(network.parameters(), drawn.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    _, losses = run(points, Given(range(8), relation), settings=replace(FAST, similarity=0.0, mmd=1.0))
+    assert losses.keys() == {"likelihood", "quantisation", "mmd"}
+
+
+def test_weight_decay_that_an_objective_has_is_not_added_again():
+    points, _, relation = two_blobs()
+
+    def learnt(method, decay):
+        network = HashNetwork(
+            6,
+            8,
+            hidden=method.layers(6, 8, hidden=16, dropout=0.0),
+            dropout=0.0,
+            generator=torch.Generator().manual_seed(0),
+        ).to(DEVICE)
+        settings = replace(FAST, decay=decay, steps_without_labels=30)
+        return run(points, Given(range(8), relation), network=network, method=method, settings=settings)[0]
+
+    for kind in METHODS.values():
+        # The layers of piqnet are solved first, and ssdh wants classes.
+        if issubclass(kind, Objective) and kind.name not in {"piqnet", "ssdh"}:
+            light, heavy = (learnt(kind(), decay).hash.weight for decay in (0.0, 10.0))
+            assert torch.equal(light, heavy) == kind.decays, kind.name
+    assert [name for name, kind in METHODS.items() if getattr(kind, "decays", False)] == ["dh"]
 
 
 def test_nothing_to_learn_from_and_diverging_losses_are_errors():

@@ -5,19 +5,32 @@ import pytest
 from dhaps_core.data.sources import open_items
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.paper.plan import plan
-from dhaps_core.paper.table import DATASETS, ROWS, STAR_SHARES, normal_budget, row_name
+from dhaps_core.paper.rows import row_name
+from dhaps_core.paper.table import DATASETS, ROWS, STAR_SHARES, normal_budget
+from dhaps_core.session.settings import Settings
 
 
 def make(
-    method="dpsh", acquisition="dhaps", budget="10%", *, stands_for="CIFAR-10", pool=1000, rounds=1, **more
+    method="dpsh",
+    acquisition="dhaps",
+    budget="10%",
+    *,
+    stands_for="CIFAR-10",
+    pool=1000,
+    listed=None,
+    rounds=1,
+    **more,
 ):
-    return plan(method, acquisition, budget, stands_for=stands_for, pool=pool, rounds=rounds, **more)
+    settings = Settings.preset("usual", method=method, **{"reading": "closed", "mmd": 1.0} | more)
+    sizes = {"pool": pool, "listed": listed, "rounds": rounds}
+    return plan(settings, acquisition, budget, stands_for=stands_for, **sizes)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 @pytest.mark.parametrize("data", DATASETS)
 def test_every_row_of_the_table_can_be_planned(row, data):
-    found = make(row.method, row.acquisition, row.budget, stands_for=data, pool=50_000)
+    mmd = float(row.acquisition == "dhaps")
+    found = make(row.method, row.acquisition, row.budget, stands_for=data, pool=50_000, rounds=5, mmd=mmd)
     assert found.row == row.name
     share = {"none": 0, "all": 1}.get(row.acquisition)
     expected = STAR_SHARES[data] if row.budget == "*" else float(row.budget.strip("%")) / 100
@@ -30,7 +43,7 @@ def test_a_budget_is_divided_among_the_rounds():
     assert found.told == "pairs, from the classes of 160 of 1597 items"
     everything = make(acquisition="all", budget="not read", pool=1597, rounds=4)
     assert (everything.labelled, everything.rounds) == (1597, 1)
-    nothing = make(acquisition="none", budget="not read")
+    nothing = make(acquisition="none", budget="not read", mmd=0.0)
     assert (nothing.labelled, nothing.rounds, nothing.row) == (0, 0, "dpsh none")
     assert nothing.told == "no labels: dpsh has only the similarity term"
 
@@ -46,6 +59,8 @@ def test_a_list_of_budgets_is_a_round_for_each():
         145,
         "pairs, from 145 answers about pairs",
     )
+    found = make(budget="40, 80", question="both", pool=100)
+    assert (found.schedule, found.told) == ((40, 40), "pairs, from 80 answers about items and pairs")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +96,8 @@ def test_the_star_is_the_published_number_of_labels(data, pool, labelled):
 )
 def test_budgets_are_read_however_they_are_spaced(written, normal):
     assert normal_budget(written) == normal
-    assert row_name("dpsh", "random", written) == f"dpsh random {normal}"
+    settings = Settings(method="dpsh").to_json()
+    assert row_name(settings, "random", written, 1) == f"dpsh random {normal}"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +151,6 @@ def test_rounds_are_those_that_the_pairs_suffice_for():
         ({"rounds": 2.5}, r"rounds must be a whole number; got 2\.5 \(float\)"),
         ({"rounds": True}, r"rounds must be a whole number; got True \(bool\)"),
         ({"rounds": "2"}, r"rounds must be a whole number; got '2' \(str\)"),
-        ({"method": None}, "method must be one of .*; got None"),
         ({"method": "dpshh"}, "method must be one of .*; got 'dpshh'"),
         ({"acquisition": "best"}, "acquisition must be one of dhaps, .*, all, none; got 'best'"),
         ({"acquisition": "dhasp"}, "got 'dhasp'. Did you mean dhaps?"),

@@ -120,10 +120,10 @@ def test_blocks_of_a_grid_do_not_keep_runs_apart():
 def test_length_table_is_table_1s_layout():
     runs = [*RUNS, *(run(seed, [0.4, 0.6 + seed / 50], bits=12) for seed in range(2))]
     table = length_table(runs)
-    assert table.header == ("", "12 bits", "32 bits")
+    assert table.header == ("", "labels", "12 bits", "32 bits")
     assert table.rows == (
-        ("dhaps", "61.0 ± 1.4 (2)", "51.0 ± 1.0 (3)"),
-        ("random", "not measured", "41.0 ± 1.0 (3)"),
+        ("dhaps", "20", "61.0 ± 1.4 (2)", "51.0 ± 1.0 (3)"),
+        ("random", "20", "not measured", "41.0 ± 1.0 (3)"),
     )
     assert r" & 61.0 $\pm$ 1.4 (2) & 51.0 $\pm$ 1.0 (3) \\" in table.latex()
 

@@ -120,9 +120,10 @@ def test_a_fault_of_every_block_is_told_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "wrong"), [("method", "dpsh", "dpsj"), ("acquisition", "typiclust", "typiclast")]
+    ("name", "right", "wrong"),
+    [("method", "dpsh", "dpsj"), ("acquisition", "typiclust", "typiclast"), ("preset", "paper", "papre")],
 )
-def test_an_unknown_method_or_acquisition_is_refused(tmp_path, name, right, wrong):
+def test_an_unknown_method_acquisition_or_preset_is_refused(tmp_path, name, right, wrong):
     write_notebook(tmp_path / "m.ipynb", f'folder: str = "."\n{name}: str = "{right}"\n')
     path = tmp_path / "g.yaml"
     path.write_text(f"notebook: m.ipynb\nblocks:\n  row: {{{name}: [{right}, {wrong}]}}\n")

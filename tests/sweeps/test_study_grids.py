@@ -1,27 +1,14 @@
 """The grids of the study: each is read, and every run of it is planned and accepted by the settings."""
 
-import json
 from collections import Counter
-from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from dhaps_core.acquisition.strategies import STRATEGIES
-from dhaps_core.paper.plan import plan
-from dhaps_core.session.settings import Settings
 from dhaps_core.sweeps.grid import read_grid
+from tests.sweeps.given import NOTEBOOKS, POOLS, made_data, name_of, planned
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 GRIDS = sorted((NOTEBOOKS / "grids").glob("efficiency_*.yaml"))
-POOLS = {  # training items of each data set
-    "digits": 1597,
-    "cifar10_efflite0_224px_pca256.npz": 50_000,
-    "tiny_imagenet_efflite0_128px_pca256.npz": 15_000,
-    "scenes_efflite0_224px_pca256.npz": 1700,
-    "trashnet_efflite0_224px_pca256.npz": 2127,
-}
 SEVERAL_CLASSES = {"scenes_efflite0_224px_pca256.npz"}
 READ_ONE_CLASS = {"badge", "margin", "uherding", "dropquery"}
 
@@ -30,28 +17,11 @@ every_grid = pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
 
 @pytest.fixture(autouse=True)
 def data(tmp_path, monkeypatch):
-    """Files of the right names: a grid's paths must exist."""
-    monkeypatch.setenv("DHAPS_DATA", str(tmp_path))
-    for name in POOLS:
-        (tmp_path / name).touch()
-
-
-def name_of(cell):
-    return Path(cell.parameters["dataset"]).name
+    made_data(tmp_path, monkeypatch)
 
 
 def budgets(cell):
     return [int(number) for number in cell.parameters["budget"].split(",")]
-
-
-def planned(cell):
-    """Settings of a run, by the notebook's own cell."""
-    cells = json.loads((NOTEBOOKS / "04_train_a_method.ipynb").read_text(encoding="utf-8"))["cells"]
-    [source] = ["".join(one["source"]) for one in cells if "todo = plan(" in "".join(one["source"])]
-    items = SimpleNamespace(splits={"train": range(POOLS[name_of(cell)])})
-    names = {"plan": plan, "Settings": Settings, "replace": replace, "items": items, **cell.parameters}
-    exec(source, names)
-    return names["settings"]
 
 
 def test_there_is_a_grid_for_each_data_set():
@@ -61,7 +31,7 @@ def test_there_is_a_grid_for_each_data_set():
 @every_grid
 def test_every_run_of_a_study_is_accepted_by_its_settings(path, capsys):
     for cell in read_grid(path).cells:
-        settings, ends = planned(cell), budgets(cell)
+        (_, settings), ends = planned(cell), budgets(cell)
         per_pick = {"classes": 2, "pairs": 1}[settings.question]
         assert settings.method == cell.parameters["method"]
         assert settings.budget_answers == ends[-1]

@@ -147,7 +147,8 @@ def test_figure_1_of_codes_of_one_bit_has_no_precision_within_distance_2():
 
 def test_figure_1_draws_the_rows_asked_for_and_refuses_rows_and_lengths_that_are_not_there():
     runs = [("DSH", 32, row(0.3)), ("DPSH", 32, row(0.4)), ("of nobody", 16, {})]
-    assert [len(axes.lines) for axes in figure1(runs, names=["DPSH", "SSH"], bits=32).axes] == [1, 1, 1]
+    unmeasured = ["SSH", "DH-APS (literal) (10%)"]
+    assert [len(axes.lines) for axes in figure1(runs, names=["DPSH", *unmeasured], bits=32).axes] == [1, 1, 1]
     assert legend(figure1(runs, names=["DPSH", "DSH"])) == ["DPSH", "DSH"]
     with pytest.raises(ValueError, match=r"rows must be among DH, .*; got 'DHAPS 1%'\. Write"):
         figure1(runs, names=["DPSH", "DHAPS 1%"])

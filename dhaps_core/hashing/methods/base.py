@@ -138,6 +138,7 @@ class Objective(Method):
         momentum: share of its weights, in [0, 1), that a teacher, a moving average of the network, keeps in a
             step; None: no teacher.
         pace: how many times the learning rate of the settings it takes.
+        decays: whether its loss penalises the squared weights itself; then the optimiser does not, too.
 
     Example:
         A whole method; its name in :data:`dhaps_core.hashing.methods.METHODS` makes it one for any run.
@@ -158,6 +159,7 @@ class Objective(Method):
     prior: ClassVar[bool]
     momentum: float | None = None
     pace: ClassVar[float] = 1.0
+    decays: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
