@@ -251,7 +251,7 @@ function render({ model, el }) {
     const pick = `pick ${why.pick} of ${why.picks}`;
     const two = why.distance !== undefined;
     const compared = why.pick ? `Does the left one belong to the group of the right one? It came with ${pick}` : "Are these two groups one?";
-    const placed = two ? compared : "Its name costs less time than comparisons, or gives its group one";
+    const placed = two ? compared : "A name takes less time here than comparing, or its group has none yet";
     const title = why.placed ? placed : rows.length ? `Why this pair (${pick})` : `A random pair (${pick})`;
     return make("div", { class: "dhaps-why" },
       make("div", { class: "dhaps-why-title", text: title }),
