@@ -3,7 +3,7 @@
 What a run is made of: ``settings`` (and ``presets``, sets of them under one name); ``errors`` (what it
 refuses); ``folder`` (its files, and who owns them); ``rounds`` and ``proposals`` (what is kept of a round);
 ``model`` and ``picking`` (what learns, what chooses); ``groups`` (what pair answers have found), ``doubts``
-and ``placing`` (the pair to ask next); ``opening``.
+and ``placing`` (the pair to ask next), ``worth`` (or the class of one of its items); ``opening``.
 Then the session, each file upon the one before: ``run`` (what it knows), ``asking`` (picks, questions, whose
 they are), ``answering`` (answers, undo, oracles), ``active`` (training, and the class that people use).
 ``evaluation``, ``self_test`` (what the answers say of the model, told in an ``outlook``) and ``export`` are

@@ -76,7 +76,8 @@ class AskingRun(OpenRun):
         answers = self.answers()
         found = [one.shown for one in answers if round_of(one.question) == number and one.kind == "pair"]
         if number == self.round:
-            found += [question.keys for question, _ in self._placing(proposal, answers)]
+            open_now = [question for question, _ in self._placing(proposal, answers)]
+            found += [question.keys for question in open_now if question.kind == "pair"]
         return [(a, b) for a, b in found]
 
     @property

@@ -89,6 +89,8 @@ def test_a_name_that_is_skipped_is_asked_as_a_comparison(tmp_path, items):
     session = played(tmp_path, items, 1, BOTH)
     while (question := session.questions()[0]).kind == "pair":
         session.answer(question, label_oracle(items)(question), who="anna", seconds=1.0)
+    pairs = [one.shown for one in session.answers() if one.kind == "pair"]
+    assert session.pairs_of(1) == pairs  # a name that is asked for is no pair
     session.skip([question.id])
     now = session.questions()[0]
     assert now.kind == "pair"
