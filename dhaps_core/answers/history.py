@@ -122,7 +122,7 @@ class History:
         return self._asked.setdefault((answer.question, answer.who), set())
 
     def undoable(self, who: str | None) -> list[int]:
-        """Ids of the newest active answer of a person (None: of anybody) and of those of its step, newest first."""
+        """Ids of the newest active answer of a person (None: anybody) and of those of its step, newest first."""
         last = max((i for i, answer in self.active.items() if who in (None, answer.who)), default=0)
         return [i for i in self._together(last) if i in self.active]
 

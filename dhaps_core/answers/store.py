@@ -36,8 +36,8 @@ class LabelStore:
     afterwards, in order, those of other processes included, while no one else can write. If it raises,
     nothing is written and its exception reaches the caller. `Closure.update` of `closure` is such a check.
 
-    What is given at once (`add_all`, `bring`, `revise_all`, `retract_all`) is one transaction and one step: all
-    of it is stored or nothing, and one undo or redo takes all of it.
+    What is given at once (`add_all`, `bring`, `revise_all`, `retract_all`) is one transaction and one step:
+    all of it is stored or nothing, and one undo or redo takes all of it.
 
     A class is one however it is written, and a name that only looks like a known one is refused: a known
     one is declared, or given by an answer that counts (`class_names` says what looks alike).
@@ -180,7 +180,7 @@ class LabelStore:
             StoreError: a row is not an active answer, or comes twice, or a value is no answer.
         """
         with self._changing() as history:
-            rows = []
+            rows: list[Row] = []
             for row_id, value in given:
                 old, new = _active(history, row_id), history.seen + len(rows) + 1
                 stamp = {"who": who, "seconds": seconds, "question": old.question, "at": time.time()}
@@ -216,7 +216,7 @@ class LabelStore:
         return self._step("undo", History.undoable, who, check)
 
     def redo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
-        """Row id of the undo or retraction lifted: the newest one (by `who`, if given), with those of its step.
+        """Row id of the undo or retraction lifted, the newest one (by `who`, if given); its step goes with it.
 
         None when there is none, or when a newer answer has cleared the line.
         """

@@ -338,10 +338,10 @@ def test_no_flipped_bit_changes_an_answer_unseen(tmp_path):
         ("DELETE FROM log WHERE id = 16", 16),
         ("DELETE FROM seals WHERE id = 16", 16),
         ("UPDATE log SET id = CASE id WHEN 3 THEN -4 WHEN 4 THEN 3 ELSE id END WHERE id IN (3, 4)", -4),
-        ("INSERT INTO log SELECT 17, kind, keys, value, flipped, who, seconds, at, question, target, NULL, NULL "
-         "FROM log WHERE id = 16", 17),
-        ("INSERT INTO log SELECT 0, kind, keys, value, flipped, who, seconds, at, question, target, NULL, NULL "
-         "FROM log WHERE id = 16", 0),
+        ("INSERT INTO log SELECT 17, kind, keys, value, flipped, who, seconds, at, question, target, "
+         "NULL, NULL FROM log WHERE id = 16", 17),
+        ("INSERT INTO log SELECT 0, kind, keys, value, flipped, who, seconds, at, question, target, "
+         "NULL, NULL FROM log WHERE id = 16", 0),
     ],
 )  # fmt: skip
 def test_a_row_that_is_not_as_it_was_written_is_named(path, statement, row):
