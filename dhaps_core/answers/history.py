@@ -121,8 +121,13 @@ class History:
             return set()
         return self._asked.setdefault((answer.question, answer.who), set())
 
+    def asked_ever(self) -> set[tuple[str, str]]:
+        """Questions of all answers so far, each with who answered it."""
+        given = self._every.values()
+        return {(one.question, one.who) for one in given if one.question is not None}
+
     def undoable(self, who: str | None) -> list[int]:
-        """Ids of the newest active answer of a person (None: anybody) and of those of its step, newest first."""
+        """Ids of the newest active answer of a person (None: anybody) and of its step, newest first."""
         last = max((i for i, answer in self.active.items() if who in (None, answer.who)), default=0)
         return [i for i in self._together(last) if i in self.active]
 

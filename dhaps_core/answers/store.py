@@ -216,7 +216,7 @@ class LabelStore:
         return self._step("undo", History.undoable, who, check)
 
     def redo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
-        """Row id of the undo or retraction lifted, the newest one (by `who`, if given); its step goes with it.
+        """Row id of the undo or retraction lifted, the newest (by `who`, if given); its step goes with it.
 
         None when there is none, or when a newer answer has cleared the line.
         """
@@ -235,6 +235,11 @@ class LabelStore:
             if row_id is None or not 0 <= row_id <= last:
                 raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto!r:.80}.")
             return log.follow(History(), row_id).answers()
+
+    def asked_ever(self) -> set[tuple[str, str]]:
+        """Questions that were ever answered, each with who did: also where no answer to them counts now."""
+        with self._log.reading() as log:
+            return log.follow(self._history).asked_ever()
 
     def watermark(self) -> int:
         """Largest row id, 0 for an empty store: names the present state for `answers(upto=...)`."""
