@@ -8,5 +8,5 @@ Then the session, each file upon the one before: ``run`` (what it knows; which a
 ``asking`` (picks, questions, whose they are), ``answering`` (answers, undo, oracles), ``relabelling`` (many
 at once), ``active`` (training, and the class that people use).
 ``evaluation``, ``self_test`` (what the answers say of the model, told in an ``outlook``) and ``export`` are
-what it calls at the end of a round and of a run.
+what it calls at the end of a round and of a run. ``collection`` tells how the items have changed.
 """

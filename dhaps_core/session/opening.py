@@ -31,7 +31,10 @@ from dhaps_core.session.proposals import PICKS
 from dhaps_core.session.rounds import METRICS, Rounds
 from dhaps_core.session.settings import Settings
 
-__all__ = ["LABELS", "Stored", "begin", "check_answers", "read_settings", "with_stored_splits"]
+__all__ = [
+    "LABELS", "Stored", "begin", "check_answers", "fits", "read_settings", "shares_labels",
+    "with_stored_splits",
+]  # fmt: skip
 
 LABELS = "labels.sqlite"
 
@@ -110,13 +113,35 @@ def _check_new(folder: RunFolder) -> None:
         raise FileNotFoundError(f"{rule}. Open it for writing to begin one.")
 
 
+def shares_labels(run: Path) -> bool:
+    """Whether a run keeps its answers in a store that it shares with others.
+
+    Raises:
+        RunDamaged: if its settings cannot be read.
+    """
+    return bool((RunFolder(run, read_only=True).read_json("settings.json") or {}).get("labels"))
+
+
+def fits(run: Path, items: Items, *, shared: bool) -> bool:
+    """Whether a run is of these items, and shares its labels or not; True of a damaged one, which says so."""
+    try:
+        if shares_labels(run) != shared:
+            return False
+        items.with_splits(run / "splits.npz")
+    except (DamagedFileError, FileNotFoundError):
+        return True
+    except ValueError:
+        return False
+    return True
+
+
 def _check_shared(labels: Path) -> None:
     """Refuse to begin a store that runs beside it answer into: it was lost."""
     if labels.exists():
         return
     for path in sorted(labels.parent.glob("*/settings.json")):
         with suppress(RunDamaged):  # which its own opening tells
-            if (RunFolder(path.parent, read_only=True).read_json(path.name) or {}).get("labels"):
+            if shares_labels(path.parent):
                 rule = f"{labels} must be there: the run {path.parent.name} has its answers in it"
                 raise FileNotFoundError(f"{rule}; got no file. Restore a copy of it, or use another folder.")
 

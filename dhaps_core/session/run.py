@@ -165,6 +165,10 @@ class OpenRun:
         """Answers that count now in this run, in order."""
         return self.labels.counting(self.store.answers())
 
+    def left_out(self) -> dict[str, int]:
+        """Number of answers in the store that do not count in this run, by the reason, in words."""
+        return self.labels.left_out(self.store.answers())
+
     def snapshot(self, upto: int | None = None) -> Snapshot:
         """Frozen view of the answers, now or up to a watermark."""
         return self._snapshot_of(self.labels.counting(self.store.answers(upto)))
