@@ -1,4 +1,4 @@
-"""A collection that changes under a bench: nothing is locked, nothing asked twice, and one line says what is."""
+"""A collection that changes under a bench: nothing is locked, nothing asked twice, one line says what is."""
 
 import shutil
 from dataclasses import replace
