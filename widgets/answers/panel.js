@@ -4,7 +4,7 @@ const SIZE = 96; // pixels of a picture in a row
 const WORDS = ["same", "different", "unsure"];
 
 function render({ model, el }) {
-  const card = make("div", { class: "dhaps-card dhaps-answers", role: "group", "aria-label": "all answers" });
+  const card = make("div", { class: "dhaps-card dhaps-all-answers", role: "group", "aria-label": "all answers" });
   const head = make("div", { class: "dhaps-answers-bar" });
   const note = make("div", { class: "dhaps-note", role: "status" });
   const table = make("table");
@@ -88,7 +88,7 @@ function render({ model, el }) {
       one.pictured && make("span", { class: "dhaps-thumb" }, picture(book.url(key, SIZE), key)),
       make("span", { class: "dhaps-key", text: key })));
     table.replaceChildren(
-      make("thead", {}, make("tr", {}, ...["item", "answer", doubted && "by the others", "by", "round", ""]
+      make("thead", {}, make("tr", {}, ...["item", "answer", doubted && "others say", "by", "round", ""]
         .filter((text) => text !== false).map((text) => make("th", { text })))),
       make("tbody", {}, ...now.rows.map((one) => make("tr", {},
         make("td", {}, ...shown(one)),

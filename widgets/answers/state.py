@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # it loads torch, and a state must not
 
 __all__ = ["AnswersState", "Filters"]
 
-PAGE = 20  # answers on a page
+PAGE = 15  # answers on a page
 DOUBTED = 0.5  # probability of what was said below which the model disagrees
 
 
