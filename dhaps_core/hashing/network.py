@@ -77,6 +77,14 @@ class HashNetwork(nn.Module):
         activations: Tensor = self.hidden(self.backbone(x))
         return activations
 
+    @property
+    def settled(self) -> bool:
+        """Whether there are layers between features and hash layer, and nothing up to there learns or is drawn."""
+        below = [*self.backbone.modules(), *self.hidden.modules()]
+        changes = any(isinstance(one, Dropout) for one in below)
+        changes |= any(next(part.parameters(), None) is not None for part in (self.backbone, self.hidden))
+        return len(self.hidden) > 0 and not changes
+
     def binarised(self, outputs: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
         """Outputs of the hash layer, rotated and shifted."""
         rotated: Tensor = outputs @ self.rotation + self.shift
