@@ -3,6 +3,6 @@
 Read ``workbench`` first: it has the run in use, its work in the ``background``, and tells the cards what has
 changed. A card asks the run's session for everything, and no file of the run. ``stepper`` (with ``choices``)
 runs rounds, ``labeller`` asks, ``answers`` lists what was said, ``explore`` looks, ``sweep`` follows a grid.
-``card``, ``shield`` and ``pictures`` are what cards share. ``figures`` draws finished rounds,
+``card``, ``shield``, ``pictures`` and ``captions`` are what cards share. ``figures`` draws finished rounds,
 ``ranking_figure`` whole rankings.
 """

@@ -71,7 +71,7 @@ class Workbench:
         self, folder: str | Path, items: Items, settings: Settings, *, who: str = "me", device: str = "cpu"
     ) -> None:
         if Source.named(who) or not who.strip():
-            rule = "who must be the name of a person; 'oracle' and 'csv:...' are those of sources of answers"
+            rule = "who must be the name of a person; 'oracle', 'folders' and 'csv:...' are of other sources"
             raise ValueError(f"{rule}; got {who!r}. Write your own.")
         self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
         self.pictures = Pictures(items)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.closure import Contradiction
-from dhaps_core.answers.questions import label_oracle
+from dhaps_core.answers.questions import NoAnswer, folder_labels, label_oracle
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.sources import image_folder
 from dhaps_core.session.active import ActiveSession
@@ -223,6 +223,23 @@ def test_a_run_keeps_the_store_that_it_began_with(tmp_path):
     played(tmp_path / "one", tiny_items(), 1).store.close()
     with pytest.raises(ValueError, match="it has its own"):
         ActiveSession(tmp_path / "one", tiny_items(), labels=tmp_path / "labels.sqlite")
+
+
+def test_class_folders_are_labels_if_the_person_says_so(tmp_path, pictures):
+    items = load(pictures, queries=4)
+    session = ActiveSession(tmp_path / "run", items, TINY, labels=tmp_path / "labels.sqlite")
+    assert folder_labels("ask", items) is None
+    train = [items.keys[i] for i in items.splits["train"].tolist()]
+    assert session.answer_items(train, folder_labels("folders", items)) == 20
+    assert {one.who for one in session.answers()} == {"folders"}
+    assert session.train()["answers"] == 20
+    assert session.questions() == []
+    assert session.undo(who="folders") is not None  # one step
+    assert session.answers() == []
+    with pytest.raises(ValueError, match="labels must be one of ask, folders"):
+        folder_labels("folder", items)
+    with pytest.raises(NoAnswer, match="a sub-folder for each class"):
+        folder_labels("folders", replace(items, labels=None, class_names=()))
 
 
 # --- many at once

@@ -7,6 +7,7 @@ import pytest
 
 from tests.given import TINY
 from tests.session.test_labels import load, pictures, write_image
+from widgets.captions import caption
 from widgets.workbench import Workbench, run_name
 
 __all__ = ["pictures"]  # the fixture
@@ -68,6 +69,14 @@ def test_a_bench_whose_record_of_the_collection_is_damaged_opens_and_says_so(tmp
     (tmp_path / "runs" / "collection.json").write_text("{")
     assert "collection.json must hold one JSON object" in bench_of(tmp_path, pictures).news
     assert bench_of(tmp_path, pictures).news == ""
+
+
+def test_captions_do_not_tell_the_class(tmp_path, pictures):
+    write_image(pictures / "owl" / "Owl at night.png", 97)
+    items = load(pictures)
+    assert caption(items, "cat/00.png") == "00.png"
+    assert caption(items, "owl/Owl at night.png") == f"image {items.position['owl/Owl at night.png'] + 1}"
+    assert caption(replace(items, labels=None, class_names=()), "cat/00.png") == "cat/00.png"
 
 
 def test_a_copied_bench_goes_on(tmp_path, pictures):
