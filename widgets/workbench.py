@@ -208,7 +208,7 @@ class Workbench:
     def _look_around(self, settings: Settings) -> tuple[ActiveSession, str]:
         """The run to begin with, and the news."""
         told, earlier = [], (self.folder / run_name(settings) / "settings.json").exists()
-        what = "items" if self.items.images is None else "images"
+        what = "item" if self.items.images is None else "image"
         try:
             changed = changes(self.folder, self.items)
             told += [found] if changed is not None and (found := changed.told(what)) else []
@@ -218,7 +218,7 @@ class Workbench:
         session = self._open(settings)
         brought, runs = session.bring_over_all([path for path in self._earlier_runs() if path.is_dir()])
         if brought:
-            told.append(f"{brought} answers of {runs} earlier runs were brought over")
+            told.append(f"{brought} answers of {runs} earlier run{'s' * (runs > 1)} were brought over")
         if begins and earlier and not told:
             told.append("the features or the labels of the items are others than before")
         if told:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
 from dhaps_core.session.asking import AskingRun
 from dhaps_core.session.placing import Ask
@@ -67,11 +67,24 @@ class AnsweredRun(AskingRun):
     def undo(self, *, who: str | None = None) -> int | None:
         """Row of the answer taken back, the newest that counts (of a person, if given); None where none does.
 
+        What was answered at once is taken back at once.
+
         Raises:
             Contradiction: if an answer that it had revised would count again, against later ones.
+            StoreError: if a newer one was given in another run and does not count here: it is not seen.
         """
         self.folder.check_writable()
-        return self.store.undo(who=who, check=self._agree)
+        newest = max((one.id for one in self.answers() if who in (None, one.who)), default=None)
+        if newest is None:
+            return None
+
+        def check(answers: Sequence[Answer]) -> None:
+            if any(one.id == newest for one in answers):
+                rule = "the newest answer must count in this run to be undone here; it is about another one's"
+                raise StoreError(f"{rule} items. Undo it there, or retract the one that is meant.")
+            self._agree(answers)
+
+        return self.store.undo(who=who, check=check)
 
     def redo(self, *, who: str | None = None) -> int | None:
         """Row of the last undo (of a person, if given), which is lifted; None where none is to be lifted.

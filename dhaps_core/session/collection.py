@@ -24,12 +24,16 @@ class Changes(NamedTuple):
     def told(self, what: str) -> str:
         """In words, such as "3 images new, 1 gone"; empty if nothing has changed.
 
+        Args:
+            what: an item is called.
+
         Example:
-            >>> Changes(3, 1, 0, 2).told("images")
-            '3 images new, 1 gone, 2 replaced'
+            >>> Changes(3, 1, 0, 2).told("image"), Changes(0, 1, 2, 0).told("image")
+            ('3 images new, 1 gone, 2 replaced', '1 image gone, 2 renamed')
         """
-        parts = [f"{count} {name}" for name, count in self._asdict().items() if count]
-        return ", ".join([parts[0].replace(" ", f" {what} ", 1), *parts[1:]]) if parts else ""
+        parts = [(count, name) for name, count in self._asdict().items() if count]
+        nouns = [f" {what}{'s' * (count > 1)}" if i == 0 else "" for i, (count, _) in enumerate(parts)]
+        return ", ".join(f"{count}{noun} {name}" for (count, name), noun in zip(parts, nouns, strict=True))
 
 
 def remember(folder: Path, items: Items) -> None:

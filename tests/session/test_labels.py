@@ -189,6 +189,22 @@ def test_answers_about_queries_teach_nothing(tmp_path, pictures):
     assert second.labels.left_out(second.store.answers()) == {"about queries": len(queries)}
 
 
+def test_undo_never_takes_what_does_not_count_here(tmp_path, pictures):
+    first = opened(tmp_path, "one", load(pictures))
+    (pictures / "cat" / "00.png").unlink()
+    second = opened(tmp_path, "two", load(pictures))
+    first.name_items(["cat/00.png"], "cat", who="anna")
+    assert second.undo(who="anna") is None
+    second.name_items(["dog/01.png"], "dog", who="anna")
+    first.name_items(["rat/23.png"], "rat", who="anna")
+    (pictures / "rat" / "23.png").unlink()
+    third = opened(tmp_path, "three", load(pictures))
+    with pytest.raises(StoreError, match="Undo it there"):
+        third.undo(who="anna")
+    assert [one.keys for one in third.answers()] == [("dog/01.png",)]
+    assert len(third.store.answers()) == 3
+
+
 def test_a_lost_store_is_no_new_start(tmp_path, pictures):
     items = load(pictures)
     first = opened(tmp_path, "one", items)

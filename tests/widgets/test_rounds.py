@@ -437,7 +437,7 @@ def test_answers_of_runs_of_before_the_store_was_shared_are_brought_over_with_a_
     bench = Workbench(tmp_path, items, QUICK)
     name = bench.session.name
     assert bench.news == (
-        f"4 answers of 1 earlier runs were brought over; all 4 answers count; a new run begins: {name}"
+        f"4 answers of 1 earlier run were brought over; all 4 answers count; a new run begins: {name}"
     )
     assert name.startswith(f"{run_name(QUICK)}-1797-")
     assert (old.round, len(old.answers())) == (1, 4)  # it stays as it was

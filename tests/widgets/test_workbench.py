@@ -31,7 +31,7 @@ def test_files_that_change_begin_a_new_run_with_every_answer(tmp_path, pictures)
     bench = bench_of(tmp_path, pictures)
     second = bench.session
     assert bench.news == (
-        "1 images new, 1 gone, 1 renamed; all 6 answers count; "
+        "1 image new, 1 gone, 1 renamed; all 6 answers count; "
         f"a new run begins: {run_name(TINY)}-24-{bench.items.content()[:6]}"
     )
     second.train()
@@ -49,7 +49,7 @@ def test_files_that_change_begin_a_new_run_with_every_answer(tmp_path, pictures)
     write_image(pictures / "rat" / "23.png", 23)
     bench = bench_of(tmp_path, pictures)
     assert bench.news == (
-        f"1 images new, 1 gone, 1 renamed; all 6 answers count; the run {first.name} goes on"
+        f"1 image new, 1 gone, 1 renamed; all 6 answers count; the run {first.name} goes on"
     )
     assert bench.session.round == 2
 
@@ -61,7 +61,7 @@ def test_what_does_not_count_is_said(tmp_path, pictures):
     write_image(pictures / "cat" / "04.png", 98)
     told = bench_of(tmp_path, pictures).news
     reasons = "1 about files that are gone, 1 about files that others have replaced"
-    assert f"1 images gone, 1 replaced; 4 of 6 answers count ({reasons}); a new run begins" in told
+    assert f"1 image gone, 1 replaced; 4 of 6 answers count ({reasons}); a new run begins" in told
 
 
 def test_a_bench_whose_record_of_the_collection_is_damaged_opens_and_says_so(tmp_path, pictures):
