@@ -96,6 +96,9 @@ def test_sliders_redraw_and_without_a_screen_there_are_stills(material):
     assert (query.value, radius.value) == (0, 2)
     assert isinstance(seen, ipywidgets.HTML)
     assert seen.value == show(ball_figure, material, query=0, radius=2).html
+    ways = {"x": [(0, 5), (0, 1)], "t": [(4, 1), (6, 2)]}
+    pairs = explore(swap_figure, material, interactive=True, stills=[{"x": (0, 1), "t": (6, 2)}], **ways)
+    assert [slider.value for slider in pairs.children[:2]] == [(0, 1), (6, 2)]
     radius.value = 5
     assert seen.value == show(ball_figure, material, query=0, radius=5).html
     with pytest.raises(ValueError, match="stills must give every setting one of its choices"):

@@ -47,14 +47,8 @@ def ball_figure(material: Material, *, query: int, radius: int) -> Figure:
     axes = figure.subplots()
     clear(axes, (-2.2, bits + 0.6), (-1.25, height + 0.35))
     axes.axvspan(-0.5, radius + 0.5, color=MAIN, alpha=0.16, lw=0)
-    thumbnail(
-        axes,
-        material.pictures[query],
-        (-1.5, 0.4),
-        side=0.9,
-        colour=colour_of(material, query),
-        label="query",
-    )
+    thumbnail(axes, material.pictures[query], (-1.5, 0.4), side=0.9, colour=colour_of(material, query))
+    axes.text(-1.5, 0.95, "query", ha="center", fontsize="small")
     for v, column in enumerate(columns):
         weight = "bold" if v <= radius else "normal"
         axes.text(v, -0.42, f"{v}", ha="center", fontweight=weight)

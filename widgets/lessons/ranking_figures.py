@@ -81,6 +81,7 @@ def ties_figure(
     for name, value, colour, dashes in marks:
         line.axvline(value, color=colour, ls=dashes, lw=2, label=f"{name}: {value:.4f}")
     line.set(xlabel="average precision", ylabel="orders of the ties", xlim=(0, 1.02))
+    line.yaxis.get_major_locator().set_params(integer=True)
     line.spines[["top", "right"]].set_visible(False)
     line.legend(fontsize="small", ncols=2, **BELOW)
     return figure

@@ -86,12 +86,12 @@ def explore(
         return Markup("".join(show(draw, *given, **still).html for still in stills))
     sliders = {
         name: ipywidgets.SelectionSlider(
-            options=list(values),
+            options=[(str(value), value) for value in values],  # a pair by itself would be a name and a value
             value=stills[0][name],
             description=name.replace("_", " "),
             continuous_update=False,  # a figure takes a moment
-            style={"description_width": "150px"},
-            layout={"width": "460px"},
+            style={"description_width": "190px"},
+            layout={"width": "520px"},
         )
         for name, values in choices.items()
     }

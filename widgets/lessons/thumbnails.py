@@ -11,14 +11,14 @@ from widgets.lessons.material import Material
 __all__ = ["BAD", "CLASS_COLOURS", "GOOD", "MAIN", "OTHER", "clear", "colour_of", "thumbnail"]
 
 CLASS_COLOURS = (
-    "#1b6ca8",
+    "#2b7fc0",
     "#c8553d",
     "#5b8c5a",
     "#8e6c8a",
     "#d99a2b",
     "#3aa6a6",
 )  # told apart in both themes
-MAIN, OTHER, GOOD, BAD = "#1b6ca8", "#8c8c8c", "#2a8a4a", "#c0392b"
+MAIN, OTHER, GOOD, BAD = "#2b7fc0", "#8c8c8c", "#2a8a4a", "#d1493b"
 
 
 def colour_of(material: Material, item: int) -> str:
