@@ -5,4 +5,5 @@ changed. A card asks the run's session for everything, and no file of the run. `
 runs rounds, ``labeller`` asks, ``answers`` lists what was said, ``explore`` looks, ``sweep`` follows a grid.
 ``card``, ``shield``, ``pictures`` and ``captions`` are what cards share. ``figures`` draws finished rounds,
 ``ranking_figure`` whole rankings.
+``lessons`` is by itself: what the teaching notebooks show, ask and check.
 """
