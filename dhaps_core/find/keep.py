@@ -1,10 +1,8 @@
 """The result of a finished round, written into a folder in place of the one before."""
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,18 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.csv_file import write_csv
-from dhaps_core.array_files import write_array
-from dhaps_core.data.images import Images, UnreadableImage
+from dhaps_core.array_files import read_array, write_array
+from dhaps_core.codes import pack, sign
 from dhaps_core.data.items import Items
-from dhaps_core.files import make_folder, remove_leftovers, replace_bytes, replace_text, replacing
+from dhaps_core.files import replace_bytes, replace_text, replacing
+from dhaps_core.find.added import carried, rows_of, write_rows
+from dhaps_core.find.network import network_of
 from dhaps_core.find.parts import (
+    ADDED,
     ANSWERS,
     CODES,
     CONTENTS,
@@ -33,19 +33,21 @@ from dhaps_core.find.parts import (
     NETWORK,
     PICTURES,
     README,
+    WAY,
     ResultDamaged,
     read_manifest,
+    replaced,
     write_manifest,
 )
+from dhaps_core.find.pictures import small_pictures, write_pictures
 from dhaps_core.find.readme import readme
 from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.hashing.inputs import Centring
+from dhaps_core.hashing.network import encode
 from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.retrieval.index import HammingIndex
 
-__all__ = ["Result", "contents_of", "keep", "pictures_of", "write_pictures", "write_searched"]
-
-SHOWN = 96  # pixels of a picture that is kept for contact sheets
+__all__ = ["Result", "keep", "unit_floats", "write_searched"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,55 +82,67 @@ class Result:
 
 
 def keep(folder: Path, result: Result) -> None:
-    """Write a result into a folder, made if it is absent; what was added to the one before is told apart.
+    """Write a result into a folder, made if it is absent; what was added to the one before stays, if it can.
 
     Raises:
-        OSError: if something is in the way, or the disk is full; then it loads as before or not at all.
+        OSError: if something is in the way, or the disk is full; then it loads as before.
+        ResultInUse: if another process changes it.
         ValueError: if something else has the name of the folder.
+
+    Warns:
+        AddedLeftOut: if what was added cannot stay.
     """
-    make_folder(folder)
-    remove_leftovers(folder, below=False)  # of processes that were killed
-    items = result.items
-    contents = contents_of(items)
-    shown = _still(folder, PICTURES, contents)
-    replace_bytes(folder / NETWORK, result.weights)
-    with replacing(folder / ENCODER) as file:
-        np.savez(file, **_encoder_arrays(result))  # type: ignore[arg-type]
-    write_searched(folder, HammingIndex(result.packed, items.keys, bits=result.plan.bits), contents)
-    if result.floats is None:
-        (folder / FLOATS).unlink(missing_ok=True)
-    else:
-        write_array(folder / FLOATS, unit_floats(result.floats.numpy()))
-    if items.images is None:
-        (folder / PICTURES).unlink(missing_ok=True)
-    elif not shown:
-        write_pictures(folder, pictures_of(items.images))
-    write_csv(result.answers, folder / ANSWERS)
-    encoder = result.encoder
-    about: dict[str, Any] = {
-        **result.about,
-        "bits": result.plan.bits,
-        "items": items.n,
-        "added": 0,
-        "classes": list(result.names),
-        "plan": asdict(result.plan),
-        "sizes": dict(result.sizes),
-        "encoder": encoder
-        and {"backbone": encoder.backbone, "weights": encoder.weights, "size": encoder.size},
-    }
-    replace_text(folder / README, readme(about))
-    write_manifest(folder, about)
+    items, plan, encoder = result.items, result.plan, result.encoder
+    with replaced(folder) as new:
+        replace_bytes(new / NETWORK, result.weights)
+        with replacing(new / ENCODER) as file:
+            np.savez(file, **_encoder_arrays(result))  # type: ignore[arg-type]
+        before, added = _before(folder), None
+        if before is not None:
+            width = (3, plan.side, plan.side) if plan.side else (plan.features,)
+            added = carried(folder, before, encoder=new / ENCODER, keys=items.keys, width=width)
+        packed, keys, contents = result.packed, list(items.keys), contents_of(items)
+        floats = None if result.floats is None else unit_floats(result.floats.numpy())
+        if added is not None:
+            network = network_of(new / NETWORK, plan, dict(result.sizes))
+            packed = np.concatenate([packed, pack(sign(encode(network, added.inputs))).numpy()])
+            keys, contents = [*keys, *added.keys], np.concatenate([contents, added.contents])
+            write_rows(new / ADDED, added.rows)
+            if floats is not None:
+                floats = np.concatenate([floats, unit_floats(rows_of(added.inputs))])
+        write_searched(new, HammingIndex(packed, keys, bits=plan.bits), contents)
+        if floats is not None:
+            write_array(new / FLOATS, floats)
+        stay = (PICTURES,) if before is not None and _same_contents(folder, before, contents) else ()
+        if items.images is not None and not (stay and (folder / PICTURES).exists()):
+            shown = [] if added is None else added.pictures
+            write_pictures(new / PICTURES, [*small_pictures(items.images), *shown])
+            stay = ()
+        write_csv(result.answers, new / ANSWERS)
+        about: dict[str, Any] = {
+            **result.about,
+            "bits": plan.bits,
+            "items": items.n,
+            "added": 0 if added is None else len(added.keys),
+            "classes": list(result.names),
+            "plan": asdict(plan),
+            "sizes": dict(result.sizes),
+            "encoder": encoder
+            and {"backbone": encoder.backbone, "weights": encoder.weights, "size": encoder.size},
+        }
+        replace_text(new / README, readme(about))
+        write_manifest(folder, new, about, stay=stay)
 
 
-def write_searched(folder: Path, index: HammingIndex, contents: UInt8[np.ndarray, "n 32"]) -> None:
+def write_searched(new: Path, index: HammingIndex, contents: UInt8[np.ndarray, "n 32"]) -> None:
     """Write what is searched: codes and keys for us and for plain faiss, and what the keys stand for."""
-    index.save(folder / CODES)
+    index.save(new / CODES)
     codes = index.packed()
     plain = faiss.IndexBinaryFlat(8 * codes.shape[1])
     plain.add(codes)
-    replace_bytes(folder / FAISS, faiss.serialize_index_binary(plain).tobytes())
-    replace_text(folder / KEYS, json.dumps(index.keys) + "\n")
-    write_array(folder / CONTENTS, contents)
+    replace_bytes(new / FAISS, faiss.serialize_index_binary(plain).tobytes())
+    replace_text(new / KEYS, json.dumps(index.keys) + "\n")
+    write_array(new / CONTENTS, contents)
 
 
 def contents_of(items: Items) -> UInt8[np.ndarray, "n 32"]:
@@ -147,43 +161,21 @@ def unit_floats(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     return (rows / np.where(norms > 0, norms, 1)).astype(np.float16)
 
 
-def pictures_of(images: Images) -> list[bytes]:
-    """A small JPEG file of each image; empty of one that can no longer be read."""
-
-    def picture(i: int) -> bytes:
-        try:
-            image = Image.fromarray(images.read(i, at_least=SHOWN))
-        except UnreadableImage:
-            return b""  # the sheet has its name in its place
-        image.thumbnail((SHOWN, SHOWN))
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=80)
-        return file.getvalue()
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(picture, range(len(images))))
-
-
-def write_pictures(folder: Path, pictures: Sequence[bytes]) -> None:
-    """Write the pictures one behind the other, with where each ends."""
-    with replacing(folder / PICTURES) as file:
-        np.savez(
-            file,
-            jpeg=np.frombuffer(b"".join(pictures), np.uint8),
-            ends=np.cumsum([len(one) for one in pictures], dtype=np.int64),
-        )
-
-
-def _still(folder: Path, name: str, contents: UInt8[np.ndarray, "n 32"]) -> bool:
-    """Whether a part that depends on the images alone is there, whole, and of these."""
+def _before(folder: Path) -> dict[str, Any] | None:
+    """Manifest of the result that is in a folder, if it is a whole one."""
     try:
-        found = read_manifest(folder)["files"]
-    except (FileNotFoundError, ResultDamaged):
+        return read_manifest(folder)
+    except ResultDamaged:
+        return None
+
+
+def _same_contents(folder: Path, before: dict[str, Any], contents: UInt8[np.ndarray, "n 32"]) -> bool:
+    """Whether the items of the result in a folder are these, so that their pictures are, too."""
+    if before.get("items", 0) + before.get("added", 0) != len(contents):
         return False
-    file = io.BytesIO()
-    np.save(file, contents)
-    stored = file.getvalue() + hashlib.sha256(file.getvalue()).digest()
-    return (folder / name).exists() and found.get(CONTENTS) == hashlib.sha256(stored).hexdigest()
+    shape = contents.shape
+    found = read_array(folder / CONTENTS, dtype=np.uint8, shape=shape, advice=WAY, error=ResultDamaged)
+    return np.array_equal(found, contents)
 
 
 def _encoder_arrays(result: Result) -> dict[str, npt.NDArray[Any]]:

@@ -1,6 +1,6 @@
 """A result folder, opened: it encodes and searches without the run, the items or the notebook."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Float16, Int8, UInt8
 
-from dhaps_core.array_files import read_array, read_arrays
+from dhaps_core.array_files import read_array
 from dhaps_core.checks import shown, whole
 from dhaps_core.codes import pack, sign
 from dhaps_core.files import at_home
+from dhaps_core.find.adding import NowThere, add
+from dhaps_core.find.network import foreteller_of, network_of
 from dhaps_core.find.parts import (
     CODES,
     CONTENTS,
@@ -23,18 +25,16 @@ from dhaps_core.find.parts import (
     ResultDamaged,
     read_manifest,
 )
+from dhaps_core.find.pictures import read_pictures
 from dhaps_core.find.queries import Reader
-from dhaps_core.find.rerank import foreteller_of, same
+from dhaps_core.find.rerank import same
 from dhaps_core.hashing.backbones import Backbone
 from dhaps_core.hashing.inputs import Inputs
-from dhaps_core.hashing.network import HashNetwork, encode
-from dhaps_core.hashing.weights import read_weights
+from dhaps_core.hashing.network import encode
 from dhaps_core.json_files import member
 from dhaps_core.retrieval.index import HammingIndex
 
 __all__ = ["Hit", "Loaded", "load"]
-
-_LARGEST = 4096 << 20  # bytes of floats or pictures
 
 
 class Hit(NamedTuple):
@@ -97,7 +97,7 @@ class Loaded:
         if self.index.bits != bits:
             rule = f"{folder} must have codes of {bits} bits"
             raise ResultDamaged(f"{rule}; got {self.index.bits}. {WAY}")
-        self.network = self._network()
+        self.network = network_of(folder / NETWORK, plan, self.about.get("sizes"))
         n = len(self.index)
         self.contents: UInt8[np.ndarray, "n 32"] = self._array(CONTENTS, np.uint8, (n, 32))
         self.floats: Float16[np.ndarray, "n d"] | None = None
@@ -111,7 +111,7 @@ class Loaded:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes that are foretold; none where the learner foretells none or nobody named one."""
+        """Names of the classes that are foretold; none where the learner does not, or nobody named one."""
         return tuple(name for name in self._names if name is not None)
 
     def encode(self, images: Iterable[Any]) -> Int8[np.ndarray, "q b"]:
@@ -186,13 +186,31 @@ class Loaded:
         """Small JPEG files of some items, empty where there is none."""
         if not (self.folder / PICTURES).exists():
             return dict.fromkeys(keys, b"")
-        found = read_arrays(self.folder / PICTURES, most=_LARGEST)
-        jpeg, ends = found["jpeg"], [0, *found["ends"].tolist()]
-        if len(ends) != len(self) + 1:
-            rule = f"{self.folder / PICTURES} must have a picture of each item"
-            raise ResultDamaged(f"{rule}; got {len(ends) - 1}. {WAY}")
-        at = self.index.position
-        return {key: jpeg[ends[at[key]] : ends[at[key] + 1]].tobytes() for key in keys}
+        found = read_pictures(self.folder / PICTURES, len(self))
+        return {key: found[self.index.position[key]] for key in keys}
+
+    def add(self, images: Iterable[Any], keys: Iterable[str] | None = None) -> "NowThere":
+        """Put new images, or rows of features, among what is searched, on the disk and here.
+
+        They stay through later rounds of the run, which encode them anew.
+
+        Args:
+            images: as queries are given.
+            keys: their names; by default the names of the files, without their folders.
+
+        Returns:
+            What was added, and what was left out because the same content is there already.
+
+        Raises:
+            ValueError: if a name is there already and stands for other content, or comes twice; nothing is
+                added.
+            ResultInUse: if another process changes the result, or has changed it since it was loaded.
+            OSError: if it cannot be written; then it is as before.
+        """
+        done = add(self.folder, self.about, list(images), keys, reader=self.reader, network=self.network)
+        if done.added:
+            vars(self).update(vars(Loaded(self.folder, self.reader.backbone)))
+        return done
 
     # --- inside --------------------------------------------------------------------------------------------
 
@@ -246,25 +264,3 @@ class Loaded:
             rule = f"{path} must name the {columns} classes that its network foretells"
             raise ResultDamaged(f"{rule}; got {shown(names)}. {WAY}")
         return names
-
-    def _network(self) -> HashNetwork:
-        """The network with its weights, in evaluation mode, on the CPU."""
-        path, plan = self.folder / NETWORK, self.reader.plan
-        sizes = _sizes(self.about.get("sizes"), self.folder / MANIFEST)
-        size = path.stat().st_size
-        least = [max(plan.features, 1) * sum(sizes.values()), plan.features * min(plan.hidden, 1)]
-        if any(4 * numbers > size for numbers in least):
-            raise ResultDamaged(f"{path} must hold the network of {MANIFEST}; got {size} bytes. {WAY}")
-        try:
-            network = plan.build(generator=torch.Generator().manual_seed(0), sizes=sizes)
-        except TypeError as error:
-            rule = f"{self.folder / MANIFEST} must have the sizes of {plan.method}"
-            raise ResultDamaged(f"{rule}; got {sizes}. {WAY}") from error
-        network.load_state_dict(read_weights(path, network.state_dict(), advice=WAY, error=ResultDamaged))
-        return network.eval()
-
-
-def _sizes(told: object, path: Path) -> dict[str, int]:
-    if isinstance(told, Mapping) and all(type(size) is int and 0 <= size <= 10**6 for size in told.values()):
-        return dict(told)
-    raise ResultDamaged(f"{path} must have the sizes of layers; got {told!r:.80}. {WAY}")

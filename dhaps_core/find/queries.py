@@ -1,5 +1,6 @@
 """What somebody gives to be found (paths, pixels, features) as the rows that the network reads."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,7 @@ class _Pixels(Images):
         return self.pixels[i]
 
     def digests(self) -> tuple[str, ...]:
-        from hashlib import sha256
-
-        return tuple(sha256(np.ascontiguousarray(one).tobytes()).hexdigest() for one in self.pixels)
+        return tuple(hashlib.sha256(one.tobytes()).hexdigest() for one in self.pixels)
 
 
 def pictures_in(given: Iterable[Any]) -> Images | None:

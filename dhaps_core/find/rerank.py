@@ -2,21 +2,13 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from dhaps_core.hashing.foreteller import Foreteller
 from dhaps_core.hashing.methods.piq import probability_same
-from dhaps_core.hashing.network import HashNetwork
 
-__all__ = ["foreteller_of", "same"]
-
-
-def foreteller_of(network: HashNetwork) -> Foreteller | None:
-    """The layer of a network that foretells classes; None where its learner has none, or none are known."""
-    layers = list(network.hidden) if isinstance(network.hidden, nn.Sequential) else []
-    found = next((layer for layer in layers if isinstance(layer, Foreteller)), None)
-    return found if found is not None and found.sizes["classes"] else None
+__all__ = ["same"]
 
 
 @torch.no_grad()

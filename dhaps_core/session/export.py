@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dhaps_core.files import digest
 from dhaps_core.find.keep import Result, keep
-from dhaps_core.find.parts import MANIFEST, PARTS, is_whole
+from dhaps_core.find.parts import MANIFEST, NEXT, PARTS, is_whole
 from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.session.folder import WEIGHTS, check_place
@@ -33,6 +33,7 @@ def export(run: OpenRun, number: int, folder: Path, encoder: Encoder | None) -> 
     answers = run.answers()
     for name in (MANIFEST, *PARTS):
         check_place(folder / name)
+    check_place(folder / NEXT, folder=True)
     result = Result(
         about={**_about(run, number), "method": run.settings.method, "answers": len(answers)},
         items=items,
