@@ -87,6 +87,7 @@ class Loaded:
         index: the codes by their keys.
         network: what encodes.
         floats: unit rows behind the codes [n d], float16, or None if the folder has none.
+        foreteller: the layer of the network that foretells classes, or None.
     """
 
     def __init__(self, folder: Path, backbone: Backbone | None) -> None:
@@ -103,7 +104,7 @@ class Loaded:
         self.floats: Float16[np.ndarray, "n d"] | None = None
         if (folder / FLOATS).exists():
             self.floats = self._array(FLOATS, np.float16, (n, plan.features))
-        self._foreteller = foreteller_of(self.network)
+        self.foreteller = foreteller_of(self.network)
         self._names = self._classes()
 
     def __len__(self) -> int:
@@ -168,7 +169,7 @@ class Loaded:
             ValueError: if the run foretells no class: its learner does not, or none was named.
         """
         names = self._names
-        if self._foreteller is None or not self.classes:
+        if self.foreteller is None or not self.classes:
             learner = self.reader.plan.method
             got = f"{learner}, which foretells none" if not names else "groups that nobody named"
             if learner in ("auto", "piq", "piqnet") and not names:
@@ -178,7 +179,7 @@ class Loaded:
         rows = self._read(images)
         with torch.no_grad():
             inputs = torch.nn.functional.normalize(rows[torch.arange(len(rows))], dim=1)
-            probabilities = self._foreteller.of_rows(inputs).tolist()
+            probabilities = self.foreteller.of_rows(inputs).tolist()
         told = [{name: p for name, p in zip(names, row, strict=True) if name} for row in probabilities]
         return [dict(sorted(one.items(), key=lambda item: -item[1])) for one in told]
 
@@ -245,7 +246,7 @@ class Loaded:
         assert self.floats is not None
         at = [self.index.position[hit.key] for hit in hits]
         query = rows[torch.tensor([i])][0]
-        scores = same(query, torch.from_numpy(self.floats[at].astype(np.float32)), self._foreteller)
+        scores = same(query, torch.from_numpy(self.floats[at].astype(np.float32)), self.foreteller)
         scored = [
             Hit(hit.key, hit.distance, round(score, 6))
             for hit, score in zip(hits, scores.tolist(), strict=True)
@@ -259,7 +260,7 @@ class Loaded:
         """Names of what the network foretells, None of a group without one."""
         path = self.folder / MANIFEST
         names = member(self.about, "classes", list, path=path, advice=WAY)
-        columns = self._foreteller.sizes["classes"] if self._foreteller else 0
+        columns = self.foreteller.sizes["classes"] if self.foreteller else 0
         if len(names) != columns or not all(isinstance(name, str | None) for name in names):
             rule = f"{path} must name the {columns} classes that its network foretells"
             raise ResultDamaged(f"{rule}; got {shown(names)}. {WAY}")
