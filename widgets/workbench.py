@@ -17,6 +17,7 @@ from typing import Any, Literal
 from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
+from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
@@ -49,6 +50,8 @@ class Workbench:
         settings: of the run to begin with.
         who: the person at the keyboard; stored with every answer.
         device: where networks run.
+        result: folder kept up to date with the last finished round of the run in use; None keeps none.
+        encoder: what made the features of the images, for that result.
 
     Attributes:
         session: the run in use.
@@ -58,12 +61,21 @@ class Workbench:
     """
 
     def __init__(
-        self, folder: str | Path, items: Items, settings: Settings, *, who: str = "me", device: str = "cpu"
+        self,
+        folder: str | Path,
+        items: Items,
+        settings: Settings,
+        *,
+        who: str = "me",
+        device: str = "cpu",
+        result: str | Path | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         if Source.named(who) or not who.strip():
             rule = "who must be the name of a person; 'oracle' and 'csv:...' are those of sources of answers"
             raise ValueError(f"{rule}; got {who!r}. Write your own.")
         self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
+        self.result, self.encoder = None if result is None else at_home(result).absolute(), encoder
         self.pictures = Pictures(items)
         self.job = Job()
         self.busy: str | None = None
@@ -151,7 +163,7 @@ class Workbench:
             if baseline and self.items.labels is not None and self.baseline != session.settings:
                 stage = "random pairs, for comparison"
                 self.tell("round")
-                other = self._open(self.baseline)
+                other = self._open(self.baseline, aside=True)
                 while other.round < session.round:
                     other.run_round(label_oracle(self.items), progress=report)
 
@@ -175,5 +187,13 @@ class Workbench:
         self.tell("busy")
         return True
 
-    def _open(self, settings: Settings) -> ActiveSession:
-        return ActiveSession(self.folder / run_name(settings), self.items, settings, device=self.device)
+    def _open(self, settings: Settings, *, aside: bool = False) -> ActiveSession:
+        """The run with these settings; one aside, for comparison, leaves the result alone."""
+        return ActiveSession(
+            self.folder / run_name(settings),
+            self.items,
+            settings,
+            device=self.device,
+            result=None if aside else self.result,
+            encoder=self.encoder,
+        )

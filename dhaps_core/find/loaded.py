@@ -247,10 +247,7 @@ class Loaded:
         at = [self.index.position[hit.key] for hit in hits]
         query = rows[torch.tensor([i])][0]
         scores = same(query, torch.from_numpy(self.floats[at].astype(np.float32)), self.foreteller)
-        scored = [
-            Hit(hit.key, hit.distance, round(score, 6))
-            for hit, score in zip(hits, scores.tolist(), strict=True)
-        ]
+        scored = [Hit(hit.key, hit.distance, score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return sorted(scored, key=lambda hit: -(hit.score or 0.0))
 
     def _array(self, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:

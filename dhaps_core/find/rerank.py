@@ -1,7 +1,7 @@
 """A shortlist by Hamming distance, put in order by the floats behind the codes."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -14,7 +14,7 @@ __all__ = ["same"]
 @torch.no_grad()
 def same(
     query: Float[Tensor, " d"], rows: Float[Tensor, "n d"], foreteller: Foreteller | None
-) -> Float[Tensor, " n"]:
+) -> Float64[Tensor, " n"]:
     """How surely a query and each of some items are the same: p + (1 - p) cosine, at most 1.
 
     p is the probability that they share a class, by the classes that are foretold of each as if they were
@@ -24,9 +24,10 @@ def same(
     .734, by p alone .722, by the cosine of the layer's activations .734; at 1 .817, .814, .725 and .818.
     """
     x, at = normalize(query, dim=0), normalize(rows.float(), dim=1)
-    cosine: Float[Tensor, " n"] = at @ x
+    cosine: Float64[Tensor, " n"] = (at @ x).double()
     if foreteller is None:
         return cosine
     p = foreteller.of_rows(torch.cat([x[None], at]))
-    shared = probability_same(p[:1], p[1:], several=foreteller.several)[0]
+    shared = probability_same(p[:1], p[1:], several=foreteller.several)[0].double()
+    shared = shared.clamp_max(1 - 1e-6)  # where no doubt is left, the nearer one is still the surer one
     return shared + (1 - shared) * cosine
