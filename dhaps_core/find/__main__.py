@@ -5,12 +5,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dhaps_core.data.images import FileImages
 from dhaps_core.escaping import one_line
 from dhaps_core.find.loaded import Hit, Loaded, load
 from dhaps_core.find.parts import ResultInUse
-from dhaps_core.find.pictures import small_pictures
-from dhaps_core.find.sheet import Found, write_sheet
+from dhaps_core.find.queries import pictures_in
+from dhaps_core.find.sheet import laid_out, write_sheet
 
 __all__ = ["main"]
 
@@ -62,13 +61,10 @@ def _searched(loaded: Loaded, asked: argparse.Namespace) -> list[list[Hit]]:
 
 
 def _sheet(loaded: Loaded, asked: argparse.Namespace, found: Sequence[Sequence[Hit]]) -> None:
-    queries = small_pictures(FileImages(asked.images, [Path(image).expanduser() for image in asked.images]))
-    pictures = loaded.pictures({hit.key for hits in found for hit in hits})
-    rows = [
-        Found(Path(image).name, picture, hits, [pictures[hit.key] for hit in hits])
-        for image, picture, hits in zip(asked.images, queries, found, strict=True)
-    ]
-    write_sheet(asked.sheet, rows)
+    images = pictures_in(asked.images)
+    assert images is not None
+    names = [Path(image).name for image in asked.images]
+    write_sheet(asked.sheet, laid_out(loaded, names, images, found))
     _write([f"sheet: {one_line(asked.sheet)}"])
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from dhaps_core.data.images import Images
 from dhaps_core.escaping import one_line
 from dhaps_core.files import at_home, replace_bytes
-from dhaps_core.find.loaded import Hit
-from dhaps_core.find.pictures import SHOWN
+from dhaps_core.find.loaded import Hit, Loaded
+from dhaps_core.find.pictures import SHOWN, small_pictures
 
-__all__ = ["Found", "write_sheet"]
+__all__ = ["Found", "laid_out", "write_sheet"]
 
 _TILE, _LINE, _GAP = 112, 15, 8  # pixels
 _COLUMNS = 10
@@ -45,6 +46,17 @@ class Found:
             (self.picture, self.name, _QUERY),
             *((picture, *lines) for picture, lines in zip(self.pictures, told, strict=True)),
         ]
+
+
+def laid_out(
+    loaded: Loaded, names: Sequence[str], images: Images, hits: Sequence[Sequence[Hit]]
+) -> list[Found]:
+    """Queries with what was found for each, and all their pictures."""
+    pictures = loaded.pictures({hit.key for one in hits for hit in one})
+    return [
+        Found(name, picture, found, [pictures[hit.key] for hit in found])
+        for name, picture, found in zip(names, small_pictures(images), hits, strict=True)
+    ]
 
 
 def write_sheet(path: str | Path, found: Sequence[Found]) -> None:
