@@ -30,11 +30,16 @@ def network_of(path: Path, plan: NetworkPlan, sizes: object) -> HashNetwork:
         type(one) is int and 0 <= one <= 10**6 for one in sizes.values()
     ):
         raise ResultDamaged(f"{MANIFEST} must have the sizes of layers; got {sizes!r:.80}. {WAY}")
-    numbers, size = plan.features * (sum(sizes.values()) + min(plan.hidden, 1)), path.stat().st_size
-    if plan.features and numbers > size:  # nothing is made of a size that the file does not bear out
-        raise ResultDamaged(f"{path} must hold the network that {MANIFEST} tells of; got {size} bytes. {WAY}")
+    drawn = torch.Generator().manual_seed(0)
     try:
-        network = plan.build(generator=torch.Generator().manual_seed(0), sizes=sizes)
+        if not plan.side:  # nothing is made of a size that the file does not bear out
+            with torch.device("meta"):
+                shapes = plan.build(generator=drawn, sizes=sizes).state_dict().values()
+            numbers, size = sum(one.numel() * one.element_size() for one in shapes), path.stat().st_size
+            if numbers > size:
+                rule = f"{path} must hold the network that {MANIFEST} tells of, {numbers} bytes"
+                raise ResultDamaged(f"{rule}; got {size}. {WAY}")
+        network = plan.build(generator=drawn, sizes=sizes)
     except TypeError as error:
         got = ", ".join(map(str, sizes))
         raise ResultDamaged(f"{MANIFEST} must have the sizes of {plan.method}; got {got}. {WAY}") from error

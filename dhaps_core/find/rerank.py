@@ -21,7 +21,8 @@ def same(
     apart; where they are near, they share a fate. Without a foreteller it is the cosine.
 
     It was chosen on TrashNet, 60 answers, a shortlist of 200: precision at 10 is .749, by the cosine alone
-    .733, by p alone .719, by the cosine of the layer's activations .733 (``docs/results/your_own_images.md``).
+    .733, by p alone .719, by the cosine of the layer's activations .733
+    (``docs/results/your_own_images.md``).
     """
     x, at = normalize(query, dim=0), normalize(rows.float(), dim=1)
     cosine: Float64[Tensor, " n"] = (at @ x).double()

@@ -172,6 +172,7 @@ def test_a_manifest_that_tells_of_something_else_is_refused(result):
         ({"plan": {**plain["plan"], "method": "none"}}, "method must be one of"),
         ({"plan": {**plain["plan"], "features": 10**6}}, "centring of"),
         ({"sizes": {"classes": 10**6}}, "must hold the network that result.json tells of"),
+        ({"plan": {**plain["plan"], "method": "dpsh", "hidden": 65_536}}, "must hold the network"),
         ({"sizes": {"depth": 1}}, "must have the sizes of auto; got depth"),
         ({"sizes": None}, "must have the sizes of layers"),
         ({"classes": ["red"]}, "must name the 3 classes"),
