@@ -11,8 +11,6 @@ from dhaps_core.find.parts import ResultInUse
 from dhaps_core.find.queries import pictures_in
 from dhaps_core.find.sheet import laid_out, write_sheet
 
-__all__ = ["main"]
-
 SHORTLIST = 200
 
 
