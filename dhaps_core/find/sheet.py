@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from dhaps_core.data.images import Images
 from dhaps_core.escaping import one_line
@@ -104,13 +104,13 @@ def _draw(sheet: Image.Image, left: int, top: int, tile: tuple[bytes, str, str])
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
     if picture:
         with Image.open(io.BytesIO(picture), formats=["JPEG"]) as image:
-            at = left + (_TILE - image.width) // 2, top + (_TILE - image.height) // 2
-            sheet.paste(image.convert("RGB"), at)
+            shown = ImageOps.contain(image.convert("RGB"), (SHOWN, SHOWN))  # tiny ones larger, as in HTML
+        sheet.paste(shown, (left + (_TILE - shown.width) // 2, top + (_TILE - shown.height) // 2))
     edge = "black" if texts[1] == _QUERY else "#ccc"
     draw.rectangle([left, top, left + _TILE - 1, top + _TILE - 1], outline=edge)
     for i, text in enumerate(texts):
-        shown = _cut(one_line(text), lambda part: draw.textlength(part, font) <= _TILE)
-        draw.text((left, top + _TILE + i * _LINE), shown, fill="black", font=font)
+        line = _cut(one_line(text), lambda part: draw.textlength(part, font) <= _TILE)
+        draw.text((left, top + _TILE + i * _LINE), line, fill="black", font=font)
 
 
 def _cut(text: str, fits: Callable[[str], bool]) -> str:
