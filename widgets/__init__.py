@@ -4,4 +4,5 @@ Read ``workbench`` first: it has the run in use, its work in the ``background``,
 changed. A card asks the run's session for everything, and no file of the run. ``stepper`` (with ``choices``)
 runs rounds, ``labeller`` answers, ``explore`` looks, ``sweep`` follows a grid. ``card``, ``shield`` and
 ``pictures`` are what cards share. ``figures`` draws finished rounds, ``ranking_figure`` whole rankings.
+``lessons`` is by itself: what the teaching notebooks show, ask and check.
 """
