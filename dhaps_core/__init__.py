@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dhaps_core.answers.questions import label_oracle
     from dhaps_core.data.items import Items
     from dhaps_core.data.sources import arrays, cifar10, digits, image_folder, list_files, open_items
+    from dhaps_core.find.loaded import load
     from dhaps_core.hashing.training_settings import TrainingSettings
     from dhaps_core.retrieval.index import HammingIndex
     from dhaps_core.session.active import ActiveSession
@@ -42,6 +43,7 @@ __all__ = [
     "open_items",
     "label_oracle",
     "HammingIndex",
+    "load",
     "select",
     "__version__",
 ]
@@ -55,6 +57,7 @@ _HOME = {
     "Items": "data.items",
     "label_oracle": "answers.questions",
     "HammingIndex": "retrieval.index",
+    "load": "find.loaded",
     "select": "acquisition.select",
 } | dict.fromkeys(("digits", "arrays", "image_folder", "cifar10", "list_files", "open_items"), "data.sources")
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
+from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.collection import changes, remember
@@ -57,6 +58,8 @@ class Workbench:
         settings: of the run to begin with.
         who: the person at the keyboard; stored with every answer.
         device: where networks run.
+        result: folder kept up to date with the last finished round of the run in use; None keeps none.
+        encoder: what made the features of the images, for that result.
 
     Attributes:
         session: the run in use.
@@ -68,12 +71,21 @@ class Workbench:
     """
 
     def __init__(
-        self, folder: str | Path, items: Items, settings: Settings, *, who: str = "me", device: str = "cpu"
+        self,
+        folder: str | Path,
+        items: Items,
+        settings: Settings,
+        *,
+        who: str = "me",
+        device: str = "cpu",
+        result: str | Path | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         if Source.named(who) or not who.strip():
             rule = "who must be the name of a person; 'oracle', 'folders' and 'csv:...' are of other sources"
             raise ValueError(f"{rule}; got {who!r}. Write your own.")
         self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
+        self.result, self.encoder = None if result is None else at_home(result).absolute(), encoder
         self.pictures = Pictures(items)
         self.job = Job()
         self.busy: str | None = None
@@ -192,8 +204,15 @@ class Workbench:
         return True
 
     def _open(self, settings: Settings) -> ActiveSession:
-        folder, labels = self.folder / self.name_of(settings), self.folder / LABELS
-        return ActiveSession(folder, self.items, settings, device=self.device, labels=labels)
+        return ActiveSession(
+            self.folder / self.name_of(settings),
+            self.items,
+            settings,
+            device=self.device,
+            labels=self.folder / LABELS,
+            result=self.result,
+            encoder=self.encoder,
+        )
 
     def _name(self, name: str, *, shared: bool) -> str:
         """The name of a run, with what tells the items apart where a run of other ones has it already."""

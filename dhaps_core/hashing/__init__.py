@@ -5,5 +5,5 @@ Read ``network`` (outputs, codes, encoding), ``methods.base`` and a method such 
 ``supervision``. What networks read is in ``inputs``, what learns from images in ``image_networks``, what a
 method may look at beside its batches in ``training_set``. What a few answers foretell is in ``foretelling``.
 Before a run: ``backbones`` embed images (``embed``), and their main directions (``projection``) become its
-features.
+features (``encoder``). What a network is built from is its ``plan``.
 """

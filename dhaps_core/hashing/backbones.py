@@ -1,6 +1,7 @@
 """Networks that turn images into embeddings: a pretrained one that needs no download, and plain pixels."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Backbone", "efficientnet_lite0", "pixels", "BACKBONES"]
+__all__ = ["Backbone", "efficientnet_lite0", "named_backbone", "pixels", "BACKBONES"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,25 @@ def pixels(side: int = 8) -> Backbone:
 
 BACKBONES: Mapping[str, Callable[[], Backbone]] = {"efficientnet_lite0": efficientnet_lite0, "pixels": pixels}
 """By the names that notebooks and grids know them by."""
+
+
+def named_backbone(name: str) -> Backbone:
+    """The backbone that calls itself so (:attr:`Backbone.name`), with the weights that come with it here.
+
+    Raises:
+        ValueError: if none of ours does.
+        ImportError: as :func:`efficientnet_lite0`.
+
+    Example:
+        >>> named_backbone("pixels-4").size
+        16
+    """
+    if name == "efficientnet-lite0":
+        return efficientnet_lite0()
+    if found := re.fullmatch(r"pixels-([1-9][0-9]{0,3})", name):
+        return pixels(int(found[1]))
+    rule = "a backbone must be efficientnet-lite0 or pixels-N to be found by its name"
+    raise ValueError(f"{rule}; got {name!r}. Pass the network itself: backbone=...")
 
 
 class _Pooled(nn.Module):

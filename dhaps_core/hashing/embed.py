@@ -26,11 +26,11 @@ from dhaps_core.data.items import Items
 from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
 
-__all__ = ["embed"]
+__all__ = ["PREPARATION", "embed", "embed_images"]
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 _SHARD = 1024
-_PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
+PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
 
 
 def embed(
@@ -88,6 +88,22 @@ def embed(
     return np.concatenate(loaded)
 
 
+def embed_images(
+    images: Images, backbone: Backbone, *, size: int, batch: int = 64
+) -> Float32[np.ndarray, "n d"]:
+    """Embedding of each of a few images, as :func:`embed` makes it in float32; nothing is kept.
+
+    Raises:
+        ValueError: as there.
+        UnreadableImage: as there.
+    """
+    network, done = _Network(backbone, "float32"), []
+    with closing(_squares(images, range(len(images)), size, ahead=2 * batch)) as squares:
+        while block := list(islice(squares, batch)):
+            done.append(network(np.stack(block)))
+    return np.concatenate(done)
+
+
 def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: str) -> Path:
     """Sub-folder for these images and settings; settings.json tells a person what it holds."""
     settings = {
@@ -97,7 +113,7 @@ def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precisio
         "std": backbone.std,
         "size": size,
         "precision": precision,
-        "preparation": _PREPARATION,
+        "preparation": PREPARATION,
         "images": hashlib.sha256("".join(images.digests()).encode()).hexdigest(),
         "n": len(images),
     }

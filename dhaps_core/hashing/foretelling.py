@@ -45,11 +45,13 @@ class Told:
         at: positions of l items.
         values: which class (or group of items known to be the same) each has; several, possibly.
         several: whether an item may have several classes.
+        names: of the classes, where whoever made it tells them; None of a group without a name.
     """
 
     at: Int[Tensor, " l"]
     values: Bool[Tensor, "l c"]
     several: bool = False
+    names: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,17 +1,19 @@
 """Items as the rows that a network reads, and as the reference features that need no label."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float64, UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
+from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 
-__all__ = ["Inputs", "ImageRows", "image_rows", "feature_rows", "pixel_references"]
+__all__ = ["Centring", "Inputs", "ImageRows", "feature_rows", "image_rows", "pixel_references", "squares"]
 
 PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
 """Networks read images as (pixel - mean) / std: about -2 to 2."""
@@ -66,9 +68,14 @@ def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
     """
     if items.images is None:
         raise ValueError("items must have images; got features only. Train on the features.")
-    out = np.full((items.n, side, side, 3), 128, dtype=np.uint8)
-    for i in range(items.n):
-        image = Image.fromarray(items.images[i])
+    return squares(items.images, side=side)
+
+
+def squares(images: Images, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
+    """All of some images as :func:`image_rows` prepares those of items."""
+    out = np.full((len(images), side, side, 3), 128, dtype=np.uint8)
+    for i in range(len(images)):
+        image = Image.fromarray(images[i])
         scale = side / max(image.size)
         width, height = (max(1, round(length * scale)) for length in image.size)
         top, left = (side - height) // 2, (side - width) // 2
@@ -77,11 +84,53 @@ def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
     return torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
 
 
-def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
-    """The items' embeddings, centred on the train items and scaled to mean squared norm 1 there.
+@dataclass(frozen=True, eq=False)
+class Centring:
+    """Embeddings centred on train rows and scaled: ((x - origin) - mean) / norm, in float64.
 
     Without centring, cosines of non-negative features (pixels, activations) are all large and say little.
-    Without train items these are the features themselves.
+
+    Attributes:
+        origin: a train row, from which all are centred; see :func:`_centred`.
+        mean: of the train rows, seen from the origin.
+        norm: root of the mean squared norm of the centred train rows; 1 where that is 0.
+    """
+
+    origin: Float[Tensor, " d"]
+    mean: Float64[Tensor, " d"]
+    norm: float
+
+    @classmethod
+    def fit(cls, features: Float[Tensor, "n d"], train: Tensor) -> "Centring":
+        """What the rows at the train positions tell; without any, one that changes nothing."""
+        if not len(train):
+            zeros = torch.zeros(features.shape[1])
+            return cls(zeros, zeros.double(), 1.0)
+        origin = features[train[0]]
+        mean = (features.double() - origin.double())[train].mean(0)
+        found = cls(origin, mean, 1.0)
+        norm = float(found._centred(features)[train].square().sum(1).mean().sqrt())
+        return cls(origin, mean, norm if norm > 0 else 1.0)
+
+    def __call__(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """Any rows; the squared norm of the train rows is 1 on average.
+
+        Raises:
+            ValueError: if they have another number of features.
+        """
+        if rows.shape[1] != len(self.origin):
+            rule = f"rows must have the {len(self.origin)} features that the run learned from"
+            raise ValueError(f"{rule}; got {rows.shape[1]}. Make them with the same network.")
+        return (self._centred(rows) / self.norm).float()
+
+    def _centred(self, rows: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
+        centred = rows.double() - self.origin.double()
+        centred -= self.mean
+        return centred
+
+
+def feature_rows(items: Items, train: Tensor) -> tuple[Float[Tensor, "n d"], Centring]:
+    """The items' embeddings, centred and scaled by the train items, and what does the same to any others.
 
     Raises:
         ValueError: if the items have no features.
@@ -90,11 +139,8 @@ def feature_rows(items: Items, train: Tensor) -> Float[Tensor, "n d"]:
         rule = "items must have features; got images only"
         raise ValueError(f"{rule}. Embed them (dhaps_core.hashing.embed) or train from pixels.")
     features = torch.from_numpy(items.features)
-    if not len(train):
-        return features
-    centred = _centred(features, train)
-    norm = centred[train].square().sum(1).mean().sqrt()
-    return (centred / norm if norm > 0 else centred).float()
+    centring = Centring.fit(features, train)
+    return centring(features), centring
 
 
 def pixel_references(

@@ -1,45 +1,13 @@
 """Embeddings to a run's features: standardised, and projected to the main directions of the train rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from dhaps_core.data.features import first_equal
-from dhaps_core.data.items import Items
-from dhaps_core.hashing.backbones import Backbone
-from dhaps_core.hashing.embed import embed
 
-__all__ = ["Projection", "embedded"]
-
-
-def embedded(
-    items: Items,
-    backbone: Backbone,
-    *,
-    cache: str | Path,
-    size: int | None = None,
-    dims: int = 256,
-    progress: Callable[[int, int, float], None] | None = None,
-) -> tuple[Items, "Projection"]:
-    """Items with images, with the main directions of their embeddings as features, and what was fitted.
-
-    Args:
-        items: with images.
-        backbone: the network that embeds them.
-        cache: as :func:`dhaps_core.hashing.embed.embed`.
-        size: as there.
-        dims: components to keep; fewer where there are fewer features or train items.
-        progress: as there.
-
-    Raises:
-        ValueError: if the items have no images, or one cannot be read.
-    """
-    rows, train = embed(items, backbone, cache=cache, size=size, progress=progress), items.splits["train"]
-    projection = Projection.fit(rows, train, min(dims, rows.shape[1], len(train)))
-    return replace(items, features=projection(rows)), projection
+__all__ = ["Projection"]
 
 
 @dataclass(frozen=True, eq=False)

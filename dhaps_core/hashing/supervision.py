@@ -48,6 +48,7 @@ def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told 
     With several classes an item, pair answers tell nothing about single ones: sharing one is not transitive.
     """
     several = supervision.classes.ndim == 2
+    names: tuple[str | None, ...] = tuple(map(str, supervision.class_names))
     if several:
         supervised = supervised[torch.tensor(supervision.classed)[supervised]]
         values = torch.tensor(supervision.classes)[supervised].bool()
@@ -56,13 +57,14 @@ def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told 
         supervised = supervised[_not_odd(groups[supervised], classed[supervised])]
         place = len(supervision.class_names) + groups[supervised]
         place = torch.where(classed[supervised], torch.tensor(supervision.classes)[supervised], place)
-        _, group = place.unique(return_inverse=True)
+        columns, group = place.unique(return_inverse=True)
+        names = tuple(names[column] if column < len(names) else None for column in columns.tolist())
         values = one_hot(group).bool() if len(group) else torch.zeros(0, 0, dtype=torch.bool)
     if not values.numel():
         return None
     places = torch.empty(int(pool.max()) + 1, dtype=torch.long)
     places[pool] = torch.arange(len(pool))
-    return Told(places[supervised], values, several)
+    return Told(places[supervised], values, several, names)
 
 
 def _not_odd(groups: Int[Tensor, " l"], classed: Bool[Tensor, " l"]) -> Bool[Tensor, " l"]:

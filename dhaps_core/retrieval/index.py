@@ -54,6 +54,11 @@ class HammingIndex:
         keys: [n] distinct keys: text, or whole numbers, which become text as in `arrays`.
         bits: b; needed where codes are packed, and taken from them where they are not.
 
+    Attributes:
+        keys: of the items.
+        position: of each key.
+        bits: b.
+
     Raises:
         ValueError: codes, keys and bits do not belong together.
 
@@ -66,7 +71,7 @@ class HammingIndex:
 
     def __init__(self, codes: Codes, keys: Iterable[str | SupportsIndex], *, bits: int | None = None) -> None:
         self.keys = item_keys(keys)
-        self._positions = positions(self.keys)
+        self.position = positions(self.keys)
         if len(codes) != len(self.keys) or not self.keys:
             raise ValueError(
                 f"codes and keys must be equally many, at least 1; got {len(codes)}, {len(self.keys)}."
@@ -91,12 +96,17 @@ class HammingIndex:
             KeyError: a key is not in the index.
         """
         try:
-            at = [self._positions[item_key(key)] for key in keys]
+            at = [self.position[item_key(key)] for key in keys]
         except KeyError as error:
             rule = "keys must be in the index"
             raise KeyError(f"{rule}; got {error}, which is not. Look at index.keys.") from error
-        rows = self._index.reconstruct_n(0, len(self))[at]
+        rows = self.packed()[at]
         return unpack(torch.from_numpy(rows), self.bits)
+
+    def packed(self) -> UInt8[np.ndarray, "n w"]:
+        """Codes of all items, packed, in the order of the keys."""
+        rows: UInt8[np.ndarray, "n w"] = self._index.reconstruct_n(0, len(self))
+        return rows
 
     def search(self, queries: Codes, k: int) -> tuple[list[list[str]], Int32[np.ndarray, "q k"]]:
         """Keys and Hamming distances, in bits, of the k nearest items of each query.
@@ -147,7 +157,7 @@ class HammingIndex:
         """
         path = at_home(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        codes = self._index.reconstruct_n(0, len(self))
+        codes = self.packed()
         keys = np.frombuffer(json.dumps(self.keys).encode(), np.uint8)
         with replacing(path) as file:
             np.savez(file, codes=codes, keys=keys, bits=self.bits, version=_VERSION)

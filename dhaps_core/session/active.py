@@ -16,7 +16,7 @@ A run folder holds::
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,17 @@ import torch
 
 from dhaps_core.answers.questions import Answering, Source, round_of
 from dhaps_core.codes import bit_report, pack, sign
+from dhaps_core.data.items import Items
 from dhaps_core.files import at_home, digest
+from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
-from dhaps_core.session.export import export
+from dhaps_core.session.export import check_encoder, export, is_exported
 from dhaps_core.session.folder import CODES, WEIGHTS
 from dhaps_core.session.relabelling import RelabelledRun
+from dhaps_core.session.settings import Settings
 
 __all__ = ["ActiveSession"]
 
@@ -55,6 +58,10 @@ class ActiveSession(RelabelledRun):
         labels: file of a label store that runs on a collection share, made if it is absent: what is answered
             in one is asked in none (:mod:`dhaps_core.session.labels`). None: the store of the run itself, or
             of a run that was begun with a shared one ``labels.sqlite`` in the folder that it lies in.
+        result: folder that is kept up to date with what the last finished round has made, to be taken along
+            (:func:`dhaps_core.find.loaded.load`); None keeps none. What is half written there is made whole.
+        encoder: what made the features of images, as :func:`dhaps_core.hashing.encoder.embedded` returned it;
+            without it a result takes no new images.
 
     Raises:
         ValueError: if the folder belongs to other items or other settings, there is no such device, or what
@@ -78,6 +85,27 @@ class ActiveSession(RelabelledRun):
         [0, 10]
     """
 
+    def __init__(
+        self,
+        folder: str | Path,
+        items: Items,
+        settings: Settings | None = None,
+        *,
+        device: str = "cpu",
+        read_only: bool = False,
+        labels: str | Path | None = None,
+        result: str | Path | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
+        super().__init__(folder, items, settings, device=device, read_only=read_only, labels=labels)
+        check_encoder(self, encoder)
+        self.encoder = encoder
+        self.result = None if result is None or self.read_only else at_home(result).absolute()
+        last = self.round - 1
+        if self.result is not None and last >= 0 and not is_exported(self, last, self.result):
+            with suppress(RunInUse), self.folder.owned("keeps its result", patience=0.0):
+                export(self, last, self.result, encoder)  # else who is at work does it
+
     def train(self, *, progress: Progress | None = None, partial: bool = False) -> dict[str, Any]:
         """Metrics row of the round: trains from scratch on all answers so far, encodes, evaluates, saves.
 
@@ -88,6 +116,8 @@ class ActiveSession(RelabelledRun):
         Raises:
             ValueError: if questions are open and ``partial`` is false.
             RunInUse: if somebody else is changing the run, or has finished this round; nothing is written.
+            OSError: if the result cannot be written; the round is finished, and the result is made whole when
+                the run is opened again.
             RunReadOnly: if the run is only looked at.
         """
         with self._round("trains") as number:
@@ -120,19 +150,19 @@ class ActiveSession(RelabelledRun):
             self._rounds.note(name, content)
 
     def export(self, folder: str | Path) -> Path:
-        """Absolute folder with codes, index and answers of the last finished round; see `export`.
+        """Absolute folder with the result of the last finished round, to take along; see `dhaps_core.find`.
 
         Args:
-            folder: made if it is absent. An export of another round or run is replaced as a whole.
+            folder: made if it is absent. The result of another round or run is replaced as a whole.
 
         Raises:
             ValueError: before the unsupervised start (round 0) is trained, or if the folder is none.
-            RunDamaged: if something is in the way in the folder; the export before stays.
+            RunDamaged: if something is in the way in the folder; the result before stays.
             RunInUse: if somebody else is changing the run.
         """
         folder = at_home(folder).absolute()
         with self.folder.owned("exports it") if not self.read_only else nullcontext():
-            export(self, self.refresh() - 1, folder)
+            export(self, self.refresh() - 1, folder, self.encoder)
         return folder
 
     @contextmanager
@@ -185,4 +215,6 @@ class ActiveSession(RelabelledRun):
         row["files"] = {name: digest(self.folder.file(name, number)) for name in (WEIGHTS, CODES)}
         self._rounds.finish(row)
         self._outputs = (number, outputs)
+        if self.result is not None:
+            export(self, number, self.result, self.encoder)
         return row

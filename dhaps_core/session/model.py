@@ -11,12 +11,19 @@ from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items
 from dhaps_core.hashing.affinity import Affinity
 from dhaps_core.hashing.foretelling import Collection, Foretelling, Told
-from dhaps_core.hashing.image_networks import FineTuned, ResidualCNN
-from dhaps_core.hashing.inputs import ImageRows, Inputs, feature_rows, image_rows, pixel_references
+from dhaps_core.hashing.inputs import (
+    Centring,
+    ImageRows,
+    Inputs,
+    feature_rows,
+    image_rows,
+    pixel_references,
+)
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import NO_SIZES
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.network import HashNetwork, encode
+from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.hashing.supervision import told_of
 from dhaps_core.hashing.training import Progress, train
 from dhaps_core.seeds import derive_generator
@@ -39,6 +46,8 @@ class Model:
 
     Attributes:
         references: features whose cosines the similarity term follows, and the space of selection.
+        centring: what made them of the items' features; None where they are of pixels.
+        plan: of the networks.
     """
 
     def __init__(self, items: Items, settings: Settings, device: torch.device) -> None:
@@ -55,33 +64,27 @@ class Model:
             raise ValueError(f"{rule}; got {got}. Ask for classes, or train dpsh or pts3h.")
         self.pool = torch.from_numpy(items.splits["train"])
         pixels = image_rows(items, side=settings.side) if settings.side else None
+        self.centring: Centring | None = None
         if pixels is not None and items.features is None:
             self.references = pixel_references(pixels, self.pool)
         else:
-            self.references = feature_rows(items, self.pool)
+            self.references, self.centring = feature_rows(items, self.pool)
+        self.plan = NetworkPlan(
+            method=settings.method,
+            bits=settings.bits,
+            features=0 if settings.side else self.references.shape[1],
+            side=settings.side,
+            network=settings.network,
+            hidden=settings.hidden,
+        )
         self.inputs: Inputs = self.references if pixels is None else ImageRows(pixels)
         self.build(0)
         self.method.check(self.references[self.pool], bits=settings.bits)
 
     def build(self, number: int, sizes: Mapping[str, int] = NO_SIZES) -> HashNetwork:
         """Network of a round with its initial weights; sizes as the method told them of the trained one."""
-        settings, backbone = self.settings, None
-        generator = derive_generator(settings.seed, "weights", number)
-        if settings.side:
-            fresh = settings.network == "residual_cnn"
-            backbone = ResidualCNN(generator=generator) if fresh else FineTuned()
-        features = backbone.features if backbone else self.references.shape[1]
-        hidden = self.method.layers(
-            features, settings.bits, hidden=settings.hidden, dropout=settings.dropout, sizes=sizes
-        )
-        network = HashNetwork(
-            features,
-            settings.bits,
-            backbone=backbone,
-            hidden=hidden,
-            dropout=settings.dropout,
-            generator=generator,
-        )
+        generator = derive_generator(self.settings.seed, "weights", number)
+        network = self.plan.build(generator=generator, dropout=self.settings.dropout, sizes=sizes)
         return network.to(self.device)
 
     def fit(

@@ -21,7 +21,7 @@ from dhaps_core.answers.store import LabelStore
 from dhaps_core.answers.tally import Tally
 from dhaps_core.codes import unpack
 from dhaps_core.data.items import Items
-from dhaps_core.files import at_home
+from dhaps_core.files import at_home, check_digest
 from dhaps_core.hashing.network import find_device, relax
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.seeds import derive_generator
@@ -195,6 +195,19 @@ class OpenRun:
             network.load_state_dict(self.folder.read_weights(number, like, sha256=told))
             self._outputs = (number, self.model.encode(network))
         return self._outputs[1]
+
+    def weights_file(self, number: int) -> bytes:
+        """The safetensors file of the network of a finished round.
+
+        Raises:
+            RunDamaged: if it is missing, or another round's.
+        """
+        path, told = self.folder.file(WEIGHTS, number), self._digest_of(WEIGHTS, number)
+        try:
+            check_digest(content := path.read_bytes(), told)
+        except (OSError, ValueError) as error:
+            raise damaged(path, "hold the weights of its round", str(error)) from error
+        return content
 
     def codes(self, number: int | None = None) -> npt.NDArray[np.int8]:
         """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""

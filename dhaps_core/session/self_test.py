@@ -182,7 +182,7 @@ def precision_among(codes: Int8[np.ndarray, "n b"], snapshot: Snapshot, rows: np
 
 
 def _pair(answer: Answer, p: Tensor, *, several: bool) -> tuple[bool, float]:
-    same = float(probability_same(p, several=several)[0, 1])
+    same = float(probability_same(p[:1], p[1:], several=several)[0, 0])
     # Modest probabilities of one and the same class make a product below a half.
     first, second = p.argmax(1).tolist()
     named = same > 0.5 if several else first == second

@@ -569,9 +569,9 @@ def test_piq_without_answers_is_itq():
 
 def test_piqnet_by_hand():
     p = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
-    assert probability_same(p, several=False).tolist() == [[0.5, 0.5], [0.5, 1.0]]
+    assert probability_same(p, p, several=False).tolist() == [[0.5, 0.5], [0.5, 1.0]]
     # Of two classes by themselves: 1 - (1 - 1/4)^2 and 1 - (1 - 1/2).
-    assert probability_same(p, several=True).flatten().tolist() == pytest.approx(
+    assert probability_same(p, p, several=True).flatten().tolist() == pytest.approx(
         [7 / 16, 0.5, 0.5, 1], abs=1e-5
     )
     network = HashNetwork(

@@ -9,7 +9,8 @@ from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.backbones import pixels
 from dhaps_core.hashing.embed import embed
-from dhaps_core.hashing.projection import Projection, embedded
+from dhaps_core.hashing.encoder import embedded
+from dhaps_core.hashing.projection import Projection
 
 
 def projected(rows, train, dims):
@@ -92,11 +93,11 @@ def test_other_rows_go_through_the_same_projection():
 
 def test_embedded_items_have_the_main_directions_of_their_images(tmp_path):
     items = replace(digits(queries=100, seed=0), features=None)
-    made, projection = embedded(items, pixels(8), cache=tmp_path, dims=12)
+    made, encoder = embedded(items, pixels(8), cache=tmp_path, dims=12)
     raw = embed(items, pixels(8), size=32, cache=tmp_path)  # 32 px is what these pixels are made for
     assert len(list(tmp_path.iterdir())) == 1
     assert np.array_equal(made.features, projected(raw, items.splits["train"], 12))
-    assert np.array_equal(projection(raw[:5]), projection(raw)[:5])
+    assert np.array_equal(encoder.projection(raw[:5]), encoder.projection(raw)[:5])
     assert made.keys == items.keys
 
 

@@ -1,6 +1,5 @@
 """Who answers: a question's name holds its keys; no oracle answers as a person, or what one was asked."""
 
-import json
 import os
 from dataclasses import replace
 from functools import partial
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import (
     PersonAsked,
     Question,
@@ -19,10 +19,10 @@ from dhaps_core.answers.questions import (
     round_of,
 )
 from dhaps_core.data.sources import arrays
+from dhaps_core.find.loaded import load
 from dhaps_core.pairs import median_bandwidth
-from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.errors import RunDamaged, RunRepaired
+from dhaps_core.session.errors import RunRepaired
 from tests.given import TINY, played, tiny_items
 
 PAIRS = replace(TINY, question="pairs", reading="published")  # asked as they were chosen
@@ -234,64 +234,39 @@ def test_an_export_is_of_one_round_and_says_what_it_holds(tmp_path, items):
     longer = played(tmp_path / "longer", items, 2, replace(TINY, bits=16))
     for session, number in ((longer, 1), (short, 2)):
         session.export(out)
-        stored = np.load(out / "codes.npz", allow_pickle=False)
-        assert (int(stored["bits"]), int(stored["round"])) == (session.settings.bits, number)
-        assert stored["codes"].shape == (items.n, session.settings.bits // 8)
-        assert stored["keys"].tolist() == list(items.keys)
-        index = HammingIndex.load(out / "index.npz")
-        assert index.bits == session.settings.bits
-        some = items.splits["database"][:3]
-        assert (index.codes([items.keys[i] for i in some]).numpy() == session.codes()[some]).all()
-        about = json.loads((out / "export.json").read_text())
-        assert (about["run"], about["round"], about["bits"]) == (
-            session.folder.path.name,
-            number,
-            session.settings.bits,
-        )
-        assert about["answers"] == len(session.store.answers())
-    assert sorted(path.name for path in out.iterdir()) == [
-        *("answers.csv", "codes.npz", "export.json", "index.npz")
-    ]
-
-
-def test_an_export_that_breaks_off_does_not_claim_to_be_one(tmp_path, items, monkeypatch):
-    session = played(tmp_path / "run", items, 2)
-    out = session.export(tmp_path / "result")
-    monkeypatch.setattr("dhaps_core.retrieval.index.HammingIndex.save", lambda *_: 1 // 0)
-    with pytest.raises(ZeroDivisionError):
-        session.export(out)
-    assert not (out / "export.json").exists()
-    assert np.load(out / "codes.npz")["bits"] == 8
+        found = load(out)
+        assert found.index.keys == items.keys
+        assert found.index.bits == session.settings.bits
+        assert np.array_equal(found.index.codes(items.keys).numpy(), session.codes())
+        told = [found.about[name] for name in ("run", "round", "bits", "answers")]
+        assert told == [session.name, number, session.settings.bits, len(session.store.answers())]
+        assert len(read_csv(out / "answers.csv")) == len(session.store.answers())
     with pytest.raises(ValueError, match="codes exist of finished rounds"):
         ActiveSession(tmp_path / "new", items, TINY).export(tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
+def test_an_export_that_breaks_off_leaves_the_one_before(tmp_path, items, monkeypatch):
+    session = played(tmp_path / "run", items, 1)
+    out = session.export(tmp_path / "result")
+    session.run_round(label_oracle(items))
+    with monkeypatch.context() as broken:
+        broken.setattr("dhaps_core.retrieval.index.HammingIndex.save", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            session.export(out)
+    assert load(out).about["round"] == 0
+    assert load(session.export(out)).about["round"] == 1
+
+
 def test_an_export_removes_what_a_killed_one_left_and_nothing_else(tmp_path, items):
     session = played(tmp_path / "run", items, 1)
     out = session.export(tmp_path / "result")
-    names = [f"{name}.{2**22 + 1}-0123abcd.new" for name in ("export.json", "answers.csv", "index.npz")]
+    names = [f"{name}.{2**22 + 1}-0123abcd.new" for name in ("result.json", "answers.csv", "codes.npz")]
     for name in (*names, "mine.new", f"codes.npz.{os.getpid()}-0123abcd.new"):
         (out / name).write_text("half")
     session.export(out)
     left = sorted(path.name for path in out.rglob("*.new"))
     assert left == [f"codes.npz.{os.getpid()}-0123abcd.new", "mine.new"]
-
-
-@pytest.mark.parametrize("name", ["codes.npz", "answers.csv", "export.json", "index.npz"])
-def test_what_is_in_the_way_of_an_export_is_named_and_the_one_before_stays(tmp_path, items, name):
-    session = played(tmp_path / "run", items, 1)
-    out = session.export(tmp_path / "result")
-    kept = (out / name).rename(out / "kept")
-    (out / name).mkdir()
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(
-        RunDamaged, match=rf"{name} must be a f[a-z]+, or absent; got a f[a-z]+. Move it away"
-    ):
-        session.export(out)
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
-    with pytest.raises(ValueError, match="folder must be a folder"):
-        session.export(kept)
 
 
 def test_copies_in_the_pool_inherit_answers_and_cost_the_budget_nothing(tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
+from dhaps_core.find.loaded import load
 from dhaps_core.results.runs import find_rounds
-from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import RunDamaged, RunReadOnly, RunRepaired
 from tests.given import TINY, played, tiny_items
@@ -526,7 +526,7 @@ def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypat
     assert session.export("~/out") == tmp_path / "out"
     session.store.export_csv("~/answers.csv")
     assert read_csv("~/answers.csv") == []
-    assert len(HammingIndex.load("~/out/index.npz").keys) == len(items.splits["database"])
+    assert load("~/out").index.keys == items.keys
     assert list(find_rounds("~")) == ["run"]
     assert not (tmp_path / "~").exists()
 
@@ -534,7 +534,7 @@ def test_a_folder_at_home_is_expanded_as_a_shell_does(tmp_path, items, monkeypat
 def test_a_run_whose_folder_has_a_name_that_is_no_text_is_exported(tmp_path, items):
     session = played(tmp_path / "b\udcff", items, 1)
     out = session.export(tmp_path / "out")
-    assert json.loads((out / "export.json").read_text())["run"] == "b?"
+    assert load(out).about["run"] == "b?"
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "codes.npy"])

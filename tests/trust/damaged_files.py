@@ -14,10 +14,10 @@ from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.items import Items
+from dhaps_core.find.loaded import load
 from dhaps_core.hashing.backbones import pixels
 from dhaps_core.hashing.embed import embed
 from dhaps_core.results.runs import find_rounds
-from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case
@@ -74,9 +74,15 @@ def read_run(folder: Path) -> dict:
 
 def read_export(folder: Path) -> dict:
     """What our own readers read of an export."""
-    index = HammingIndex.load(folder / "index.npz")
+    found = load(folder)
     answers = [(one.kind, one.keys, one.value, one.who) for one in read_csv(folder / "answers.csv")]
-    return {"keys": index.keys, "codes": index.codes(index.keys).tolist(), "answers": answers}
+    codes = found.encode(tiny_items().features).tolist()
+    return {
+        "keys": found.index.keys,
+        "packed": found.index.packed().tolist(),
+        "codes": codes,
+        "answers": answers,
+    }
 
 
 @cache
@@ -107,8 +113,6 @@ def cases(short: bool) -> list[str]:
 
 def play(case: Case) -> None:
     kind, _, name = case.name.partition("/")
-    if kind == "export" and name == "codes.npz":
-        return  # NumPy reads it, not we
     words = {Path(name).name}
     if kind == "embeddings":
         words.add(Path(name).parent.name)

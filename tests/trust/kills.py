@@ -1,4 +1,4 @@
-"""kill -9 of a session while it opens, chooses, answers, trains, saves and exports."""
+"""kill -9 of a session while it opens, chooses, answers, trains, saves and keeps its result."""
 
 import os
 import signal
@@ -7,11 +7,9 @@ import time
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.find.loaded import load
 from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case, told_by_a_child, wait
@@ -24,10 +22,10 @@ KINDS = tuple(SETTINGS)
 
 
 class Work:
-    """A whole run, one answer at a time, with an export after each round; it says what it is about.
+    """A whole run, one answer at a time, with a result after each round; it says what it is about.
 
     Args:
-        folder: of the run and its export.
+        folder: of the run and its result.
         question: ``classes`` or ``pairs``.
         report: takes the id of each question whose answer has returned.
     """
@@ -39,28 +37,24 @@ class Work:
     def play(self) -> ActiveSession:
         oracle = label_oracle(tiny_items())
         self.stage = "opening"
-        session = ActiveSession(self.folder / "run", tiny_items(), SETTINGS[self.question])
+        kept = {"result": self.folder / "result"}
+        session = ActiveSession(self.folder / "run", tiny_items(), SETTINGS[self.question], **kept)
         while session.round < ROUNDS:
             self.stage = "choosing"
             for question in asked_one_by_one(session):
                 self.stage = "answering"
                 session.answer(question, oracle(question), who="oracle", seconds=0.0)
                 self.report(question.id + "\n")
-            self.stage = "training"
+            self.stage = "training and keeping its result"
             session.train()
-            self.stage = "exporting"
-            session.export(self.folder / "result")
-        session.export(self.folder / "result")
         return session
 
 
 def exported(folder: Path) -> dict:
-    """What an export holds."""
-    with np.load(folder / "codes.npz") as file:
-        codes = {name: file[name].tolist() for name in ("codes", "bits", "keys")}
-    index = HammingIndex.load(folder / "index.npz")
+    """What a result holds."""
+    found = load(folder)
     answers = [(one.kind, one.keys, one.value) for one in read_csv(folder / "answers.csv")]
-    return {**codes, "index": index.codes(index.keys).tolist(), "answers": answers}
+    return {"keys": found.index.keys, "codes": found.index.packed().tolist(), "answers": answers}
 
 
 @cache
@@ -179,6 +173,11 @@ def _reopened(case: Case, known: dict, question: str, acknowledged: list[str]) -
     lost = set(acknowledged) - set(stored)
     case.require(not lost, f"acknowledged answers are lost: {sorted(lost)}")
     case.require(len(stored) == len(set(stored)), "an answer is stored twice")
+    if (case.folder / "result").exists() and list((case.folder / "result").glob("result.json")):
+        kept = load(case.folder / "result")
+        case.require(
+            kept.about["round"] in (session.round - 1, session.round - 2), "its result is of another round"
+        )
     if session.round:
         expected = known["asked"].get(session.round, known["next"])
         left = [name for name in expected if name not in stored]
@@ -192,13 +191,13 @@ ATTACK = Attack(
     name="kills",
     promise="A kill -9 at any moment loses no acknowledged answer and no finished round; the run asks "
     "the same next question, ends with the same numbers, and leaves no temporary file",
-    how="a run answers, trains, saves and exports in a process that is killed before and after "
+    how="a run answers, trains, saves and keeps its result in a process that is killed before and after "
     "each change it makes to the disk (every file operation, every SQL statement), at its "
     "n-th function call, and by a clock, up to four times in one run; then it is reopened and "
     "played to its end",
     found="Before: nothing acknowledged was lost, but every kill inside a writer left its temporary "
     "file for ever (30 files after 150 kills), and exports were cut. Now one writer of whole "
-    "files, and whoever opens the run or exports again removes what was left",
+    "files, a result that is replaced as a whole, and whoever opens the run removes what was left",
     unit="kills",
     cases=cases,
     play=play,

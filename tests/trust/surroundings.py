@@ -10,7 +10,7 @@ from pathlib import Path
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.answers.store import LabelStore
-from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.find.loaded import load
 from dhaps_core.session.active import ActiveSession
 
 from .case import Attack, Case, wait
@@ -202,7 +202,7 @@ def _read_only_store(case: Case) -> None:
 def _read_only_index(case: Case) -> None:
     folder = _run_of(case)
     ActiveSession(folder, tiny_items()).export(case.folder / "result")
-    look = lambda: HammingIndex.load(case.folder / "result" / "index.npz")  # noqa: E731
+    look = lambda: load(case.folder / "result")  # noqa: E731
     _on_a_read_only_folder(case, case.folder / "result", look)
 
 

@@ -89,7 +89,8 @@ def answers_figure(material: Material, bits: int, seed: int, *, answers: int) ->
     """Who resembles whom: by the features, by the probabilities foretold, and by the codes of both."""
     found, n = learn_from(material, answers, bits=bits, seed=seed), len(material)
     value = mean_average_precision(among_themselves(found.codes, material.labels))
-    same = probability_same(found.probabilities, several=False) if found.probabilities.shape[1] else None
+    p = found.probabilities
+    same = probability_same(p, p, several=False) if p.shape[1] else None
     shown = {
         "features: cosine": found.rows @ found.rows.T,
         "probability to be the same": torch.full((n, n), torch.nan) if same is None else same,

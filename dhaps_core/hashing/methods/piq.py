@@ -136,9 +136,8 @@ class PIQNetwork(Foretold, Objective):
         x = batch.hidden[:, : front.features].detach()
         cosines = (x @ x.T).clamp_min(0) ** 3
         with torch.no_grad():
-            same = cosines + (1 - cosines) * probability_same(
-                front.of_activations(batch.hidden), several=front.several
-            )
+            p = front.of_activations(batch.hidden)
+            same = cosines + (1 - cosines) * probability_same(p, p, several=front.several)
             known, labelled = batch.similarity, len(batch.similarity)
             same[:labelled, :labelled] = torch.where(
                 known == 0, same[:labelled, :labelled], (known > 0).to(same)
@@ -151,11 +150,13 @@ class PIQNetwork(Foretold, Objective):
         }
 
 
-def probability_same(p: Float[Tensor, "n c"], *, several: bool) -> Float[Tensor, "n n"]:
+def probability_same(
+    p: Float[Tensor, "n c"], others: Float[Tensor, "m c"], *, several: bool
+) -> Float[Tensor, "n m"]:
     """That two items share a class, by the probabilities of each: 0 before any is known."""
     if not several:
-        return p @ p.T
-    together = (p[:, None] * p[None]).clamp_max(1 - 1e-6)
+        return p @ others.T
+    together = (p[:, None] * others[None]).clamp_max(1 - 1e-6)
     return 1 - (-together).log1p().sum(2).exp()
 
 
