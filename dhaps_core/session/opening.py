@@ -44,7 +44,7 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
         return None
     _check_new(folder)
     STRATEGIES[settings.acquisition].check_installed()
-    model = Model(items, settings, device)
+    model = Model(items, settings, device, folder.activations)
     folder.tidy()
     with folder.owned("begins it"):
         if path.exists():

@@ -73,7 +73,7 @@ class OpenRun:
         self._rounds = Rounds(self.folder)
         self.settings, fingerprint = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
-        self.model = model or Model(self.items, self.settings, self.device)
+        self.model = model or Model(self.items, self.settings, self.device, self.folder.activations)
         path = self.folder.file("labels.sqlite")
         self.store = LabelStore(path, classes=self.items.class_names, create=False, read_only=self.read_only)
         check_answers(self.folder, self._rounds, self.store)
