@@ -77,7 +77,7 @@ class OpenRun:
         self._rounds = Rounds(self.folder)
         self.settings, fingerprint, tag = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
-        self.model = model or Model(self.items, self.settings, self.device)
+        self.model = model or Model(self.items, self.settings, self.device, self.folder.activations)
         if tag is None and shared is not None:
             rule = f"{self.folder.path} must have been begun with a shared label store to be opened with one"
             raise ValueError(f"{rule}; it has its own. Open it without labels, or begin another run.")
