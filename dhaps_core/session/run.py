@@ -83,6 +83,7 @@ class OpenRun:
         self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
+        self._ahead: dict[int, Proposal] = {}
         self._pool = frozenset(self.picker.rows.tolist())
         self._asked_now: tuple[Any, list[tuple[Question, Ask | None]]] | None = None
         self._outputs: tuple[int, Tensor] | None = None
