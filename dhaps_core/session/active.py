@@ -32,6 +32,7 @@ from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
 from dhaps_core.session.folder import CODES, WEIGHTS
+from dhaps_core.session.rounds import METRICS
 
 __all__ = ["ActiveSession"]
 
@@ -115,6 +116,11 @@ class ActiveSession(AnsweredRun):
         """
         with self.folder.owned(f"notes {name!r}"):
             self._rounds.note(name, content)
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """What :meth:`note` kept under a name; None where nothing was."""
+        found = (self.folder.read_json(METRICS) or {}).get(name)
+        return dict(found) if isinstance(found, dict) else None
 
     def export(self, folder: str | Path) -> Path:
         """Absolute folder with codes, index and answers of the last finished round; see `export`.

@@ -81,7 +81,7 @@ class Proposal:
         return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest)
 
     def questions(self, kind: Literal["classes", "pairs", "both"], *, first: int = 0) -> list[Question]:
-        """All questions about the pairs, answered or not, in the order of asking; picks count from ``first``."""
+        """All questions about the pairs, answered or not, in order; picks count from ``first``."""
         return [
             Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)
             for pick, pair in enumerate(self.pairs, first)

@@ -1,4 +1,4 @@
-"""Questions while a round is trained: what is asked, what it counts for, and that rounds stay what they are."""
+"""Questions while a round is trained: what is asked, what it counts for; rounds stay what they are."""
 
 from dataclasses import replace
 
