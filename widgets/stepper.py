@@ -1,5 +1,6 @@
 """The round stepper: choose settings, run the next round in the background, watch the curves grow."""
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["Stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
 FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
+SIZE = 3.4, 2.6  # inches of a plot
 METRICS = ("mAP@all", "P@100", "P@r2")
 
 
@@ -156,7 +158,9 @@ class Stepper:
         if self.bench.session.round == 0:
             return "No label is needed for the start."
         left = self.bench.session.left
-        return f"{left} questions of this round are open; without answers they stay out." if left else ""
+        one = "question of this round is open; without an answer it stays out."
+        many = "questions of this round are open; without answers they stay out."
+        return f"{left} {one if left == 1 else many}" if left else ""
 
     def _draw(self) -> None:
         """Show what the last round tells, and the curves up to it."""
@@ -171,7 +175,16 @@ class Stepper:
             start = ", ".join(f"{name} {own[0][name]:.3f}" for name in named if name in own[0])
             self.curves.value = f"<p>Without a label: {escape(start)}. Curves begin with round 1.</p>"
         else:
-            self.curves.value = figure_svg(learning_curves(runs, metrics=named))
+            self.curves.value = (
+                f'<div class="dhaps-plots">{"".join(_curves(runs, name) for name in named)}</div>'
+            )
+
+
+def _curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], metric: str) -> str:
+    """Curves of one metric, so small that its letters can be read where three stand beside each other."""
+    figure = learning_curves(runs, metrics=[metric])
+    figure.set_size_inches(*SIZE)
+    return figure_svg(figure)
 
 
 def _told(error: Exception) -> str:

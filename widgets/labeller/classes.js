@@ -5,7 +5,7 @@ const SHOWN = 60; // chips at once; the search finds the others
 
 function classChooser({ classes, several, picked, choose, leave, button }) {
   const list = make("div", { class: "dhaps-classes", role: "listbox", "aria-label": "classes" });
-  const search = make("input", { class: "dhaps-search", type: "text", placeholder: "find a class, or name a new one", "aria-label": "find a class", autocomplete: "off", spellcheck: "false" });
+  const search = make("input", { class: "dhaps-search", type: "text", placeholder: "find or name a class", "aria-label": "find a class", autocomplete: "off", spellcheck: "false" });
   const hint = make("span", { class: "dhaps-hint", role: "status" });
   let marked = -1; // place among the chips of what Enter takes; -1: nothing
   let offered = []; // [name, is it new]

@@ -345,6 +345,7 @@ function render({ model, el }) {
   const detach = whenAttached(card, () => {
     host = card.closest(".dhaps-cockpit") || card;
     unshield = shield(host, onKey);
+    if (host !== card) card.tabIndex = -1;
     focus();
     comeIntoView();
   });

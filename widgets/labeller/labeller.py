@@ -108,7 +108,8 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                 go = True
             else:
                 go, self._early = False, state.turn
-                state.note = f"{left} questions are open. R again runs the round without them."
+                told = "one question is" if left == 1 else f"{left} questions are"
+                state.note = f"Still {told} open. R again runs the round without."
                 self.view = state.view()
         self.send({"ack": True})
         if go:
