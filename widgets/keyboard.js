@@ -28,6 +28,7 @@ function shield(card, onKey) {
     if (event.shiftKey && event.key === "Enter") return;
     event.stopPropagation();
     if (TYPING.test(event.target.tagName) && event.target.type !== "checkbox") return;
+    if (event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return; // it is pressed
     if (event.repeat) event.preventDefault();
     else if (onKey && onKey(event)) event.preventDefault();
   };

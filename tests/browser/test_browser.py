@@ -91,10 +91,10 @@ def test_a_session_from_the_first_answer_to_a_killed_kernel(lab, page):
     for _ in range(3):
         page.keyboard.down("x")  # an automatic repeat
     page.keyboard.up("x")
-    for key in ("x", "x", "a", "b", "m", "y", "1", "0", "0", "i", "i", "Escape", "Delete"):
+    for key in ("x", "x", "c", "b", "m", "y", "1", "0", "0", "i", "i", "Escape", "Delete"):
         page.keyboard.press(key)
     page.locator(".dhaps-run").focus()
-    for key in ("d", "d", "x", "x"):
+    for key in ("x", "x", "b", "m"):
         page.keyboard.press(key)
     assert notebook.cells() == cells
     assert len(stored(folder)) == 11

@@ -1,4 +1,4 @@
-"""Hours of work in the cockpit, in a real JupyterLab: a folder of photographs, rounds by key, any keyboard."""
+"""Hours of work in the cockpit, in a real JupyterLab: a folder of photographs, rounds by key, any layout."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def photographs(folder, n=300):
 
 
 def answer(notebook, name):
-    """Name what is framed, as a person does: by the digit of its class, or by typing where it has none yet."""
+    """Name what is framed, as a person does: by the digit of its class, or typed where it has none yet."""
     chips = notebook.card.locator(".dhaps-class").evaluate_all(
         "chips => chips.map(one => [one.firstChild.textContent, one.querySelector('kbd')?.textContent])"
     )
@@ -153,8 +153,14 @@ def test_keys_of_any_layout_and_no_slip_deletes_the_cell(lab, page):
     notebook.step(lambda: key_event(page, "z", "KeyY"))
     assert len(values()) == 3
     # A slip beside the card: the cell has the focus, and its shortcuts do not reach it.
-    page.evaluate("jupyterapp.shell.currentWidget.content.mode = 'command'")
-    page.locator(".jp-Cell:has(.dhaps-cockpit) .jp-InputPrompt").first.click()
+    page.evaluate(
+        """() => {
+          const notebook = jupyterapp.shell.currentWidget.content;
+          notebook.mode = 'command';
+          notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.node.querySelector('.dhaps-cockpit'));
+          notebook.activeCell.node.focus();
+        }"""
+    )
     assert not page.evaluate(FOCUSED)
     for key in ("d", "d", "x", "Delete"):
         page.keyboard.press(key)
