@@ -4,7 +4,7 @@ from typing import Any
 
 import ipywidgets
 
-from widgets.progress import Work
+from widgets.progress import Estimate, Work
 from widgets.shield import card_box
 
 __all__ = ["Bar"]
@@ -27,14 +27,18 @@ class Bar:
     """
 
     def __init__(self, what: str) -> None:
-        self._what = what
+        self._what, self._estimate, self._done = what, Estimate(None), 0
         self._bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "300px"})
         self.text = ipywidgets.Label()
         self.box: Any = card_box([ipywidgets.HBox([self._bar, self.text])], "bar")
 
-    def __call__(self, done: int, total: int, left: float) -> None:
+    def __call__(self, done: int, total: int, left: float | None) -> None:
         """Show that so many are done of all, and the seconds left."""
         self._bar.value = done / max(1, total)
-        self.text.value = Work(
-            f"{done:,} of {total:,} {self._what}", None, left if done < total else None
-        ).line
+        counted = f"{done:,} of {total:,} {self._what}"
+        self.text.value = Work(counted, None, left if done < total else None).line
+
+    def one(self, total: int) -> None:
+        """Show that one more is done of all; what is left is estimated by how long those took."""
+        self._done += 1
+        self(self._done, total, self._estimate.at("", self._done, total).left)

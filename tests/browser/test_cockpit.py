@@ -157,7 +157,8 @@ def test_keys_of_any_layout_and_no_slip_deletes_the_cell(lab, page):
         """() => {
           const notebook = jupyterapp.shell.currentWidget.content;
           notebook.mode = 'command';
-          notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.node.querySelector('.dhaps-cockpit'));
+          const holds = cell => cell.node.querySelector(".dhaps-cockpit");
+          notebook.activeCellIndex = notebook.widgets.findIndex(holds);
           notebook.activeCell.node.focus();
         }"""
     )
