@@ -14,7 +14,8 @@ def tell_in_sentences(shell: Any) -> None:
         shell: what ``get_ipython()`` gives.
     """
 
-    def told(_: Any, kind: type[BaseException], error: BaseException, __: Any, **options: Any) -> list[str]:
-        return [f"{kind.__name__}: {error}"]
+    def told(shell: Any, kind: type[BaseException], error: Any, trace: Any, **options: Any) -> None:
+        error._render_traceback_ = lambda: [f"{kind.__name__}: {error}"]  # what IPython asks for
+        shell.showtraceback((kind, error, trace), **options)
 
     shell.set_custom_exc((ValueError, OSError), told)

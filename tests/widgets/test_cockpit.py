@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from dhaps_core.answers.questions import label_oracle, round_of
-from dhaps_core.data.sources import digits
+from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.settings import Settings
@@ -21,6 +22,8 @@ from widgets.labeller.pace import pace
 from widgets.labeller.state import LabellingState
 from widgets.plot import Plot, figure_svg
 from widgets.progress import Estimate, Work
+from widgets.sentences import tell_in_sentences
+from widgets.stepper import Stepper
 from widgets.workbench import Workbench
 
 QUICK = Settings(
@@ -320,3 +323,40 @@ def test_how_long_it_takes_is_told_by_steps_or_by_the_last_time():
     bar(50, 100, 5.0)
     bar(100, 100, 0.0)
     assert bar.text.value == "100 of 100 images"
+
+
+def test_with_other_settings_the_old_question_is_gone_at_once(bench):
+    card = Labeller(bench)
+    assert card.view["why"]["bits"] == 16
+    bench.use(replace(QUICK, bits=24))
+    assert (card.view["items"], card.view["why"], card.view["kind"]) == ([], None, None)
+    assert "R runs the unsupervised start" in card.view["closed"]
+    press(card, "round")
+    bench.job.join(60)
+    assert card.view["why"]["bits"] == 24
+
+
+def test_where_nothing_is_measured_there_are_no_curves_and_of_one_point_none(tmp_path, items):
+    bench = Workbench(tmp_path / "measured", items, QUICK)
+    bench.session.train()
+    assert "Curves begin with round 1" in Stepper(bench).curves.value
+    bench.session.run_round(label_oracle(items))
+    stepper = Stepper(bench)
+    assert stepper.curves.value.count("<svg") == 3
+    bench.use(replace(QUICK, bits=24))
+    assert stepper.curves.value == ""
+    plain = arrays(items.features, queries=0, seed=0)
+    bench = Workbench(tmp_path / "plain", plain, replace(QUICK, picks=2))
+    bench.session.train()
+    assert Stepper(bench).curves.value == ""
+
+
+def test_a_refusal_is_a_sentence_and_the_cell_has_failed(capsys):
+    shell = InteractiveShell()
+    tell_in_sentences(shell)
+    rule = "a folder of images must be a folder; got nothing of that name. Check the spelling"
+    failed = shell.run_cell(f"raise ValueError({rule!r})")
+    assert isinstance(failed.error_in_exec, ValueError)
+    assert capsys.readouterr().out.strip() == f"ValueError: {rule}"
+    shell.run_cell("1 / 0")
+    assert "Traceback" in capsys.readouterr().out
