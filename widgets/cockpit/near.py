@@ -1,6 +1,7 @@
 """Live neighbours: the nearest codes of each item that the labelling card shows, after the last round."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +15,7 @@ from widgets.workbench import Change, Workbench
 __all__ = ["LiveNeighbours"]
 
 SHOWN = 8  # neighbours of an item
+PAUSE = 0.25  # seconds that an item is on the card before it is looked up: who answers faster needs it not
 
 
 class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
@@ -69,6 +71,7 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
         self._worker.submit(self._look_up, ticket, keys)
 
     def _look_up(self, ticket: int, keys: tuple[str, ...]) -> None:
+        time.sleep(PAUSE)
         if ticket != self._wanted:
             return
         session = self.bench.session

@@ -10,7 +10,7 @@ __all__ = ["FEWEST", "aligned", "beside", "sample_rows", "tsne"]
 FEWEST = 4  # different points for t-SNE
 SPREAD = 20.0  # standard deviation of a t-SNE of some thousand points, about, before it is scaled
 AGAIN = {"early_exaggeration": 2.0, "max_iter": 500}  # from the last map on: half the way is gone
-NEAR, BLOCK = 3, 5000  # arranged points that another is placed by, and points that are placed at once
+NEAR, BLOCK = 3, 1000  # arranged points that another is placed by, and points that are placed at once
 
 
 def sample_rows(n: int, chosen: Int64[np.ndarray, " c"], *, most: int, seed: int) -> Int64[np.ndarray, " m"]:
