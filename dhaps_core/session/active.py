@@ -9,6 +9,7 @@ A run folder holds::
     splits.npz      the splits, drawn once
     labels.sqlite   every answer, append-only
     round-NNN/      picks.json, weights.safetensors, codes.npy (packed), metrics.json (finishes the round)
+                    (and ahead.json, pairs to be asked while it is trained)
     metrics.json    the rows of all finished rounds together, and what was noted about the run
     skipped.json    the questions that a person has put behind the others
     owner.lock      held by who chooses, trains or exports; owner.json says who that is

@@ -163,7 +163,7 @@ def test_the_card_follows_the_round(bench, items):
     card = Labeller(bench)
     bench.session.answer_all(label_oracle(items))
     seen = []
-    bench.listen(lambda change: seen.append((change, card.view["closed"])))
+    bench.listen(lambda change: seen.append((change, card.view["paused"])))
     run(bench)
     assert ("busy", "Round 1 is being trained.") in seen
     assert card.view["round"] == 2

@@ -11,9 +11,9 @@ DIGITS = "1234567890"  # as they lie on a keyboard
 def class_keys(names: Sequence[str], likely: Mapping[str, float] | None = None) -> list[dict[str, Any]]:
     """Classes, the likeliest first, each with its digit key or an empty string, and how likely it is.
 
-    As long as there is a digit for every class, a class keeps its digit whatever is likely, and when others
-    are added behind it; one that is named by a digit has that. Of more classes than digits the first ten in
-    the order that is shown have them, so that a likely one never needs a search.
+    A class that is named by a digit has that. As long as there is a digit for every class, each keeps its own
+    whatever is likely, and when others are added behind it. Of more classes than digits the first that are
+    shown have those left over, so that a likely one never needs a search.
 
     Args:
         names: in the order in which they came up.
@@ -26,7 +26,7 @@ def class_keys(names: Sequence[str], likely: Mapping[str, float] | None = None) 
     likely = likely or {}
     shown = sorted(names, key=lambda name: -likely.get(name, -1.0))  # stable
     keyed = names if len(names) <= len(DIGITS) else shown
-    own = {name: name for name in keyed if len(name) == 1 and name in DIGITS and len(names) <= len(DIGITS)}
+    own = {name: name for name in names if len(name) == 1 and name in DIGITS}
     free = iter([digit for digit in DIGITS if digit not in own])
     keys = {name: own.get(name) or next(free, "") for name in keyed}
     return [{"name": name, "key": keys[name], "likely": likely.get(name)} for name in shown]

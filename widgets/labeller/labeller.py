@@ -116,8 +116,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
             self._run()
 
     def _pause(self) -> None:
-        self.state.paused, self.state.in_training = self.bench.busy, self.bench.in_training
-        self.state.refresh()  # another copy of the card may have answered
+        self.state.pause(self.bench.busy, self.bench.in_training)
 
     def _work(self) -> dict[str, Any]:
         work = self.bench.work

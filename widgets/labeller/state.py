@@ -6,14 +6,14 @@ press; a press that was meant for another turn (a double click, a slow browser) 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.answer import Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
 from dhaps_core.session.errors import RunInUse, RunReadOnly
 from dhaps_core.session.outlook import Outlook
+from widgets.labeller.answer_view import Conflict, class_names, conflict_view, said_of, told
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
 from widgets.labeller.pace import pace
@@ -21,23 +21,10 @@ from widgets.labeller.pace import pace
 if TYPE_CHECKING:  # it loads torch, and a state must not
     from dhaps_core.session.active import ActiveSession
 
-__all__ = ["Conflict", "LabellingState"]
+__all__ = ["LabellingState"]
 
 AHEAD = 3  # questions whose pictures travel before they are shown
 RECENT = 8  # answers that the card lists
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """An answer that was refused, kept until the person decides.
-
-    The chain is of the earlier answers that it contradicts, in the order in which they connect.
-    """
-
-    question: Question
-    value: Value
-    seconds: float
-    chain: tuple[Answer, ...]
 
 
 class LabellingState:
@@ -75,6 +62,7 @@ class LabellingState:
         self.turn = 0
         self.paused: str | None = None
         self.in_training: int | None = None
+        self._flowing = False  # whether the person has answered since the round began to be trained
         self.attach(session, explain, likely)
 
     def attach(
@@ -98,6 +86,13 @@ class LabellingState:
         self._undo_skips = 0
         self._outlook: tuple[int, Outlook | None] = (0, None)
         self.refresh()
+
+    def pause(self, reason: str | None, number: int | None) -> None:
+        """Tell what goes on with the run, and which round is being trained; None for nothing."""
+        if number is not None and number != self.in_training:
+            self._flowing = False
+        self.paused, self.in_training = reason, number
+        self.refresh()  # another copy of the card may have answered
 
     # --- what the person does ------------------------------------------------------------------------------
 
@@ -215,9 +210,12 @@ class LabellingState:
         return sorted(questions, key=lambda question: place.get(question.id, -1))
 
     def _kept(self, found: Sequence[Question]) -> list[Question]:
-        """The question shown, if it is of the round before and waits for its answer: nobody pulls it away."""
+        """The question shown, if it is of the round before: nobody pulls it away from who answers on.
+
+        Who waited for the round gets its own questions at once.
+        """
         shown = self.question
-        if shown is None or not found or shown in found or shown.id in self._skipped:
+        if shown is None or not self._flowing or not found or shown in found or shown.id in self._skipped:
             return []
         earlier = (round_of(shown.id) or 0) < self.session.round
         answered = any(shown.about == (one.kind, one.keys) for one in self.session.answers())
@@ -260,7 +258,7 @@ class LabellingState:
     def view(self) -> dict[str, Any]:
         """Everything the card shows, as plain values; pictures are named by their keys."""
         answers = self.session.answers()
-        said = _said(answers)
+        said, pictured = said_of(answers), self.session.items.images is not None
         question = self.question
         shown = () if question is None else self.session.pair_of(question)
         why, likely = self._context()
@@ -280,16 +278,16 @@ class LabellingState:
             "why": why,
             "ask": head,
             "guide": rest.strip(),
-            "classes": class_keys(self._class_names(answers), likely),
+            "classes": class_keys(class_names(self.session.items, answers), likely),
             "several": self.session.items.multi_label,
             "ahead": [key for other in self._open[1 : 1 + AHEAD] for key in self.session.pair_of(other)],
-            "recent": [self._told(answer) for answer in answers[: -RECENT - 1 : -1]],
-            "conflict": self._conflict_view(),
+            "recent": [told(one, pictured=pictured) for one in answers[: -RECENT - 1 : -1]],
+            "conflict": None if self.conflict is None else conflict_view(self.conflict, pictured=pictured),
             "note": self.note,
             "closed": self.closed,
             "paused": self.paused,
             "over": self.over,
-            "outlook": {"short": told.short, "line": told.line} if (told := self._outlook[1]) else None,
+            "outlook": {"short": last.short, "line": last.line} if (last := self._outlook[1]) else None,
         }
 
     # --- inside --------------------------------------------------------------------------------------------
@@ -303,6 +301,7 @@ class LabellingState:
             self.note = ""
             self.turn += 1
             return
+        self._flowing = True
         already = "This question was answered in another window; that answer stays."
         self.note = already if row in before else ""
         self._undo_skips = 0
@@ -334,51 +333,3 @@ class LabellingState:
             why = self._explain(question) if self._explain and now else None
             self._shown_with = question, why, self._likely(question) if self._likely else {}
         return self._shown_with[1:]
-
-    def _class_names(self, answers: Sequence[Answer]) -> list[str]:
-        """Known classes first, then those that people added, in the order in which they came up."""
-        given = [one for answer in answers for one in answer.classes]
-        return list(dict.fromkeys([*self.session.items.class_names, *given]))
-
-    def _conflict_view(self) -> dict[str, Any] | None:
-        if self.conflict is None:
-            return None
-        question, value = self.conflict.question, self.conflict.value
-        return {
-            "keys": list(question.keys),
-            "value": _words(value),
-            "chain": [self._told(answer) | {"keys": keys} for answer, keys in self._linked_chain()],
-        }
-
-    def _linked_chain(self) -> list[tuple[Answer, list[str]]]:
-        """The chain from the first item asked about, each link turned to follow the one before."""
-        assert self.conflict is not None
-        chain, here = list(self.conflict.chain), self.conflict.question.keys[0]
-        if here not in chain[0].keys:
-            chain.reverse()
-        linked = []
-        for answer in chain:
-            keys = sorted(answer.keys, key=lambda key: key != here)
-            here = keys[-1]
-            linked.append((answer, keys))
-        return linked
-
-    def _told(self, answer: Answer) -> dict[str, Any]:
-        return {
-            "row": answer.id,
-            "kind": answer.kind,
-            "keys": list(answer.shown),
-            "pictured": self.session.items.images is not None,
-            "value": _words(answer.value),
-            "who": answer.who,
-        }
-
-
-def _words(value: Any) -> str:
-    """A value as one would say it."""
-    return value if isinstance(value, str) else ", ".join(map(str, value))
-
-
-def _said(answers: Sequence[Answer]) -> dict[str, str]:
-    """Class of each item that was given one."""
-    return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
