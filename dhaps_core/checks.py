@@ -10,7 +10,17 @@ from operator import index
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Range", "check_fields", "hint", "one_of", "read_fields", "shown", "whole"]
+__all__ = [
+    "Range",
+    "check_fields",
+    "check_positions",
+    "check_width",
+    "hint",
+    "one_of",
+    "read_fields",
+    "shown",
+    "whole",
+]
 
 T = TypeVar("T")
 
@@ -103,6 +113,36 @@ class Range:
         else:
             rule = f"at least {self.least:,}" if isinstance(value, int) else f"a number from {self.least:g}"
         raise ValueError(f"{name} must be {rule}; got {shown(value)}. Set it {'lower' if low else 'higher'}.")
+
+
+def check_positions(name: str, positions: Any, count: int) -> None:
+    """Refuse an array or tensor that does not hold positions of so many items.
+
+    Raises:
+        ValueError: if it has another type than int64 or int32, or a position that is none.
+
+    Example:
+        >>> import numpy as np
+        >>> check_positions("queries", np.array([0, 3]), 3)
+        Traceback (most recent call last):
+            ...
+        ValueError: queries must be positions (int64 or int32) of the 3 items, from 0 on; got int64 [0, 3]...
+    """
+    kind = str(positions.dtype).removeprefix("torch.")
+    filled = 0 not in positions.shape
+    if kind not in ("int64", "int32") or (filled and not 0 <= positions.min() <= positions.max() < count):
+        rule = f"{name} must be positions (int64 or int32) of the {count} items, from 0 on"
+        raise ValueError(f"{rule}; got {kind} {shown(positions.tolist())}. Use .nonzero() on a mask.")
+
+
+def check_width(name: str, rows: Any, width: int) -> None:
+    """Refuse an array or tensor that is not of shape [any number, width].
+
+    Raises:
+        ValueError: saying the shape that was got.
+    """
+    if (shape := tuple(rows.shape)) != (*shape[:1], width) or len(shape) != 2:
+        raise ValueError(f"{name} must have the shape [n, {width}]; got {list(shape)}.")
 
 
 def check_fields(record: Any) -> None:

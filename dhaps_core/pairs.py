@@ -86,7 +86,8 @@ def pair_distance(x: Float[Tensor, "p 2 d"], t: Float[Tensor, "r 2 d"]) -> Float
 
     Returns:
         d(x, t) = min(|x_a - t_a| + |x_b - t_b|, |x_b - t_a| + |x_a - t_b|), Euclidean norms; between codes
-        in {-1, +1} one norm is 2 sqrt(Hamming distance in bits).
+        in {-1, +1} one norm is 2 sqrt(Hamming distance in bits). This is the second line that is printed; the
+        first, the norm of both differences at once, is another number: a reading (``docs/readings.md``).
 
     Example:
         >>> pair_distance(torch.tensor([[[1.0], [-1.0]]]), torch.tensor([[[-1.0], [-1.0]]]))

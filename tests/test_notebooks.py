@@ -1,8 +1,10 @@
 """Every notebook: its form, and a headless run with small sizes."""
 
 import ast
+import itertools
 import json
 import os
+import re
 from pathlib import Path
 
 import papermill
@@ -26,8 +28,8 @@ def code_of(path):
 
 def run(path, folder, **parameters):
     known = papermill.inspect_notebook(str(path))
-    given = {name: value for name, value in {**SMOKE, **parameters}.items() if name in known}
-    given.setdefault("folder", str(folder / "runs"))
+    given = {"folder": str(folder / "runs"), **SMOKE, **parameters}
+    given = {name: value for name, value in given.items() if name in known}
     out = folder / path.name
     papermill.execute_notebook(
         str(path), str(out), parameters=given, cwd=str(path.parent), progress_bar=False,
@@ -170,3 +172,68 @@ def test_04_runs_the_paper_to_the_letter_by_one_name_and_its_row_tells_what_goes
     assert literal.labels == less.labels == 16
     assert literal.table["preset"] == "paper"
     assert literal.last["losses"].keys() == {"likelihood", "quantisation", "mmd"}
+
+
+LESSONS = [path for path in NOTEBOOKS if "widgets.lessons" in "\n".join(code_of(path))]
+every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def exercises_of(notebook):
+    """Cells with an exercise, each with the solution that is folded into the cell above it."""
+    folded = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?)```\n", re.DOTALL)
+    for above, cell in itertools.pairwise(notebook["cells"]):
+        if "exercise" in cell["metadata"].get("tags", []):
+            [solution] = folded.findall("".join(above["source"]))
+            yield cell, solution
+
+
+def outputs_of(notebook):
+    return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+
+
+def said_by(notebook):
+    assert [output for output in outputs_of(notebook) if output.get("name") == "stderr"] == []
+    return "".join("".join(output.get("text", [])) for output in outputs_of(notebook))
+
+
+@every_lesson
+def test_a_lesson_takes_twenty_minutes(path):
+    text = "\n".join("".join(cell["source"]) for cell in content(path)["cells"])
+    assert sum(map(int, re.findall(r"^(?:##.*|\*\*Exercise.*?)\((\d+) min\)", text, re.MULTILINE))) == 20
+
+
+@every_lesson
+def test_an_exercise_is_open_and_its_solution_is_folded(path):
+    found = list(exercises_of(content(path)))
+    assert len(found) == 2
+    for cell, solution in found:
+        assert "".join(cell["source"]).count("mine = ...\n") == 1
+        assert "mine = " in solution
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+@every_lesson
+def test_a_lesson_with_its_solutions_filled_in_is_right_everywhere(path, tmp_path, seed):
+    notebook = content(path)
+    for cell, solution in exercises_of(notebook):
+        cell["source"] = "".join(cell["source"]).replace("mine = ...\n", solution)
+    solved = tmp_path / "solved" / path.name
+    solved.parent.mkdir()
+    solved.write_text(json.dumps(notebook), encoding="utf-8")
+    said = said_by(content(run(solved, tmp_path, seed=seed)))
+    assert said.count("✓ right: ") == 2
+    assert "✗" not in said
+    assert "left open" not in said
+
+
+@pytest.mark.slow
+@every_lesson
+def test_a_lesson_nobody_has_solved_runs_through_and_says_what_is_open(path, tmp_path):
+    out = content(run(path, tmp_path, lecture=True))
+    said = said_by(out)
+    assert said.count("… left open") == 2
+    assert said.count("✓") >= 5
+    switch, *figures = ["".join(one["data"]["text/html"]) for one in outputs_of(out) if "data" in one]
+    assert '<input type="checkbox" checked>' in switch
+    assert all("<svg" in figure for figure in figures)

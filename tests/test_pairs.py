@@ -41,6 +41,24 @@ def test_distance_by_hand():
     assert pair_distance(x, t.flip(1)).item() == pytest.approx(2.0)
 
 
+def test_the_two_printed_lines_of_the_distance_may_prefer_different_orders_from_10_bits_on():
+    # The pairs differ in 1 and 10 bits as they are, and in 6 and 3 bits swapped; no bit is left over.
+    codes = torch.ones(4, 10)
+    x_a, x_b, t_a, t_b = codes
+    t_a[0] = x_b[0] = -1
+    x_b[1:7] = -1
+    t_b[7:] = -1
+    bits = [[int((a != b).sum()) for b in (t_a, t_b)] for a in (x_a, x_b)]
+    straight, swapped = [bits[0][0], bits[1][1]], [bits[1][0], bits[0][1]]
+    sums, squares = (
+        [sum(value**power for value in way) for way in (straight, swapped)] for power in (0.5, 1)
+    )
+    assert sums[0] < sums[1]
+    assert squares[0] > squares[1]
+    distance = pair_distance(torch.stack([x_a, x_b])[None], torch.stack([t_a, t_b])[None])
+    assert float(distance) == pytest.approx(2 * sums[0])
+
+
 def test_kernels_by_hand():
     x = torch.tensor([[[1.0, 1], [-1, 1]]], dtype=torch.float64)
     t = torch.tensor([[[1.0, 1], [1, -1]]], dtype=torch.float64)

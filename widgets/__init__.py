@@ -5,5 +5,5 @@ changed. A card asks the run's session for everything, and no file of the run. `
 runs rounds, ``labeller`` answers, ``explore`` looks, ``cockpit`` is all of them in one cell, ``sweep``
 follows a grid. ``card``, ``shield``, ``pictures`` and ``progress`` are what cards share; ``bar`` and
 ``sentences`` are for notebooks. ``figures`` draws finished rounds, ``ranking_figure`` whole rankings, and
-``plot`` shows them.
+``plot`` shows them. ``lessons`` is by itself: what the teaching notebooks show, ask and check.
 """

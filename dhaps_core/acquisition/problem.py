@@ -36,7 +36,7 @@ from torch.nn.functional import softplus
 
 from dhaps_core.acquisition.means import pool_kernel_means, sampled
 from dhaps_core.acquisition.quadratic import MOST_PAIRS, QuadraticForm
-from dhaps_core.checks import Range, check_fields, shown
+from dhaps_core.checks import Range, check_fields, check_positions
 from dhaps_core.pairs import Points, exponents
 
 __all__ = ["LOG2", "Calibration", "Known", "Problem", "Rounding", "Weights", "uncertainty"]
@@ -181,11 +181,7 @@ class Problem(ABC):
         for name in ("relaxed", "space", *(name for name in missing if name in given)):
             values = given[name] = missing[name]() if given[name] is FILLED_IN else given[name]
             if name.startswith("labelled"):
-                whole = values.dtype in (torch.long, torch.int32)
-                if not whole or (len(values) and not 0 <= int(values.min()) <= int(values.max()) < n):
-                    rule = f"{name} must be positions (int64 or int32) of the {n} items, from 0 on"
-                    got = f"{values.dtype} {shown(values.tolist())}"
-                    raise ValueError(f"{rule}; got {got}. Use .nonzero() on a mask.")
+                check_positions(name, values, n)
                 continue
             fits = values.isfinite() if name != "means" else values.isfinite() & (values > 0)
             if name == "candidates" and values.dtype != torch.bool:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Integer
 
 from dhaps_core.array_files import read_arrays
+from dhaps_core.checks import check_positions
 from dhaps_core.data.class_labels import Labels
 from dhaps_core.data.features import first_equal
 from dhaps_core.data.images import Images
@@ -92,7 +93,12 @@ class Items:
         return positions(self.keys)
 
     def classes_of(self, position: int) -> tuple[str, ...]:
-        """Names of the classes of an item; none of one without a class, or without labels."""
+        """Names of the classes of an item; none of one without a class, or without labels.
+
+        Raises:
+            ValueError: if there is no item at that position.
+        """
+        check_positions("position", np.asarray(position), self.n)
         if self.labels is None:
             return ()
         row = self.labels[position]
@@ -108,10 +114,12 @@ class Items:
             b: positions of the second ones. The shapes broadcast: [r 1] and [1 s] give the block [r s].
 
         Raises:
-            ValueError: if there are no labels.
+            ValueError: if there are no labels, or something is no position.
         """
         if self.labels is None:
             raise ValueError("items must have labels to be related by them; got none. Let a person tell.")
+        for name, at in (("a", a), ("b", b)):
+            check_positions(name, np.asarray(at), self.n)
         x, y = self.labels[a], self.labels[b]
         return np.asarray((x & y).any(axis=-1) if self.multi_label else x == y)
 

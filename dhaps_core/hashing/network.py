@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dhaps_core.checks import Range, check_positions, check_width
 from dhaps_core.hashing.inputs import Inputs
 
 __all__ = ["HashNetwork", "Dropout", "seed_parameters", "relax", "encode", "find_device"]
@@ -29,10 +30,12 @@ class HashNetwork(nn.Module):
         generator: CPU generator of the initial weights of the head; a backbone is taken as it comes.
 
     Attributes:
+        features: width that the head reads.
+        bits: b.
         learned: what its method says of how it was trained, for the metrics of a round.
 
     Raises:
-        ValueError: if features or bits are below 1.
+        ValueError: if features or bits are below 1, or the layers given read something else.
     """
 
     def __init__(
@@ -48,10 +51,13 @@ class HashNetwork(nn.Module):
         super().__init__()
         if features < 1 or bits < 1:
             raise ValueError(f"features and bits must be at least 1; got {features} and {bits}.")
-        self.bits = bits
+        self.features, self.bits = features, bits
         self.learned: dict[str, Any] = {}
         self.backbone = nn.Identity() if backbone is None else backbone
         if not isinstance(hidden, int):
+            reads = next((layer.in_features for layer in hidden if hasattr(layer, "in_features")), features)
+            if reads != features:
+                raise ValueError(f"hidden layers must read {features} features; got {reads}.")
             self.hidden = hidden
         elif hidden:
             self.hidden = nn.Sequential(
@@ -69,16 +75,35 @@ class HashNetwork(nn.Module):
             seed_parameters(part, generator=generator)
 
     def forward(self, x: Tensor) -> Float[Tensor, "n b"]:
-        """Real-valued outputs z; sign(z) is the code."""
+        """Real-valued outputs z; sign(z) is the code. Raises ValueError as :meth:`embed` does."""
         return self.binarised(self.hash(self.embed(x)))
 
     def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
-        """Activations below the hash layer, for heads that sit beside it."""
-        activations: Tensor = self.hidden(self.backbone(x))
+        """Activations below the hash layer, for heads that sit beside it.
+
+        Raises:
+            ValueError: if the rows are not as the network reads them.
+        """
+        features = self.backbone(x)
+        check_width("rows that the head reads", features, self.features)
+        activations: Tensor = self.hidden(features)
         return activations
 
+    @property
+    def settled(self) -> bool:
+        """Whether there are layers below the hash layer, and nothing up to it learns or is drawn."""
+        below = [*self.backbone.modules(), *self.hidden.modules()]
+        changes = any(isinstance(one, Dropout) for one in below)
+        changes |= any(next(part.parameters(), None) is not None for part in (self.backbone, self.hidden))
+        return len(self.hidden) > 0 and not changes
+
     def binarised(self, outputs: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
-        """Outputs of the hash layer, rotated and shifted."""
+        """Outputs of the hash layer, rotated and shifted.
+
+        Raises:
+            ValueError: if they are not one row an item, one number a bit.
+        """
+        check_width("outputs", outputs, self.bits)
         rotated: Tensor = outputs @ self.rotation + self.shift
         return rotated
 
@@ -122,9 +147,16 @@ def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
 def encode(
     network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
 ) -> Float[Tensor, "n b"]:
-    """Real-valued outputs of the items at some positions or of all, in evaluation mode, on the CPU."""
+    """Real-valued outputs of the items at some positions or of all, in evaluation mode, on the CPU.
+
+    Raises:
+        ValueError: if the positions are none of the rows, the batch is below 1, or the rows are not as the
+            network reads them.
+    """
+    Range(1).check("batch", batch)
     device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     rows = torch.arange(len(inputs)) if positions is None else positions
+    check_positions("positions", rows, len(inputs))
     was_training = network.training
     network.eval()
     out = torch.cat([network(inputs[part].to(device)).cpu() for part in rows.split(batch)])

@@ -173,6 +173,7 @@ class _Training:
             self.steps = 0
         self.tail: list[dict[str, Tensor]] = []
         learning = self._start()
+        self.activations = self._settled()
         rate, decay = method.pace * settings.rate(count), 0.0 if method.decays else settings.decay
         self.optimizer = torch.optim.AdamW(learning.parameters(), lr=rate, weight_decay=decay)
         total = max(1, self.steps)
@@ -196,6 +197,19 @@ class _Training:
             if isinstance(layer, Dropout):
                 layer.generator = self.generator
         return learning
+
+    @torch.no_grad()
+    def _settled(self) -> Float[Tensor, "n h"] | None:
+        """Activations of the pool, by position, where training changes nothing below the hash layer.
+
+        Layers that are solved before the first step can cost more than the steps: they read each item once.
+        """
+        if not self.network.settled:
+            return None
+        found = torch.zeros(len(self.inputs), self.network.hash.in_features, device=self.device)
+        for part in self.known.pool.split(4096):
+            found[part] = self.network.embed(self.inputs[part].to(self.device))
+        return found
 
     def step(self, number: int) -> float:
         """One step down the gradient of the method's terms and the shared ones; the loss before it."""
@@ -224,7 +238,11 @@ class _Training:
         size = self.settings.unlabelled_batch if len(unlabelled) else 0
         free = unlabelled[torch.randint(max(1, len(unlabelled)), (size,), generator=self.generator)]
         rows, at = torch.cat([labelled, free]), labelled.numpy()
-        hidden, teacher = self.network.embed(self.inputs[rows].to(self.device)), None
+        if self.activations is None:
+            hidden = self.network.embed(self.inputs[rows].to(self.device))
+        else:
+            hidden = self.activations[rows.to(self.device)]
+        teacher = None
         if self.teacher is not None:
             with torch.no_grad():
                 teacher = self.teacher(self.inputs[rows].to(self.device))

@@ -145,10 +145,12 @@ def ranks(strategies: Mapping[str, Sequence[Run]], metric: str) -> dict[str, lis
     Means are over the seeds that all strategies have, at the budgets that all have: without either, none.
 
     Raises:
-        ValueError: as :func:`curve`.
+        ValueError: as :func:`curve`; and if there is no strategy.
     """
     from scipy.stats import rankdata
 
+    if not strategies:
+        raise ValueError("ranks must be of at least one strategy; got none. Give runs.")
     seeds = set.intersection(*({run.seed for run in group} for group in strategies.values()))
     if not seeds:
         return {name: [] for name in strategies}

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Int, Int64, UInt8
 from torch import Tensor
 
+from dhaps_core.checks import check_positions
 from dhaps_core.codes import pack_bits
 
 __all__ = ["Relevance"]
@@ -119,7 +120,16 @@ class Relevance:
     def pairs(
         self, queries: Int64[Tensor, " p"], items: Int64[Tensor, " p"]
     ) -> Bool[Tensor, " p"] | UInt8[Tensor, " p"] | Int[Tensor, " p"]:
-        """Grade of one database item for one query, p times, by their positions."""
+        """Grade of one database item for one query, p times, by their positions.
+
+        Raises:
+            ValueError: if they are not as many positions each, of queries and of database items.
+        """
+        if queries.shape != items.shape:
+            rule = "queries and items must be as many"
+            raise ValueError(f"{rule}; got shapes {list(queries.shape)} and {list(items.shape)}.")
+        for name, at, count in zip(("queries", "items"), (queries, items), self.shape, strict=True):
+            check_positions(name, at, count)
         if self.kind == "matrix":
             return self.query[queries, items]
         return torch.as_tensor(self._shared(self.query[:, queries], self.database[:, items]))

@@ -273,13 +273,13 @@ def test_masks_in_place_of_positions_and_numbers_in_place_of_masks_are_refused()
             mask.float(),
             "true or false for each of the 8 items; got 8 of torch.float32",
         ),
-        ("closed", "labelled_items", mask, "labelled_items must be positions .* got torch.bool"),
-        ("closed", "labelled_items", torch.tensor([1.0]), "labelled_items must be .* got torch.float32"),
+        ("closed", "labelled_items", mask, "labelled_items must be positions .* got bool"),
+        ("closed", "labelled_items", torch.tensor([1.0]), "labelled_items must be .* got float32"),
         (
             "published",
             "labelled_pairs",
             mask.view(4, 2),
-            "labelled_pairs must be positions .* got torch.bool",
+            "labelled_pairs must be positions .* got bool",
         ),
     ):
         with pytest.raises(ValueError, match=message):

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from dhaps_core.answers.store import LabelStore
-from tests.browser.lab import Notebook, missing
+from tests.browser.lab import Notebook, browser_page, missing
+from widgets.lessons.lecture import lecture_switch
 
 pytestmark = [
     pytest.mark.browser,
@@ -276,3 +277,59 @@ def test_a_sweep_is_started_and_followed_from_its_panel(lab, page):
     manifest = json.loads((lab.project / "runs" / "panel" / "manifest.json").read_text())
     assert len(manifest["runs"]) == 2
     check_quiet(notebook)
+
+
+def test_a_lesson_redraws_by_its_sliders_and_shows_no_code_in_lecture_mode(lab, page):
+    notebook = Notebook(lab, page, "11_codes_and_pairs.ipynb")
+    notebook.command("notebook:run-all-cells")
+    ball = page.locator(".jp-OutputArea-output", has=page.locator(".widget-slider")).first
+    ball.scroll_into_view_if_needed()
+    drawing = ball.locator(".dhaps-drawing")
+    before = drawing.inner_html()
+    assert "currentColor" in before
+    ball.locator(".noUi-handle").nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('.widget-html .dhaps-drawing').innerHTML !== before", arg=before
+    )
+
+    inputs = page.locator(".jp-CodeCell .jp-Cell-inputWrapper")
+    switch = page.locator(".dhaps-lecture input")
+    switch.scroll_into_view_if_needed()
+    plain = page.locator(".jp-RenderedMarkdown p").first.evaluate(
+        "p => parseFloat(getComputedStyle(p).fontSize)"
+    )
+    switch.check()
+    assert inputs.count() > 10
+    assert [one for one in inputs.all() if one.is_visible()] == []
+    big = page.locator(".jp-RenderedMarkdown p").first.evaluate(
+        "p => parseFloat(getComputedStyle(p).fontSize)"
+    )
+    assert big > 1.4 * plain
+    assert drawing.is_visible()
+    switch.uncheck()
+    assert inputs.first.is_visible()
+    check_quiet(notebook)
+
+
+def test_lecture_mode_works_in_a_page_of_nbconvert_without_a_kernel():
+    from nbconvert import HTMLExporter
+    from nbformat import v4
+
+    shown = v4.new_output("execute_result", {"text/html": lecture_switch(True).html, "text/plain": ""})
+    notebook = v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell("Words"),
+            v4.new_code_cell("lecture_switch(True)", outputs=[shown]),
+            v4.new_code_cell("silent = 1"),
+        ]
+    )
+    html, _ = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="").from_notebook_node(notebook)
+    with browser_page() as page:
+        page.set_content(html)
+        inputs = page.locator(".jp-CodeCell .jp-Cell-inputWrapper")
+        assert inputs.count() == 2
+        assert [one for one in inputs.all() if one.is_visible()] == []
+        assert page.get_by_text("Words").is_visible()
+        page.locator(".dhaps-lecture input").uncheck()
+        assert [one.is_visible() for one in inputs.all()] == [True, True]
