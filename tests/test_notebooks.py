@@ -129,8 +129,8 @@ def test_a_file_of_answers_gives_the_labels_and_picks_of_the_oracle(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         run(path, folder, answers=answers, rounds=2)
-        [session] = (folder / "runs").iterdir()
-        with LabelStore(session / "labels.sqlite") as store:
+        [session] = (folder / "runs").glob("*/")
+        with LabelStore(folder / "runs" / "labels.sqlite") as store:
             store.export_csv(tmp_path / "answers.csv")
             logs.append([(a.question, a.keys, a.value) for a in store.answers()])
             assert {a.who for a in store.answers()} == {

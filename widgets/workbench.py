@@ -1,8 +1,11 @@
 """The run in use, shared by every card of a notebook: one session, the work in its background, who listens.
 
-A run's settings never change. Choosing other settings opens another run, in a folder of its own beside the
-first; choosing earlier settings again goes back to the run that has them, with its rounds and answers. What a
-person has answered in one run is not asked again in another.
+A run's settings never change, nor do its items. Choosing other settings opens another run, in a folder of its
+own beside the first; choosing earlier settings again goes back to the run that has them, with its rounds. So
+it is where files were added, removed or renamed: a run of the collection as it is now begins beside the old
+one, and one line says so. Answers outlive all of them: they lie in one store, ``labels.sqlite`` beside the
+runs, and count in every run. What is answered in one is asked in none. Only the run of random pairs, which an
+oracle answers for comparison, keeps its answers to itself.
 """
 
 import hashlib
@@ -18,7 +21,11 @@ from typing import Any, Literal
 from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
+from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.collection import changes, remember
+from dhaps_core.session.errors import RunDamaged
+from dhaps_core.session.opening import LABELS, fits, shares_labels
 from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
 from widgets.pictures import Pictures
@@ -29,6 +36,7 @@ __all__ = ["Change", "Workbench", "run_name"]
 LOG = logging.getLogger(__name__)
 Change = Literal["answers", "busy", "round", "idle", "run"]
 EVERY = 0.1  # seconds between two reports of the work
+ALONE = "-oracle"  # in the name of a run that keeps an oracle's answers to itself, for comparison
 
 
 def run_name(settings: Settings) -> str:
@@ -62,6 +70,8 @@ class Workbench:
         busy: why the run in use stands where it is just now, or None.
         in_training: number of the round that is being trained, or None.
         work: how far the work in the background is, or None.
+        news: what has changed since the bench was opened last, in one line: files that came and went, answers
+            that count, the run that begins; empty where nothing has.
     """
 
     def __init__(
@@ -75,7 +85,7 @@ class Workbench:
         guideline: str = "",
     ) -> None:
         if Source.named(who) or not who.strip():
-            rule = "who must be the name of a person; 'oracle' and 'csv:...' are those of sources of answers"
+            rule = "who must be the name of a person; 'oracle', 'folders' and 'csv:...' are of other sources"
             raise ValueError(f"{rule}; got {who!r}. Write your own.")
         self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
         self.pictures = Pictures(items)
@@ -88,7 +98,8 @@ class Workbench:
         self._followers: list[Callable[[], object]] = []
         self._starting = threading.Lock()
         self._next: tuple[Source | None, bool] | None = None  # a round that waits for the work to end
-        self.session = self._open(settings)
+        self._fitting: dict[str, bool] = {}
+        self.session, self.news = self._look_around(settings)
         self._keep_guideline()
         # The splits of the run count from here on, whatever the items came with.
         self.items = self.session.items
@@ -126,15 +137,20 @@ class Workbench:
         return True
 
     def exists(self, settings: Settings) -> bool:
-        """Whether there is already a run with these settings."""
-        return run_name(settings) in self.session.runs_beside()
+        """Whether there is already a run with these settings on the items as they are now."""
+        return (self.folder / self.name_of(settings) / "settings.json").exists()
+
+    def name_of(self, settings: Settings) -> str:
+        """Folder name of the run with these settings on the items as they are now, begun or not."""
+        return self._name(run_name(settings), shared=True)
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
         """Rounds of the run in use and of random pairs on the same seed, as figures want them."""
         session, baseline = self.session, self.baseline
         runs = {f"{session.settings.acquisition}/run": session.history}
         if baseline != session.settings:
-            runs["random/run"] = session.history_beside(run_name(baseline))[: session.round]
+            name = self._name(f"{run_name(baseline)}{ALONE}", shared=False)
+            runs["random/run"] = session.history_beside(name)[: session.round]
         return {name: rounds for name, rounds in runs.items() if rounds}
 
     @property
@@ -198,7 +214,6 @@ class Workbench:
             stage = "The next pairs are being chosen"
             show()
             session.propose()
-            session.reuse_answers(who=self.who)
             self.busy = self.in_training = None
             stage, estimate = "Pairs to ask ahead are being chosen", Estimate(None)
             show()
@@ -207,7 +222,8 @@ class Workbench:
             if baseline and self.items.labels is not None and self.baseline != session.settings:
                 stage, estimate = "Random pairs, for comparison", Estimate(None)
                 show()
-                other = self._open(self.baseline)
+                name = self._name(f"{run_name(self.baseline)}{ALONE}", shared=False)
+                other = ActiveSession(self.folder / name, self.items, self.baseline, device=self.device)
                 while other.round < session.round:
                     other.run_round(label_oracle(self.items), progress=report)
 
@@ -238,4 +254,52 @@ class Workbench:
             self.session.note("guideline", {"text": self.guideline})
 
     def _open(self, settings: Settings) -> ActiveSession:
-        return ActiveSession(self.folder / run_name(settings), self.items, settings, device=self.device)
+        folder, labels = self.folder / self.name_of(settings), self.folder / LABELS
+        return ActiveSession(folder, self.items, settings, device=self.device, labels=labels)
+
+    def _name(self, name: str, *, shared: bool) -> str:
+        """The name of a run, with what tells the items apart where a run of other ones has it already."""
+        if name not in self._fitting:
+            begun = (self.folder / name / "settings.json").exists()
+            fitting = not begun or fits(self.folder / name, self.items, shared=shared)
+            if not begun:
+                return name
+            self._fitting[name] = fitting
+        return name if self._fitting[name] else f"{name}-{self.items.n}-{self.items.content()[:6]}"
+
+    def _look_around(self, settings: Settings) -> tuple[ActiveSession, str]:
+        """The run to begin with, and the news."""
+        told, earlier = [], (self.folder / run_name(settings) / "settings.json").exists()
+        what = "item" if self.items.images is None else "image"
+        try:
+            changed = changes(self.folder, self.items)
+            told += [found] if changed is not None and (found := changed.told(what)) else []
+        except DamagedFileError as error:
+            told.append(str(error))
+        begins = not self.exists(settings)
+        session = self._open(settings)
+        brought, runs = session.bring_over_all([path for path in self._earlier_runs() if path.is_dir()])
+        if brought:
+            told.append(f"{brought} answers of {runs} earlier run{'s' * (runs > 1)} were brought over")
+        if begins and earlier and not told:
+            told.append("the features or the labels of the items are others than before")
+        if told:
+            counting, left = len(session.answers()), session.left_out()
+            why = ", ".join(f"{count} {reason}" for reason, count in left.items())
+            of = f"{counting} of {counting + sum(left.values())}" if left else f"all {counting}"
+            told.append(f"{of} answers count{f' ({why})' if left else ''}")
+            told.append(f"a new run begins: {session.name}" if begins else f"the run {session.name} goes on")
+        remember(self.folder, self.items)
+        return session, "; ".join(told)
+
+    def _earlier_runs(self) -> list[Path]:
+        """Runs of before the store was shared."""
+        found = []
+        for path in sorted(self.folder.glob("*/settings.json")):
+            try:
+                own = not shares_labels(path.parent)
+            except RunDamaged:
+                own = True  # its answers may be sound
+            if own and ALONE not in path.parent.name:
+                found.append(path.parent)
+        return found

@@ -5,7 +5,8 @@ An answer is checked once, where it is given; whoever holds an `Answer` can rely
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, SupportsIndex, cast
@@ -22,6 +23,7 @@ Value = str | SupportsIndex | Sequence[str | SupportsIndex]
 _WORDS = ("same", "different", "unsure")
 _MOST = 1_000  # classes of one item
 _FOR_EVER = 1e15  # seconds
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class StoreError(Exception):
@@ -42,6 +44,8 @@ class Answer:
         at: when it was stored, in seconds since 1970; None where that is not recorded (a CSV file).
         question: stable id of the question that was asked, or None.
         flipped: whether the pair was shown with the larger key first.
+        contents: sha256 of what each item was, in the order of the keys; empty where that is not recorded. A
+            file may be renamed, or another one take its name: this tells what the answer is about.
     """
 
     id: int
@@ -53,6 +57,7 @@ class Answer:
     at: float | None = None
     question: str | None = None
     flipped: bool = False
+    contents: tuple[str, ...] = ()
 
     @classmethod
     def given(
@@ -66,11 +71,23 @@ class Answer:
         id: int,  # noqa: A002 - the name of the field
         at: float | None = None,
         question: str | None = None,
+        contents: Mapping[str, str] | None = None,
     ) -> Answer:
         """An answer as it was given, checked and in the form in which it is kept.
 
         What is given is told by the class; the keys are in the order in which they were shown. A key is kept
         as it is, to the last blank: a file system may hold both Unicode forms of a name, as two files.
+
+        Args:
+            kind: "class" or "pair".
+            shown: the item, or both items in the order in which they were shown.
+            value: see `Value`.
+            who: as the attribute, like those that follow.
+            seconds: as the attribute.
+            id: as the attribute.
+            at: as the attribute.
+            question: as the attribute.
+            contents: sha256 of items by key; those of other items are ignored.
 
         Raises:
             StoreError: what was given is not an answer.
@@ -97,8 +114,12 @@ class Answer:
             rule = 'an answer must be a "class" of one item or a word on a "pair"'
             raise StoreError(f"{rule}; got {kind!r} with {len(shown)} keys.")
         kept = _word(value) if kind == "pair" else _classes(value)
-        keys = tuple(sorted(shown))
-        return cls(id, kind, keys, kept, who, float(seconds), at, question, flipped=keys != shown)
+        keys, held = tuple(sorted(shown)), contents or {}
+        told = tuple(held[key] for key in keys) if held.keys() >= set(keys) else ()
+        if not all(isinstance(one, str) and _DIGEST.fullmatch(one) for one in told):
+            raise StoreError(f"contents must be the hex sha256 of items; got {told!r:.200}.")
+        flipped = keys != shown
+        return cls(id, kind, keys, kept, who, float(seconds), at, question, flipped=flipped, contents=told)
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 A row is an answer (which may revise an earlier one), an `undo` or a `retract` of an answer, or a `redo` of
 one of those two. An undo gives back what the answer had revised; a retraction opens the question again,
 whatever had been revised before. Everybody has a line of their own for redo, and a new answer of theirs
-clears it.
+clears it. Rows that came at once, many items named in one go, are one step: undone and redone together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ __all__ = ["History", "Row"]
 class Row(NamedTuple):
     """One row: its id, what it does, who did it, the answer given (if it is one) and the row it is about.
 
-    The target is the answer that is revised (None if none is), undone or retracted, or the row redone.
+    The target is the answer that is revised (None if none is), undone or retracted, or the row redone. The
+    step is the id of the first row of those that came at once; None of a row by itself.
     """
 
     id: int
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     who: str | None
     answer: Answer | None
     target: int | None
+    step: int | None = None
 
 
 class History:
@@ -50,6 +52,8 @@ class History:
         self._revised: dict[int, int] = {}  # what each revision took the place of
         self._withdrawn: dict[int, Row] = {}  # undos and retractions that no redo has lifted
         self._newest: dict[str | None, int] = {}  # newest answer of each person; of anybody under None
+        self._steps: dict[int, range] = {}  # rows of each step, by its first
+        self._step_of: dict[int, int] = {}
 
     def take(self, row: Row) -> None:
         """Move forward by one row.
@@ -59,6 +63,8 @@ class History:
         """
         if row.id != self.seen + 1 or (row.kind != "answer" and row.target is None):
             raise KeyError(row.id)
+        if row.step not in (None, row.id, self._step_of.get(row.id - 1)):
+            raise KeyError(row.id)  # the rows of a step follow each other
         leaving, coming = self.change(row)
         if leaving is not None:
             del self.active[leaving.id]
@@ -76,12 +82,15 @@ class History:
             del self._withdrawn[cast("int", row.target)]
         else:
             self._withdrawn[row.id] = row
+        if row.step is not None:
+            self._steps[row.step] = range(row.step, row.id + 1)
+            self._step_of[row.id] = row.step
         self.seen = row.id
 
     def answers(self, *then: Row) -> list[Answer]:
         """The active answers in order: now, or as they would be after more rows, which are not taken.
 
-        Several are answers that revise none: what one of them changes, the next does not see.
+        Several are of one step: each is about another answer, and sees nothing of what the others change.
         """
         active = dict(self.active)
         for leaving, coming in map(self.change, then):
@@ -112,20 +121,36 @@ class History:
             return set()
         return self._asked.setdefault((answer.question, answer.who), set())
 
-    def undoable(self, who: str | None) -> int | None:
-        """Id of the newest active answer of a person (None: of anybody)."""
-        return max((i for i, answer in self.active.items() if who in (None, answer.who)), default=None)
+    def asked_ever(self) -> set[tuple[str, str]]:
+        """Questions of all answers so far, each with who answered it."""
+        given = self._every.values()
+        return {(one.question, one.who) for one in given if one.question is not None}
 
-    def redoable(self, who: str | None) -> int | None:
-        """Id of the newest undo or retraction by a person (None: by anybody) on a line not cleared."""
+    def undoable(self, who: str | None) -> list[int]:
+        """Ids of the newest active answer of a person (None: anybody) and of its step, newest first."""
+        last = max((i for i, answer in self.active.items() if who in (None, answer.who)), default=0)
+        return [i for i in self._together(last) if i in self.active]
+
+    def redoable(self, who: str | None) -> list[int]:
+        """Ids of the newest undo or retraction by a person (None: by anybody) on a line not cleared.
+
+        With those of its step; without what somebody else has answered or revised again meanwhile.
+        """
         last = max((i for i, row in self._withdrawn.items() if who in (None, row.who)), default=0)
         if last <= self._newest.get(who, 0):
-            return None
-        answer = self._every[cast("int", self._withdrawn[last].target)]
-        below = self._below(self._withdrawn[last])
-        if (below is not None and below not in self.active) or self.standing(answer) - {below}:
-            return None  # the question was answered or revised again meanwhile, by somebody else
-        return last
+            return []
+        return [
+            i for i in self._together(last) if i in self._withdrawn and self._liftable(self._withdrawn[i])
+        ]
+
+    def _together(self, row_id: int) -> list[int]:
+        """A row, or all rows of its step, the last one first."""
+        step = self._step_of.get(row_id)
+        return [row_id] if step is None else list(reversed(self._steps[step]))
+
+    def _liftable(self, row: Row) -> bool:
+        answer, below = self._every[cast("int", row.target)], self._below(row)
+        return (below is None or below in self.active) and not self.standing(answer) - {below}
 
     def _below(self, row: Row) -> int | None:
         """Id of the answer that an undo brings back: what the undone answer had revised."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dhaps_core.answers.answer import Kind, Value
 from dhaps_core.answers.csv_file import read_csv
-from dhaps_core.checks import Range
+from dhaps_core.checks import Range, one_of
 from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
@@ -23,6 +23,7 @@ __all__ = [
     "answer_source",
     "csv_source",
     "erring_oracle",
+    "folder_labels",
     "keys_of",
     "label_oracle",
     "question_name",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _ROUND = re.compile(r"([0-9]+)\.")
+FOLDERS = "folders"
 
 
 class NoAnswer(LookupError):  # noqa: N818 - the name of the thing, as one would say it
@@ -127,7 +129,7 @@ class Source:
     def named(name: str) -> bool:
         """Whether answers under a name come from a source, not from a person."""
         name = name.strip().casefold()
-        return name == "oracle" or name.startswith("csv:")
+        return name in ("oracle", FOLDERS) or name.startswith("csv:")
 
 
 def label_oracle(items: Items) -> Source:
@@ -153,6 +155,25 @@ def label_oracle(items: Items) -> Source:
         return "same" if items.related(a, b) else "different"
 
     return Source("oracle", answer)
+
+
+def folder_labels(labels: str, items: Items) -> Source | None:
+    """Source of the labels that a collection came with, where a person takes them for answers.
+
+    Args:
+        labels: ``ask`` for none, as a person is asked; ``folders`` for the classes of the folders.
+        items: the collection.
+
+    Raises:
+        ValueError: if it is another word.
+        NoAnswer: if the items came without classes.
+    """
+    if one_of("labels", labels, ("ask", FOLDERS)) == "ask":
+        return None
+    if items.labels is None:
+        rule = "labels of folders need a sub-folder for each class; got items without classes"
+        raise NoAnswer(f"{rule}. Sort the files into class folders, or set labels to 'ask'.")
+    return Source(FOLDERS, label_oracle(items).answer)
 
 
 def erring_oracle(items: Items, share: float, *, seed: int) -> Source:

@@ -128,7 +128,7 @@ class LogFile:
         if before is None:
             raise damaged(self.path, f"row {row.id - 1} is missing")
         sealed = seal(before, columns)
-        self._db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
+        self._db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
         self._db.execute("INSERT INTO seals VALUES (?, ?)", (row.id, sealed))
         self._appended.append(Testimony(row.id, sealed))
 
@@ -142,7 +142,8 @@ class LogFile:
     def _rows(self, after: int, last: int) -> list[Columns]:
         """Rows of some ids in order, each with its seal; None for what a table lacks."""
         query = """
-            SELECT ids.id, kind, keys, value, flipped, who, seconds, at, question, target, seal FROM (
+            SELECT ids.id, kind, keys, value, flipped, who, seconds, at, question, target, contents, step,
+                seal FROM (
                 SELECT id FROM log WHERE id > :after AND id <= :last UNION
                 SELECT id FROM seals WHERE id > :after AND id <= :last
             ) AS ids LEFT JOIN log ON log.id = ids.id LEFT JOIN seals ON seals.id = ids.id ORDER BY ids.id"""

@@ -91,9 +91,11 @@ def connect(path: Path, busy_seconds: float, *, create: bool, read_only: bool) -
 
     if not read_only:
         return opened("rwc" if create else "rw")
-    # A store of version 1 needs files beside it even to be read. Nobody may be writing it now.
+    # A store of an older version is brought up to date in memory (one of version 1 would need files beside it
+    # even to be read). Nobody may be writing it now.
     with closing(opened("ro&immutable=1")) as source:
-        if version_of(source) != (APPLICATION_ID, 1):
+        application, version = version_of(source)
+        if application != APPLICATION_ID or not 0 < version < len(MIGRATIONS):
             return opened("ro")
         for end in ("-wal", "-journal"):
             beside = path.with_name(path.name + end)

@@ -1,7 +1,8 @@
 """Log schema: the tables of a label store by version, how they came about, and a check that a file has them.
 
 Version 1 has the log. Version 2 adds a seal for each row, in a table of its own: the rows stay as they were
-written, and a row that is lost from one table is missed by the other.
+written, and a row that is lost from one table is missed by the other. Version 3 adds what the items of an
+answer were (their digests), and the step that a row was taken in together with others.
 """
 
 from __future__ import annotations
@@ -76,4 +77,9 @@ def _let_grow_only(db: sqlite3.Connection, table: str, name: str) -> None:
         db.execute(f"CREATE TRIGGER {name}_{change} BEFORE {change} ON {table} BEGIN {refuse}; END")
 
 
-MIGRATIONS = (_create_log, _create_seals)
+def _add_contents_and_steps(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE log ADD COLUMN contents TEXT")
+    db.execute("ALTER TABLE log ADD COLUMN step INTEGER")
+
+
+MIGRATIONS = (_create_log, _create_seals, _add_contents_and_steps)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,9 @@ class LabelStore:
     Methods that can make an answer count take a `check`. It gets the active answers as they would be
     afterwards, in order, those of other processes included, while no one else can write. If it raises,
     nothing is written and its exception reaches the caller. `Closure.update` of `closure` is such a check.
+
+    What is given at once (`add_all`, `bring`, `revise_all`, `retract_all`) is one transaction and one step:
+    all of it is stored or nothing, and one undo or redo takes all of it.
 
     A class is one however it is written, and a name that only looks like a known one is refused: a known
     one is declared, or given by an answer that counts (`class_names` says what looks alike).
@@ -91,6 +95,7 @@ class LabelStore:
         who: str,
         seconds: float,
         question: str | None = None,
+        contents: Mapping[str, str] | None = None,
         check: Check | None = None,
     ) -> int:
         """Row id of an answer about an item or on a pair; see `Answer.given`, and the class for the check.
@@ -101,7 +106,8 @@ class LabelStore:
         Raises:
             StoreError: the answer is not one.
         """
-        (row_id,) = self.add_all([(kind, keys, value, question)], who=who, seconds=seconds, check=check)
+        given = [(kind, keys, value, question)]
+        (row_id,) = self.add_all(given, who=who, seconds=seconds, contents=contents, check=check)
         return row_id
 
     def add_all(
@@ -110,32 +116,43 @@ class LabelStore:
         *,
         who: str,
         seconds: float = 0.0,
+        contents: Mapping[str, str] | None = None,
         check: Check | None = None,
     ) -> list[int]:
         """Row ids of answers that are given at once as kind, keys, value and question; see `add`.
 
-        All are stored, in one transaction, or none; the check is called once.
+        The check is called once.
 
         Raises:
             StoreError: one of them is no answer.
         """
+        stamp = {"who": who, "seconds": seconds, "contents": contents}
+        return self.bring(
+            [
+                Answer.given(kind, keys, value, question=question, id=0, at=time.time(), **stamp)  # type: ignore[arg-type]
+                for kind, keys, value, question in given
+            ],
+            check=check,
+        )
+
+    def bring(self, answers: Sequence[Answer], *, check: Check | None = None) -> list[int]:
+        """Row ids of answers of several people, of another store perhaps, stored as they are under new ids.
+
+        As by `add`, an answer that somebody has given to its question already is not stored again.
+        """
         with self._changing() as history:
             new: list[Answer] = []
             ids: list[int] = []
-            asked: dict[str, int] = {}  # among the new ones
-            for kind, keys, value, question in given:
-                row_id, now = history.seen + len(new) + 1, time.time()
-                answer = Answer.given(
-                    kind, keys, value, who=who, seconds=seconds, question=question, id=row_id, at=now
-                )
-                known = max(history.standing(answer), default=asked.get(question or ""))
+            asked: dict[tuple[str, str], int] = {}  # among the new ones
+            for answer in answers:
+                row_id, question = history.seen + len(new) + 1, (answer.question or "", answer.who)
+                known = max(history.standing(answer), default=asked.get(question))
                 if known is None:
-                    new.append(answer)
-                    if question is not None:
+                    new.append(replace(answer, id=row_id))
+                    if answer.question is not None:
                         asked[question] = row_id
                 ids.append(row_id if known is None else known)
-            if new:
-                self._append(history, [Row(one.id, "answer", who, one, None) for one in new], check)
+            self._append(history, [Row(one.id, "answer", one.who, one, None) for one in new], check)
         return ids
 
     def revise(
@@ -146,12 +163,30 @@ class LabelStore:
         Raises:
             StoreError: the row is not an active answer, or the value is no answer.
         """
+        (new,) = self.revise_all([(row_id, value)], who=who, seconds=seconds, check=check)
+        return new
+
+    def revise_all(
+        self,
+        given: Sequence[tuple[int, Value]],
+        *,
+        who: str,
+        seconds: float = 0.0,
+        check: Check | None = None,
+    ) -> list[int]:
+        """Row ids of new values that are given at once in the place of those of active answers; see `revise`.
+
+        Raises:
+            StoreError: a row is not an active answer, or comes twice, or a value is no answer.
+        """
         with self._changing() as history:
-            old, new, now = _active(history, row_id), history.seen + 1, time.time()
-            answer = Answer.given(
-                old.kind, old.shown, value, who=who, seconds=seconds, question=old.question, id=new, at=now
-            )
-            return self._append(history, [Row(new, "answer", who, answer, old.id)], check)
+            rows: list[Row] = []
+            for row_id, value in given:
+                old, new = _active(history, row_id), history.seen + len(rows) + 1
+                stamp = {"who": who, "seconds": seconds, "question": old.question, "at": time.time()}
+                answer = Answer.given(old.kind, old.shown, value, id=new, **stamp)  # type: ignore[arg-type]
+                rows.append(Row(new, "answer", who, replace(answer, contents=old.contents), old.id))
+            return self._append(history, rows, check)
 
     def retract(self, row_id: int, *, who: str) -> int:
         """Row id of the retraction of an active answer; its question may be answered again.
@@ -159,16 +194,29 @@ class LabelStore:
         Raises:
             StoreError: the row is not an active answer.
         """
+        (new,) = self.retract_all([row_id], who=who)
+        return new
+
+    def retract_all(self, row_ids: Sequence[int], *, who: str) -> list[int]:
+        """Row ids of the retractions of active answers at once; see `retract`.
+
+        Raises:
+            StoreError: a row is not an active answer, or comes twice.
+        """
         with self._changing() as history:
-            target = _active(history, row_id).id
-            return self._append(history, [Row(history.seen + 1, "retract", who, None, target)], None)
+            targets = [_active(history, row_id).id for row_id in row_ids]
+            rows = [Row(history.seen + i, "retract", who, None, one) for i, one in enumerate(targets, 1)]
+            return self._append(history, rows, None)
 
     def undo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
-        """Row id of the answer undone, the newest active one (of `who`, if given); None when none is."""
+        """Row id of the answer undone, the newest active one (of `who`, if given); None when none is.
+
+        The other answers of its step are undone with it.
+        """
         return self._step("undo", History.undoable, who, check)
 
     def redo(self, *, who: str | None = None, check: Check | None = None) -> int | None:
-        """Row id of the undo or retraction lifted: the newest one (by `who`, if given).
+        """Row id of the undo or retraction lifted, the newest (by `who`, if given); its step goes with it.
 
         None when there is none, or when a newer answer has cleared the line.
         """
@@ -187,6 +235,11 @@ class LabelStore:
             if row_id is None or not 0 <= row_id <= last:
                 raise StoreError(f"upto must be a watermark from 0 to {last}; got {upto!r:.80}.")
             return log.follow(History(), row_id).answers()
+
+    def asked_ever(self) -> set[tuple[str, str]]:
+        """Questions that were ever answered, each with who did: also where no answer to them counts now."""
+        with self._log.reading() as log:
+            return log.follow(self._history).asked_ever()
 
     def watermark(self) -> int:
         """Largest row id, 0 for an empty store: names the present state for `answers(upto=...)`."""
@@ -222,21 +275,29 @@ class LabelStore:
     def _step(
         self,
         kind: Literal["undo", "redo"],
-        find: Callable[[History, str | None], int | None],
+        find: Callable[[History, str | None], list[int]],
         who: str | None,
         check: Check | None,
     ) -> int | None:
         with self._changing() as history:
             found = find(history, who)
-            if found is not None:
-                self._append(history, [Row(history.seen + 1, kind, who, None, found)], check)
-        return found
+            rows = [Row(history.seen + i, kind, who, None, one) for i, one in enumerate(found, 1)]
+            self._append(history, rows, check)
+        return found[0] if found else None
 
-    def _append(self, history: History, rows: Sequence[Row], check: Check | None) -> int:
-        """Id of the last of some rows, which are appended if the state may become what they make of it.
+    def _append(self, history: History, rows: Sequence[Row], check: Check | None) -> list[int]:
+        """Ids of some rows, which are appended as one step if the state may become what they make of it.
 
-        Several of them are new answers, which put none out of force.
+        Raises:
+            StoreError: two of them are about one answer.
         """
+        about = [row.target for row in rows if row.target is not None]
+        if len(about) > len(set(about)):
+            raise StoreError("what is done at once must be about different answers; got one twice.")
+        if len(rows) > 1:
+            rows = [row._replace(step=rows[0].id) for row in rows]
+        if not rows:
+            return []
         leaving, coming = zip(*map(history.change, rows), strict=True)
         left = history.classes - Counter(name for one in leaving if one for name in one.classes)
         self._admit(left, [one for one in coming if one])
@@ -244,7 +305,7 @@ class LabelStore:
             check(history.answers(*rows))
         for row in rows:
             self._log.append(row)
-        return rows[-1].id
+        return [row.id for row in rows]
 
     def _admit(self, given: Counter[str], coming: Sequence[Answer]) -> None:
         """Refuse a class that looks like one that is declared, given or coming, and is none of them."""

@@ -127,6 +127,10 @@ class Items:
         """Hex sha256 of keys, labels, features, images and splits: equal only if all of them are."""
         return _sha256(*self._parts().values(), *(self.splits[name] for name in _names(self.splits)))
 
+    def content(self) -> str:
+        """Hex sha256 of keys, labels, features and images, however they are split."""
+        return _sha256(*self._parts().values())
+
     def duplicates(self, pool: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
         """Position of the item that stands for all with exactly the content of each item, [n].
 

@@ -7,7 +7,7 @@ A run folder holds::
 
     settings.json   settings, where the items came from, their fingerprint; makes the folder a run
     splits.npz      the splits, drawn once
-    labels.sqlite   every answer, append-only
+    labels.sqlite   every answer, append-only (or in a store that several runs share)
     round-NNN/      picks.json, weights.safetensors, codes.npy (packed), metrics.json (finishes the round)
                     (and ahead.json, pairs to be asked while it is trained)
     metrics.json    the rows of all finished rounds together, and what was noted about the run
@@ -23,22 +23,22 @@ from typing import Any
 
 import torch
 
-from dhaps_core.answers.questions import Answering, Source
+from dhaps_core.answers.questions import Answering, Source, round_of
 from dhaps_core.codes import bit_report, pack, sign
 from dhaps_core.files import at_home, digest
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training import Progress
-from dhaps_core.session.answering import AnsweredRun
 from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import export
 from dhaps_core.session.folder import CODES, WEIGHTS
+from dhaps_core.session.relabelling import RelabelledRun
 from dhaps_core.session.rounds import METRICS
 
 __all__ = ["ActiveSession"]
 
 
-class ActiveSession(AnsweredRun):
+class ActiveSession(RelabelledRun):
     """A run in a folder, and the only door to it: opened again, it goes on where it was.
 
     Any number of sessions may be open on one folder. Choosing, training, noting and exporting have one owner
@@ -54,6 +54,9 @@ class ActiveSession(AnsweredRun):
         settings: of a new run; of an existing one only to check that they are the same, or None.
         device: where networks and selection run.
         read_only: whether the run is only looked at; so it is, too, where its folder cannot be written.
+        labels: file of a label store that runs on a collection share, made if it is absent: what is answered
+            in one is asked in none (:mod:`dhaps_core.session.labels`). None: the store of the run itself, or
+            of a run that was begun with a shared one ``labels.sqlite`` in the folder that it lies in.
 
     Raises:
         ValueError: if the folder belongs to other items or other settings, there is no such device, or what
@@ -61,7 +64,7 @@ class ActiveSession(AnsweredRun):
         RunDamaged: if a part of the run is missing or damaged (a ValueError, too).
         StoreError: if its label store is.
         RunInUse: if another process is beginning the run just now.
-        FileNotFoundError: if there is no run to look at.
+        FileNotFoundError: if there is no run to look at, or the store that runs share was lost.
 
     Warns:
         RunRepaired: if a part could be made again from others.
@@ -170,6 +173,8 @@ class ActiveSession(AnsweredRun):
             "layers": self.model.method.sizes(network),
             "watermark": watermark,
         }
+        if unasked := sum(round_of(one.question) is None for one in snapshot.answers):
+            row["answers_unasked"] = unasked  # of other runs, or given: no strategy of this run chose them
         row["seconds"] = {
             "train": trained - started,
             "encode": encoded - trained,

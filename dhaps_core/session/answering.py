@@ -1,18 +1,10 @@
 """What people and sources answer: stored at once unless it contradicts, and never in a person's place."""
 
-import warnings
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
 
 from dhaps_core.answers.answer import Answer, StoreError, Value
-from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
-from dhaps_core.answers.store import LabelStore
-from dhaps_core.session.errors import EarlierRunLeftOut
-from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.meanwhile import MeanwhileRun
-from dhaps_core.session.opening import with_stored_splits
 from dhaps_core.session.placing import Ask
 
 __all__ = ["AnsweredRun"]
@@ -47,9 +39,11 @@ class AnsweredRun(MeanwhileRun):
                 raise ValueError(f"{rule}; got one of round {asked}. Take it from questions() of this run.")
             self._agree(answers)
 
+        asked, contents = self.labels.question(question.id), self.labels.contents
         return self.store.add(
-            question.kind, question.keys, value, who=who, seconds=seconds, question=question.id, check=check
-        )
+            question.kind, question.keys, value, who=who, seconds=seconds, question=asked, contents=contents,
+            check=check,
+        )  # fmt: skip
 
     def revise(self, row: int, value: Value, *, who: str, seconds: float = 0.0) -> int:
         """Row of a new answer in the place of one that counts; :meth:`undo` brings the old one back.
@@ -73,11 +67,24 @@ class AnsweredRun(MeanwhileRun):
     def undo(self, *, who: str | None = None) -> int | None:
         """Row of the answer taken back, the newest that counts (of a person, if given); None where none does.
 
+        What was answered at once is taken back at once.
+
         Raises:
             Contradiction: if an answer that it had revised would count again, against later ones.
+            StoreError: if a newer one was given in another run and does not count here: it is not seen.
         """
         self.folder.check_writable()
-        return self.store.undo(who=who, check=self._agree)
+        newest = max((one.id for one in self.answers() if who in (None, one.who)), default=None)
+        if newest is None:
+            return None
+
+        def check(answers: Sequence[Answer]) -> None:
+            if any(one.id == newest for one in answers):
+                rule = "the newest answer must count in this run to be undone here; it is about another one's"
+                raise StoreError(f"{rule} items. Undo it there, or retract the one that is meant.")
+            self._agree(answers)
+
+        return self.store.undo(who=who, check=check)
 
     def redo(self, *, who: str | None = None) -> int | None:
         """Row of the last undo (of a person, if given), which is lifted; None where none is to be lifted.
@@ -141,41 +148,6 @@ class AnsweredRun(MeanwhileRun):
         questions = [Question(question_name(None, (key,)), "class", (key,), -1) for key in wanted]
         return self._answer_each(questions, source, who)
 
-    def reuse_answers(self, *, who: str) -> int:
-        """Number of open questions that a person had answered in a run beside this one.
-
-        The later folder name wins where they differ. What contradicts the run's own answers is left for the
-        person to judge.
-
-        Warns:
-            EarlierRunLeftOut: naming a run that cannot be read, or whose items are others.
-        """
-        questions, tried, stored = self.questions(), set[str](), 0
-        known = self._answers_beside(who) if questions else {}
-        # Where items are placed, an answer leads to another question, which may have been answered, too.
-        while new := [one for one in questions if one.about in known and one.id not in tried]:
-            for question in new:
-                tried.add(question.id)
-                given = replace(question, id=question_name(None, question.keys))  # nobody was asked just now
-                with suppress(Contradiction):
-                    self.answer(given, known[question.about], who=who, seconds=0.0)
-                    stored += 1
-            questions = self.questions()
-        return stored
-
-    def _answers_beside(self, who: str) -> dict[tuple[str, tuple[str, ...]], Value]:
-        """What a person said in the other runs on the same items, by kind and keys."""
-        found: dict[tuple[str, tuple[str, ...]], Value] = {}
-        own = self.folder.path
-        for path in (own.with_name(name) for name in self.runs_beside() if name != own.name):
-            try:
-                with_stored_splits(RunFolder(path, read_only=True), self.items, "")  # refuses other items
-                with LabelStore(path / "labels.sqlite", create=False, read_only=True) as store:
-                    found |= {(one.kind, one.keys): one.value for one in store.answers() if one.who == who}
-            except (StoreError, ValueError) as error:
-                warnings.warn(f"The answers in {path} stay there: {error}", EarlierRunLeftOut, stacklevel=3)
-        return found
-
     def _answer_each(
         self,
         questions: Sequence[Question],
@@ -187,13 +159,16 @@ class AnsweredRun(MeanwhileRun):
         name = self._name_of(source, who)
 
         def check(answers: Sequence[Answer]) -> None:
-            self._refuse(questions, answers, name, shown=shown)
+            self._refuse(questions, self.labels.counting(answers), name, shown=shown)
             self._agree(answers)
 
         # Before the source is asked; and again when nobody else can write.
         self._refuse(questions, self.answers(), name, shown=shown)
-        given = [(question.kind, question.keys, source(question), question.id) for question in questions]
-        self.store.add_all(given, who=name, check=check)
+        given = [
+            (question.kind, question.keys, source(question), self.labels.question(question.id))
+            for question in questions
+        ]
+        self.store.add_all(given, who=name, contents=self.labels.contents, check=check)
         return len(questions)
 
     def _name_of(self, source: Source | Answering, who: str | None) -> str:
@@ -238,6 +213,6 @@ class AnsweredRun(MeanwhileRun):
             raise PersonAsked(said)
 
     def _agree(self, answers: Sequence[Answer]) -> None:
-        """Refuse answers that contradict each other."""
+        """Refuse answers of the store that contradict each other."""
         with self._facts:
-            self.closure.update(answers)
+            self._all_facts.update(self.labels.agreeing(answers))

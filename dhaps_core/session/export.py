@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dhaps_core.answers.csv_file import write_csv
 from dhaps_core.files import make_folder, remove_leftovers, replacing
 from dhaps_core.json_files import write_object
 from dhaps_core.session.folder import check_place
@@ -32,6 +33,6 @@ def export(run: OpenRun, number: int, folder: Path) -> None:
     with replacing(folder / "codes.npz") as file:
         np.savez_compressed(file, codes=packed, bits=bits, keys=np.array(run.items.keys), round=number)
     index.save(folder / "index.npz")
-    run.store.export_csv(folder / "answers.csv")
+    write_csv(run.answers(), folder / "answers.csv")
     about = {"run": run.name, "round": number, "bits": bits, "items": run.items.n, "searched": len(index)}
     write_object(folder / "export.json", about | {"answers": len(run.answers())})

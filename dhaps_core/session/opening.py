@@ -2,17 +2,24 @@
 
 A run begins in this order: ``labels.sqlite``, ``splits.npz``, ``settings.json``. Only the last makes a folder
 a run, so a process killed in between leaves a folder that a new start can use; and where later parts are
-there, an earlier one that is missing was lost, and is never taken for a new start.
+there, an earlier one that is missing was lost, and is never taken for a new start. Where runs share a store
+of labels, ``settings.json`` has the tag by which the run's questions are told from those of others; it is
+another one whenever answers came in between, so a run that was deleted and begun anew is a new one.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from dhaps_core import __version__
 from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.items import Items
@@ -24,14 +31,36 @@ from dhaps_core.session.proposals import PICKS
 from dhaps_core.session.rounds import METRICS, Rounds
 from dhaps_core.session.settings import Settings
 
-__all__ = ["begin", "check_answers", "read_settings", "with_stored_splits"]
+__all__ = [
+    "LABELS", "Stored", "begin", "check_answers", "fits", "read_settings", "shares_labels",
+    "with_stored_splits",
+]  # fmt: skip
+
+LABELS = "labels.sqlite"
 
 _SETTINGS = {"settings": dict, "source": str, "protocol": str, "fingerprint": str, "versions": dict}
 _LATER = (METRICS, "kernel_means.npy", "round-*", "skipped.json")
 
 
-def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.device) -> Model | None:
+class Stored(NamedTuple):
+    """What ``settings.json`` tells: the settings, the fingerprint of the items, the tag of a shared store."""
+
+    settings: Settings
+    fingerprint: str
+    tag: str | None
+
+
+def begin(
+    folder: RunFolder, items: Items, settings: Settings, device: torch.device, *, labels: Path | None
+) -> Model | None:
     """The model of a run that was begun here and now; None where there is one, or another process was faster.
+
+    Args:
+        folder: of the run.
+        items: the collection.
+        settings: of the run.
+        device: where networks run.
+        labels: the store that it shares with other runs; None for one of its own.
 
     Raises:
         RunDamaged: if the folder holds parts of a run that has lost its settings.
@@ -50,8 +79,11 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
         if path.exists():
             return None
         _check_new(folder)
-        with LabelStore(folder.file("labels.sqlite"), create=True) as store:
-            if rows := store.watermark():  # an interrupted start leaves a store, but nothing in it
+        if labels is not None:
+            _check_shared(labels)
+        with LabelStore(labels or folder.file(LABELS), create=True) as store:
+            rows = store.watermark()
+            if rows and labels is None:  # an interrupted start leaves a store, but nothing in it
                 raise damaged(path, f"be there beside labels.sqlite with its {rows} rows", "no file")
         items.save_splits(folder.target("splits.npz"))
         others = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
@@ -62,6 +94,9 @@ def begin(folder: RunFolder, items: Items, settings: Settings, device: torch.dev
             "fingerprint": items.fingerprint(),
             "versions": {"dhaps": __version__, **others},  # a checkout need not be installed
         }
+        if labels is not None:
+            birth = json.dumps([described["settings"], described["fingerprint"], rows], sort_keys=True)
+            described["labels"] = hashlib.sha256(birth.encode()).hexdigest()[:12]
         folder.write_json("settings.json", described)
     return model
 
@@ -78,8 +113,41 @@ def _check_new(folder: RunFolder) -> None:
         raise FileNotFoundError(f"{rule}. Open it for writing to begin one.")
 
 
-def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, str]:
-    """Settings of a run that is opened with some (None: its own), and the fingerprint of its items.
+def shares_labels(run: Path) -> bool:
+    """Whether a run keeps its answers in a store that it shares with others.
+
+    Raises:
+        RunDamaged: if its settings cannot be read.
+    """
+    return bool((RunFolder(run, read_only=True).read_json("settings.json") or {}).get("labels"))
+
+
+def fits(run: Path, items: Items, *, shared: bool) -> bool:
+    """Whether a run is of these items, and shares its labels or not; True of a damaged one, which says so."""
+    try:
+        if shares_labels(run) != shared:
+            return False
+        items.with_splits(run / "splits.npz")
+    except (DamagedFileError, FileNotFoundError):
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _check_shared(labels: Path) -> None:
+    """Refuse to begin a store that runs beside it answer into: it was lost."""
+    if labels.exists():
+        return
+    for path in sorted(labels.parent.glob("*/settings.json")):
+        with suppress(RunDamaged):  # which its own opening tells
+            if shares_labels(path.parent):
+                rule = f"{labels} must be there: the run {path.parent.name} has its answers in it"
+                raise FileNotFoundError(f"{rule}; got no file. Restore a copy of it, or use another folder.")
+
+
+def read_settings(folder: RunFolder, now: Settings | None) -> Stored:
+    """What is stored of a run that is opened with some settings (None: its own).
 
     Raises:
         RunDamaged: if they are missing, something else, or not those that its rounds were made with.
@@ -93,6 +161,8 @@ def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, st
             raise damaged(path, f"have {name!r}", repr(stored.get(name)))
     try:
         before = Settings.from_json(stored["settings"])
+        if not isinstance(stored.get("labels"), str | None):
+            raise TypeError(f"labels must be a tag; got {stored['labels']!r:.80}")  # noqa: TRY301
     except (ValueError, TypeError) as error:
         raise damaged(path, "hold settings that this dhaps knows", str(error)) from error
     told: dict[str, Any] = {}
@@ -108,7 +178,7 @@ def read_settings(folder: RunFolder, now: Settings | None) -> tuple[Settings, st
         raise ValueError(
             f"settings of a run must stay; got other values (before, now): {changed}. Use another folder."
         )
-    return before, stored["fingerprint"]
+    return Stored(before, stored["fingerprint"], stored.get("labels"))
 
 
 def with_stored_splits(folder: RunFolder, items: Items, fingerprint: str) -> Items:
@@ -130,15 +200,21 @@ def with_stored_splits(folder: RunFolder, items: Items, fingerprint: str) -> Ite
         raise RunDamaged(f"{told} {way}") from error
 
 
-def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore) -> None:
+def check_answers(folder: RunFolder, rounds: Rounds, store: LabelStore, answers: Sequence[Answer]) -> None:
     """Refuse a run whose store and rounds do not belong together.
+
+    Args:
+        folder: of the run.
+        rounds: its finished ones.
+        store: its answers, and perhaps those of other runs.
+        answers: those that count in the run; they were read before the rounds, so that a round that another
+            process finishes meanwhile is there by now.
 
     Raises:
         RunDamaged: if it was trained, or asked, on more answers than its store has (it says how many), or on
             other ones; or if its store answers questions of rounds that are not there.
     """
-    # Read before the rounds: a round that another process finishes meanwhile is there by then.
-    answered = max((round_of(answer.question) or 0 for answer in store.answers()), default=0)
+    answered = max((round_of(answer.question) or 0 for answer in answers), default=0)
     number = rounds.look()
     if answered > number:
         rule = f"be there: labels.sqlite has answers to questions of round {answered}"

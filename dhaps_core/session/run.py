@@ -21,13 +21,15 @@ from dhaps_core.answers.store import LabelStore
 from dhaps_core.answers.tally import Tally
 from dhaps_core.codes import unpack
 from dhaps_core.data.items import Items
+from dhaps_core.files import at_home
 from dhaps_core.hashing.network import find_device, relax
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.seeds import derive_generator
 from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import CODES, WEIGHTS, RunFolder
+from dhaps_core.session.labels import Labels
 from dhaps_core.session.model import Model
-from dhaps_core.session.opening import begin, check_answers, read_settings, with_stored_splits
+from dhaps_core.session.opening import LABELS, begin, check_answers, read_settings, with_stored_splits
 from dhaps_core.session.outlook import Outlook
 from dhaps_core.session.picking import Picker
 from dhaps_core.session.placing import Ask
@@ -47,6 +49,7 @@ class OpenRun:
         items: the collection, with the splits of the run.
         settings: of the run.
         store: its label store; what is written through it by hand is checked by nobody.
+        labels: which answers of the store count here, where several runs share it.
         closure: what the answers imply, as they were when it was asked last.
     """
 
@@ -58,6 +61,7 @@ class OpenRun:
         *,
         device: str = "cpu",
         read_only: bool = False,
+        labels: str | Path | None = None,
     ) -> None:
         self.device = find_device(device)
         given: tuple[object, object] = (items, settings)
@@ -67,20 +71,27 @@ class OpenRun:
             raise ValueError(f"{rule}; got {got}. Make them with dhaps_core.data.sources and Settings(...).")  # noqa: TRY004
         self.folder = RunFolder(folder, read_only=read_only)
         self.read_only = self.folder.read_only
-        model = begin(self.folder, items, settings or Settings(), self.device)
+        shared = None if labels is None else at_home(labels).absolute()
+        model = begin(self.folder, items, settings or Settings(), self.device, labels=shared)
         self.folder.tidy()
         self._rounds = Rounds(self.folder)
-        self.settings, fingerprint = read_settings(self.folder, settings)
+        self.settings, fingerprint, tag = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
         self.model = model or Model(self.items, self.settings, self.device)
-        path = self.folder.file("labels.sqlite")
+        if tag is None and shared is not None:
+            rule = f"{self.folder.path} must have been begun with a shared label store to be opened with one"
+            raise ValueError(f"{rule}; it has its own. Open it without labels, or begin another run.")
+        path = self.folder.file(LABELS) if tag is None else shared or self.folder.path.parent / LABELS
         self.store = LabelStore(path, classes=self.items.class_names, create=False, read_only=self.read_only)
-        check_answers(self.folder, self._rounds, self.store)
+        self.labels = Labels(self.items, tag)
+        self.labels.settle(self.store.answers())
+        check_answers(self.folder, self._rounds, self.store, self.answers())
         references = self.model.references
         self.picker = Picker(
             self.items, self.settings, references=references, folder=self.folder, device=self.device
         )
         self.closure, self._facts = Closure(multi_label=self.items.multi_label), threading.Lock()
+        self._all_facts = self.closure if tag is None else Closure(multi_label=self.items.multi_label)
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
         self._ahead: dict[int, Proposal] = {}
@@ -152,12 +163,16 @@ class OpenRun:
     # --- what is answered ----------------------------------------------------------------------------------
 
     def answers(self) -> list[Answer]:
-        """Answers that count now, in order."""
-        return self.store.answers()
+        """Answers that count now in this run, in order."""
+        return self.labels.counting(self.store.answers())
+
+    def left_out(self) -> dict[str, int]:
+        """Number of answers in the store that do not count in this run, by the reason, in words."""
+        return self.labels.left_out(self.store.answers())
 
     def snapshot(self, upto: int | None = None) -> Snapshot:
         """Frozen view of the answers, now or up to a watermark."""
-        return self._snapshot_of(self.store.answers(upto))
+        return self._snapshot_of(self.labels.counting(self.store.answers(upto)))
 
     def _snapshot_of(self, answers: Sequence[Answer]) -> Snapshot:
         copies = self.picker.copies
@@ -217,6 +232,10 @@ class OpenRun:
             found = Outlook.read(row.get("outlook")) or self._judge(row, self.codes(number))
             self._outlooks[number] = found
         return found
+
+    def borne_out(self) -> dict[int, float]:
+        """How probable answers are by the others, by row; see :meth:`SelfTest.borne_out`."""
+        return self._self_test.borne_out(self.snapshot())
 
     def _judge(self, row: dict[str, Any], codes: npt.NDArray[np.int8]) -> Outlook:
         """Outlook after a round, from its row and its codes [n b]."""

@@ -116,6 +116,21 @@ class SelfTest:
         found = zip(told.at.tolist(), foretelling.held_out.tolist(), asked.tolist(), strict=True)
         return {place: None if isnan(value) else value for place, value, one in found if one}
 
+    def borne_out(self, snapshot: Snapshot) -> dict[int, float]:
+        """By the row of an answer, the probability of what it says by the answers about other items.
+
+        Of a class it is that of what is known of the item; of a "same" the lesser one of its two items, each
+        in the group that answers put it in. Of "different" and "unsure", and where no other answer names the
+        class, nothing is told.
+        """
+        held_out, found = self.held_out(snapshot), {}
+        for answer in snapshot.answers:
+            places = [self._place[key] for key in answer.keys if key in self._place]
+            told = [one for place in places if (one := held_out.get(place)) is not None]
+            if answer.value not in ("different", "unsure") and told:
+                found[answer.id] = min(told)
+        return found
+
     def _next_ten(
         self, rounds: Sequence[tuple[int, int]], held_out: Mapping[int, float | None]
     ) -> Expected | None:

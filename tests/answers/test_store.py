@@ -171,9 +171,9 @@ def test_history_of_one_person_is_an_undo_stack(moves):
         else:
             found = history.undoable("anna") if move == "undo" else history.redoable("anna")
             step = -1 if move == "undo" else 1
-            assert (found is not None) == (0 <= cursor + step < len(states))
-            if found is not None:
-                then = Row(row, move, "anna", None, found)
+            assert bool(found) == (0 <= cursor + step < len(states))
+            if found:
+                then = Row(row, move, "anna", None, *found)
                 foreseen = history.answers(then)
                 history.take(then)
                 assert history.answers() == foreseen
@@ -443,10 +443,10 @@ def test_a_damaged_file_says_so(tmp_path, damage):
 @pytest.mark.parametrize(
     "row",
     [
-        "(3, 'pair', '[\"a\", \"b\"]', '\"same\"', 0, 'anna', 1.0, 0.0, 'null', NULL)",
-        "(2, 'undo', NULL, NULL, NULL, 'anna', NULL, 0.0, NULL, 7)",
-        "(2, 'pair', 'a, b', '\"same\"', 0, 'anna', 1.0, 0.0, 'null', NULL)",
-        "(2, 'pair', '[\"a\", \"b\"]', '\"perhaps\"', 0, 'anna', 1.0, 0.0, 'null', NULL)",
+        "(3, 'pair', '[\"a\", \"b\"]', '\"same\"', 0, 'anna', 1.0, 0.0, 'null', NULL, NULL, NULL)",
+        "(2, 'undo', NULL, NULL, NULL, 'anna', NULL, 0.0, NULL, 7, NULL, NULL)",
+        "(2, 'pair', 'a, b', '\"same\"', 0, 'anna', 1.0, 0.0, 'null', NULL, NULL, NULL)",
+        "(2, 'pair', '[\"a\", \"b\"]', '\"perhaps\"', 0, 'anna', 1.0, 0.0, 'null', NULL, NULL, NULL)",
     ],
 )
 def test_rows_that_make_no_history_say_so(store, row):
@@ -464,7 +464,7 @@ def test_a_newer_schema_is_refused(store):
     db = sqlite3.connect(store.path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreError, match="must have schema 2 or older; got 99"):
+    with pytest.raises(StoreError, match="must have schema 3 or older; got 99"):
         LabelStore(store.path)
 
 

@@ -264,7 +264,8 @@ def test_an_old_store_is_read_with_one_identity_for_a_class(tmp_path, read_only)
             assert store.redo(who="anna") == 5
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == (("wal" if read_only else "delete"),)
-        assert db.execute("SELECT * FROM log WHERE id <= 5").fetchall() == OLD  # as they were written
+        kept = db.execute("SELECT * FROM log WHERE id <= 5").fetchall()
+        assert [row[:10] for row in kept] == OLD  # as they were written
 
 
 def test_a_migration_that_dies_leaves_the_old_store(tmp_path, monkeypatch):
@@ -331,14 +332,16 @@ def test_no_flipped_bit_changes_an_answer_unseen(tmp_path):
         ("UPDATE log SET at = at + 1e-6 WHERE id = 5", 5),
         ("UPDATE log SET who = 'bo' WHERE id = 16", 16),
         ("UPDATE log SET seconds = 1 WHERE id = 1", 1),
+        ("UPDATE log SET step = NULL WHERE id = 5", 5),
+        ("UPDATE log SET contents = '[]' WHERE id = 5", 5),
         ("DELETE FROM log WHERE id = 7", 7),
         ("DELETE FROM log WHERE id = 16", 16),
         ("DELETE FROM seals WHERE id = 16", 16),
         ("UPDATE log SET id = CASE id WHEN 3 THEN -4 WHEN 4 THEN 3 ELSE id END WHERE id IN (3, 4)", -4),
-        ("INSERT INTO log SELECT 17, kind, keys, value, flipped, who, seconds, at, question, target "
-         "FROM log WHERE id = 16", 17),
-        ("INSERT INTO log SELECT 0, kind, keys, value, flipped, who, seconds, at, question, target "
-         "FROM log WHERE id = 16", 0),
+        ("INSERT INTO log SELECT 17, kind, keys, value, flipped, who, seconds, at, question, target, "
+         "NULL, NULL FROM log WHERE id = 16", 17),
+        ("INSERT INTO log SELECT 0, kind, keys, value, flipped, who, seconds, at, question, target, "
+         "NULL, NULL FROM log WHERE id = 16", 0),
     ],
 )  # fmt: skip
 def test_a_row_that_is_not_as_it_was_written_is_named(path, statement, row):
@@ -444,7 +447,8 @@ def test_a_version_that_does_not_fit_the_tables_is_refused(path):
     for version, told in (
         (1, "it holds a"),
         (0, "it holds a"),
-        (3, "newer"),
+        (2, "it holds a"),
+        (4, "newer"),
         (-1, "it holds a"),
     ):
         execute(path, f"PRAGMA user_version = {version}")
@@ -556,5 +560,8 @@ def test_a_seal_changes_with_every_column_and_with_all_rows_before():
     others = [(*columns[:i], "other", *columns[i + 1 :]) for i in range(10)]
     seals = {seal(UNSEALED, one) for one in (columns, *others)} | {seal("1" * 32, columns)}
     assert len(seals) == 12
+    later = [(*columns, None, None), (*columns, "[]", None), (*columns, None, 1)]
+    assert seal(UNSEALED, later[0]) == seal(UNSEALED, columns)  # of a row that was sealed before they were
+    assert len({seal(UNSEALED, one) for one in later}) == 3
     assert seal(UNSEALED, (*columns[:6], 1, *columns[7:])) != seal(UNSEALED, columns)
     assert json.dumps(columns)  # the form that is sealed: the same in every version of Python

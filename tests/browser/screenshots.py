@@ -94,7 +94,7 @@ def pairs(lab, page, out):
     page.set_viewport_size({"width": 1280, "height": 1250})
     shoot(page, "labeller", out / "labeller-pairs.png")
     a, b = notebook.shown()
-    with LabelStore(run_folder(lab) / "labels.sqlite") as store:
+    with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:
         used = {key for answer in store.answers() for key in answer.keys} | {a, b}
         between = [str(i) for i in range(100) if str(i) not in used][:2]
         for pair in zip([a, *between], [*between, b], strict=True):

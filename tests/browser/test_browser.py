@@ -33,7 +33,7 @@ def run_folder(lab, name="selection_rounds"):
 
 
 def stored(folder):
-    with LabelStore(folder / "labels.sqlite") as store:
+    with LabelStore(folder.parent / "labels.sqlite") as store:
         return [(answer.question, answer.keys, answer.value) for answer in store.answers()]
 
 
@@ -228,7 +228,7 @@ def test_a_contradiction_shows_its_chain_and_one_answer_is_revised(lab, page):
     folder = run_folder(lab, "odd")
     a, b = notebook.shown()
     other = next(name for name in ODD_FILES if name not in (a, b))
-    with LabelStore(folder / "labels.sqlite") as store:
+    with LabelStore(folder.parent / "labels.sqlite") as store:
         for pair in ((a, other), (other, b)):
             store.add("pair", pair, "same", who="anna", seconds=1.0)
     notebook.card.focus()

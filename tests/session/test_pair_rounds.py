@@ -240,9 +240,11 @@ def test_answers_that_were_given_beside_count_in_no_round(tmp_path, items):
     session = played(tmp_path / "one", items, 1, PLACING)
     for _ in range(4):
         step(session)
-    other = played(tmp_path / "two", items, 1, replace(PLACING, hidden=1))
-    found = other.reuse_answers(who="me")
-    assert found == len(other.answers()) > 0
+    other = ActiveSession(
+        tmp_path / "two", items, replace(PLACING, hidden=1), labels=tmp_path / "labels.sqlite"
+    )
+    other.train()
+    assert other.bring_over(tmp_path / "one") == len(other.answers()) == 4
     assert other.left == 6
 
 

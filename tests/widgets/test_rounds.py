@@ -1,7 +1,6 @@
 """The bench, the stepper, the map, the gallery and the neighbour browser; no kernel, no screen."""
 
 import re
-import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.errors import EarlierRunLeftOut
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 from tests.given import training
@@ -77,7 +75,7 @@ def test_runs_stay_in_their_folder_when_a_cell_changes_directory_and_one_moved_a
     monkeypatch.chdir(tmp_path / "other")
     card = Stepper(bench)
     assert bench.use(replace(QUICK, bits=24))
-    assert len(list((tmp_path / "runs").iterdir())) == 2
+    assert len(list((tmp_path / "runs").glob("*/"))) == 2
     assert not list((tmp_path / "other").iterdir())
     (tmp_path / "runs").rename(tmp_path / "elsewhere")
     for bits in (24, 16, 32):  # the run in use, an earlier one, a new one
@@ -261,14 +259,13 @@ def test_a_person_is_not_asked_again_in_another_run(bench, items):
     before = {answer.keys: answer.value for answer in bench.session.store.answers()}
     bench.use(replace(QUICK, picks=6))  # the same codes, so some of the same pairs
     run(bench)
-    found = {answer.keys: answer.value for answer in bench.session.store.answers()}
-    assert found
-    assert found.items() <= before.items()
+    assert {answer.keys: answer.value for answer in bench.session.answers()} == before
     left = {tuple(sorted(question.keys)) for question in bench.session.questions()}
+    assert left
     assert left.isdisjoint(before)
     stranger = Workbench(bench.folder, items, replace(QUICK, picks=5), who="anna")
     run(stranger)
-    assert stranger.session.store.answers() == []
+    assert {answer.who for answer in stranger.session.answers()} == {"me"}
 
 
 def test_choices_round_trip_and_change_what_they_say():
@@ -341,7 +338,7 @@ def test_the_stepper_says_what_other_settings_will_do(bench):
     assert bench.session.round == 1
     stepper.inputs["bits"].value = 16
     assert stepper.run.description == "Go back to that run"
-    assert len(list(bench.folder.iterdir())) == 2
+    assert len(list(bench.folder.glob("*/"))) == 2
 
 
 def test_the_stepper_starts_a_run_after_rounds_while_every_card_looks_on(bench, items):
@@ -436,20 +433,33 @@ def test_the_oracle_of_the_stepper_leaves_what_the_person_has_begun_to_answer(be
     assert bench.session.reserved is not None  # the card shows the next questions
 
 
-def test_earlier_answers_come_from_sound_runs_on_the_same_items_only(bench, items):
+def test_answers_of_runs_of_before_the_store_was_shared_are_brought_over_with_a_word(tmp_path, items):
+    old = ActiveSession(tmp_path / run_name(QUICK), items, QUICK)
+    old.train()
+    old.answer_all(label_oracle(items).answer, who="me")
+    bench = Workbench(tmp_path, items, QUICK)
+    name = bench.session.name
+    assert bench.news == (
+        f"4 answers of 1 earlier run were brought over; all 4 answers count; a new run begins: {name}"
+    )
+    assert name.startswith(f"{run_name(QUICK)}-1797-")
+    assert (old.round, len(old.answers())) == (1, 4)  # it stays as it was
+    assert [one.who for one in bench.session.answers()] == ["me"] * 4
+    assert Workbench(tmp_path, items, QUICK).news == ""
+
+
+def test_the_oracle_of_the_comparison_keeps_its_answers_to_itself(bench, items):
     bench.session.answer_all(label_oracle(items).answer, who="me")
-    for name in ("damaged", "others"):
-        shutil.copytree(bench.session.folder.path, bench.folder / name)
-    (bench.folder / "damaged" / "splits.npz").write_bytes(b"PK")
-    strange = replace(items, features=items.features[::-1].copy(), images=None)
-    strange.save_splits(bench.folder / "others" / "splits.npz")
-    session = ActiveSession(bench.folder / "new", items, replace(QUICK, picks=6))
-    session.train()
-    with pytest.warns(EarlierRunLeftOut) as told:
-        found = session.reuse_answers(who="me")
-    assert [str(one.message).split(" stay")[0].rsplit("/", 1)[1] for one in told] == ["damaged", "others"]
-    assert found == len(session.store.answers()) > 0
-    assert session.answer_all(label_oracle(items)) == 6  # what was known before is no answer to a question
+    assert bench.run_round(baseline=True)
+    bench.job.join(120)
+    assert bench.job.error is None
+    assert {one.who for one in bench.session.store.answers()} == {"me"}
+    (alone,) = bench.folder.glob("random-*-oracle")
+    assert {one.who for one in ActiveSession(alone, items).answers()} == {"oracle"}
+    assert len(bench.runs()) == 2
+    bench.use(replace(QUICK, acquisition="random"))  # a person's own run of random pairs is another one
+    assert bench.session.folder.path != alone
+    assert {one.who for one in bench.session.answers()} == {"me"}
 
 
 # --- the map, the gallery, the neighbours

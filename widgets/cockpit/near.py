@@ -8,6 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from widgets.captions import caption
 from widgets.card import script, style
 from widgets.labeller.labeller import Labeller
 from widgets.workbench import Change, Workbench
@@ -87,7 +88,7 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
             near = [
                 {
                     "key": other,
-                    "name": _name(items, other),
+                    "name": caption(items, other),
                     "distance": int(distance),
                     "said": _words(said.get(other)),
                 }
@@ -98,11 +99,6 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
         with self.hold_sync():
             self.rows = rows
             self.note = f"nearest codes after round {number}, in bits" if rows else ""
-
-
-def _name(items: Any, key: str) -> str:
-    """A key without the folder that would tell its class."""
-    return key if items.labels is None else key.rsplit("/", 1)[-1]
 
 
 def _words(value: Any) -> str:

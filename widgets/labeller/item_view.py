@@ -1,12 +1,12 @@
 """What a card shows of one item: its picture; where there is none, features and nearest known items."""
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from dhaps_core.data.items import Items
+from widgets.captions import caption
 
 __all__ = ["ItemViews"]
 
@@ -30,8 +30,7 @@ class ItemViews:
         """
         view: dict[str, Any] = {
             "key": key,
-            # A folder that is named by its class would tell what is asked.
-            "name": key if self.items.labels is None else PurePosixPath(key).name,
+            "name": caption(self.items, key),
             "asked": asked,
             "pictured": self.items.images is not None,
             "said": said.get(key),

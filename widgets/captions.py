@@ -1,0 +1,22 @@
+"""What stands below a picture that somebody is asked about: a name that does not tell the answer."""
+
+from pathlib import PurePosixPath
+
+from dhaps_core.data.items import Items
+
+__all__ = ["caption"]
+
+
+def caption(items: Items, key: str) -> str:
+    """Name of an item without its folder, where items came with classes; a number, if it names its class.
+
+    Example:
+        >>> from dhaps_core.data.sources import digits
+        >>> caption(digits(seed=0), "7")
+        '7'
+    """
+    if items.labels is None or items.images is None or "/" not in key:
+        return key
+    name, position = PurePosixPath(key).name, items.position[key]
+    given = [one.casefold() for one in items.classes_of(position)]
+    return f"image {position + 1}" if any(one in name.casefold() for one in given) else name
