@@ -77,7 +77,7 @@ def test_a_flat_folder_sixty_answers_and_three_rounds_by_key(lab, page):
         notebook.card.locator(".dhaps-pair").wait_for()
         assert page.evaluate(FOCUSED)
         assert height(page) == high
-    with LabelStore(run_folder(lab, "your_own_images/runs") / "labels.sqlite") as store:
+    with LabelStore(run_folder(lab, "your_own_images/runs").parent / "labels.sqlite") as store:
         answers = store.answers()
     assert len(answers) >= 60
     assert all(one.value == (shown[one.keys[0]],) and one.seconds > 0 for one in answers)
@@ -119,7 +119,7 @@ def test_a_round_is_answered_on_while_it_is_trained(lab, page):
     for _ in range(3):
         notebook.press("5")
     notebook.card.get_by_text("Round 2", exact=True).wait_for()
-    with LabelStore(run_folder(lab) / "labels.sqlite") as store:
+    with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:
         assert len(store.answers()) == 9
     page.keyboard.press("a")
     notebook.card.locator(".dhaps-go-on input:checked").wait_for()
@@ -137,7 +137,7 @@ def test_keys_of_any_layout_and_no_slip_deletes_the_cell(lab, page):
     folder = run_folder(lab)
 
     def values():
-        with LabelStore(folder / "labels.sqlite") as store:
+        with LabelStore(folder.parent / "labels.sqlite") as store:
             return [one.value for one in store.answers()]
 
     presses = [
@@ -184,7 +184,7 @@ def test_the_class_search_has_arrow_keys_and_a_marked_default(lab, page):
     marked = notebook.card.locator(".dhaps-marked")
 
     def said():
-        with LabelStore(run_folder(lab) / "labels.sqlite") as store:
+        with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:
             return [one.value[0] for one in store.answers()]
 
     def type_in(text):
@@ -254,7 +254,7 @@ def test_help_and_zoom_keep_the_keys_and_both_pictures_move(lab, page):
     notebook.card.locator(".dhaps-picture").last.click()
     panes.nth(1).wait_for()
     page.keyboard.press("Escape")
-    with LabelStore(run_folder(lab) / "labels.sqlite") as store:
+    with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:
         assert store.answers() == []
     notebook.press("s")
     check_quiet(notebook)
