@@ -34,7 +34,7 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write one array as .npy with its digest behind it, as a whole."""
+    """Write one array of any shape as .npy with its digest behind it, as a whole."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     with replacing(path) as file:

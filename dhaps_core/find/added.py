@@ -54,7 +54,7 @@ class Added:
 
 
 def rows_of(inputs: Inputs) -> npt.NDArray[Any]:
-    """Rows to be kept, of what a network reads."""
+    """Rows to be kept, of what a network reads: features [n d] or images [n h w 3]."""
     if isinstance(inputs, ImageRows):
         return inputs.pixels.numpy()
     assert isinstance(inputs, torch.Tensor)
@@ -62,7 +62,7 @@ def rows_of(inputs: Inputs) -> npt.NDArray[Any]:
 
 
 def write_rows(path: Path, rows: npt.NDArray[Any]) -> None:
-    """Write the rows of what was added."""
+    """Write the rows of what was added, of the shapes of :func:`rows_of`."""
     with replacing(path) as file:
         np.savez(file, rows=rows)
 

@@ -102,7 +102,7 @@ class Centring:
 
     @classmethod
     def fit(cls, features: Float[Tensor, "n d"], train: Tensor) -> "Centring":
-        """What the rows at the train positions tell; without any, one that changes nothing."""
+        """What the rows at the train positions [m] tell; without any, one that changes nothing."""
         if not len(train):
             zeros = torch.zeros(features.shape[1])
             return cls(zeros, zeros.double(), 1.0)

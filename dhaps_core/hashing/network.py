@@ -75,7 +75,7 @@ class HashNetwork(nn.Module):
             seed_parameters(part, generator=generator)
 
     def forward(self, x: Tensor) -> Float[Tensor, "n b"]:
-        """Real-valued outputs z; sign(z) is the code. Raises ValueError as :meth:`embed` does."""
+        """Real-valued outputs z of rows [n d] or images; sign(z) is the code. Raises ValueError as :meth:`embed` does."""
         return self.binarised(self.hash(self.embed(x)))
 
     def embed(self, x: Tensor) -> Float[Tensor, "n d"]:

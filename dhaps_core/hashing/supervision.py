@@ -37,7 +37,7 @@ class Supervision(Protocol):
         """Classes answered so far."""
 
     def relations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """What is known of pairs, +1, -1 or 0, for positions that broadcast."""
+        """What is known of pairs, +1, -1 or 0, for positions that broadcast to the shape of the result."""
 
 
 def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:

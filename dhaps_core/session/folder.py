@@ -156,7 +156,7 @@ class RunFolder:
         return None
 
     def write_array(self, name: str, array: npt.NDArray[Any], round_: int | None = None) -> None:
-        """Write one array as .npy."""
+        """Write one array of any shape as .npy."""
         write_array(self.target(name, round_), array)
 
     def read_array(
@@ -194,7 +194,7 @@ class RunFolder:
             return None
 
     def write_weights(self, weights: Mapping[str, Tensor], round_: int) -> None:
-        """Write the weights of a network as safetensors."""
+        """Write the weights of a network, of any shape, as safetensors."""
         write_weights(self.target(WEIGHTS, round_), weights)
 
     def read_weights(
