@@ -85,7 +85,7 @@ def read_array(
 
 
 def read_arrays(path: str | Path, *, most: int | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of an .npz by name, or the one of an .npy under the name "".
+    """Arrays of an .npz by name, of any shape, or the one of an .npy under the name "".
 
     Args:
         path: of the file.

@@ -1,10 +1,11 @@
-"""The documentation site: the pages as they lie in the repository, notebooks with what they gave, API from docstrings.
+"""The documentation as a site: the pages, the notebooks with what they gave, and the API by its docstrings.
 
 ``make docs`` lays README, docs and the executed notebooks out in ``docs/_build/source`` as they lie in the
 repository, so that one link works in both. Nothing in a built page is fetched from outside.
 """
 
 import re
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -51,9 +52,9 @@ html_copy_source = False
 html_show_sphinx = False
 
 
-def keep_bars(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+def keep_bars(*told: Any) -> None:
     """In docstrings |x| is a length; reStructuredText would take it for the name of a text to put there."""
-    code = False
+    lines, code = told[-1], False
     for at, line in enumerate(lines):
         code = line.strip() != "" if code else line.lstrip().startswith(">>>")
         if not code:

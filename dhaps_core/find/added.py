@@ -68,7 +68,7 @@ def write_rows(path: Path, rows: npt.NDArray[Any]) -> None:
 
 
 def read_rows(folder: Path, about: Mapping[str, Any]) -> npt.NDArray[Any] | None:
-    """The rows of what was added to a result; None where nothing was.
+    """The rows of what was added to a result, of the shapes of :func:`rows_of`; None where nothing was.
 
     Raises:
         ResultDamaged: if there are not as many as its manifest tells.

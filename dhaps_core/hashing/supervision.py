@@ -21,8 +21,8 @@ class Supervision(Protocol):
     """What the loop reads of a snapshot (:class:`dhaps_core.answers.snapshot.Snapshot`).
 
     Attributes:
-        supervised: positions of the items that answers tell something about.
-        classes: class of each item, -1 where unknown; or which classes each item has.
+        supervised: positions [s] of the items that answers tell something about.
+        classes: class of each item [n], -1 where unknown; or which classes each item has [n c].
         classed: whether the class or classes of each item are known; it may be known to have none.
         groups: number of the group of items known to be the same that each is in.
     """
@@ -41,7 +41,7 @@ class Supervision(Protocol):
 
 
 def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:
-    """What answers tell about single training items, by place in the pool: classes, or groups of the same.
+    """What answers tell about single training items, by place in the pool [m]: classes, groups of the same.
 
     Columns are the classes that are answered, in their order, and behind them groups without a class.
 
