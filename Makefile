@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := runs/quickstart
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)  # as in a container; JupyterLab refuses otherwise
+FLAT := MALLOC_ARENA_MAX=2  # else each thread of a kernel keeps what it has freed: some 50 MB a round on 50,000 items
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
@@ -33,7 +35,7 @@ demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 	$(BIN)/python -m dhaps_core.results $(DEMO)
 
 lab: $(VENV)/.ready  ## JupyterLab on loopback, with its token, no outside look-ups
-	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True
+	$(FLAT) JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb --ServerApp.open_browser=True $(AS_ROOT)
 
 table1: $(VENV)/.ready  ## Table 1 on the three files of embeddings in $$DHAPS_DATA; it goes on where it stopped
 	failed=0; for name in cifar imagenet scenes; do \

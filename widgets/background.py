@@ -1,5 +1,6 @@
 """One piece of work in a thread at a time, with its progress, its cancelling and its error."""
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -8,6 +9,9 @@ from dhaps_core.hashing.training import Cancelled
 __all__ = ["Job"]
 
 Report = Callable[[int, int, float], bool]
+# Seconds after which a thread that computes in Python lets another one run. An answer lets go of the
+# interpreter dozens of times (each statement of SQLite does) and must come to its turn again each time.
+TURN = 0.0005
 
 
 class Job:
@@ -55,6 +59,7 @@ class Job:
             if self.running:
                 return False
             self._stop.clear()
+            sys.setswitchinterval(TURN)
             self.error, self.cancelled, self.running = None, False, True
 
             def report(step: int, steps: int, loss: float) -> bool:

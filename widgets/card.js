@@ -13,37 +13,6 @@ function make(tag, props = {}, ...children) {
   return node;
 }
 
-const TYPING = /^(INPUT|TEXTAREA|SELECT)$/;
-
-// Keeps plain keys and the focus inside a card. Any plain key that gets through reaches JupyterLab, where
-// D D deletes the cell: so all of them are stopped, also those without a meaning and automatic repeats.
-// Combinations with Ctrl, Meta and Alt, Tab and Shift+Enter stay JupyterLab's.
-function shield(card, onKey) {
-  card.tabIndex = 0;
-  card.setAttribute("data-lm-suppress-shortcuts", "true");
-  const keydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab") return;
-    if (event.shiftKey && event.key === "Enter") return;
-    event.stopPropagation();
-    if (TYPING.test(event.target.tagName)) return;
-    if (event.repeat) event.preventDefault();
-    else if (onKey && onKey(event)) event.preventDefault();
-  };
-  // A click on a picture would give the focus to the notebook's cell, and a button would keep it.
-  const mousedown = (event) => {
-    if (event.target.closest("input,select,textarea,a,summary")) return;
-    event.preventDefault();
-    event.stopPropagation();
-    card.focus({ preventScroll: true });
-  };
-  card.addEventListener("keydown", keydown);
-  card.addEventListener("mousedown", mousedown);
-  return () => {
-    card.removeEventListener("keydown", keydown);
-    card.removeEventListener("mousedown", mousedown);
-  };
-}
-
 // Runs a function as soon as a node is part of the page.
 function whenAttached(node, run) {
   const timer = setInterval(() => {

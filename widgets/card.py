@@ -11,9 +11,15 @@ __all__ = ["PLAIN", "plain_html", "script", "style", "with_summary"]
 PLAIN = "mathjax_ignore"  # class of what JupyterLab must not look through for formulas
 
 
-def script(card: str) -> str:
-    """JavaScript module of a card: the shared functions, then the file beside the card's own Python file."""
-    return _read(__file__, ".js") + _read(card, ".js")
+def script(card: str, *parts: str) -> str:
+    """JavaScript module of a card: shared functions, parts of its own, the file beside its Python file.
+
+    Args:
+        card: the card's Python file.
+        parts: names of files beside it, without their suffix.
+    """
+    beside = [Path(card).with_name(f"{part}.js").read_text(encoding="utf-8") for part in parts]
+    return _read(__file__, ".js") + KEYBOARD + "".join(beside) + _read(card, ".js")
 
 
 def style(card: str) -> str:
@@ -49,3 +55,6 @@ def with_summary(bundle: Any, html: str) -> Any:
 
 def _read(card: str, suffix: str) -> str:
     return Path(card).with_suffix(suffix).read_text(encoding="utf-8")
+
+
+KEYBOARD = Path(__file__).with_name("keyboard.js").read_text(encoding="utf-8")

@@ -45,8 +45,9 @@ Curves = Mapping[str, Mapping[Any, Interval]]
 """By name, then by what stands on the x axis."""
 
 COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
-OTHERS = ("#c8553d", "#5b8c5a", "#8e6c8a", "#d99a2b", "#3aa6a6", "#333333")  # of all other names, in turn
+OTHERS = ("#c8553d", "#5b8c5a", "#8e6c8a", "#d99a2b", "#3aa6a6", "#6a5acd")  # of all other names, in turn
 DASHES, MARKERS = ("-", "--", ":", "-."), "os^D"  # of the first six of them, the next six, ...
+SPAN = 0.1  # of a metric, that an axis shows at least
 LONGEST = 60  # characters of a name beside a curve
 
 
@@ -110,7 +111,7 @@ def learning_curves(
     shown = []
     for metric in metrics:
         values = ((name, budget, row[metric]) for name, budget, row in rows if metric in row)
-        shown.append(Panel(gathered(values), "items labelled", metric))
+        shown.append(Panel(gathered(values), "items labelled", metric, span=SPAN))
     return draw(shown)
 
 
@@ -229,7 +230,8 @@ class Panel(NamedTuple):
     """Curves, the names of their axes, a title and the scale of x; a share lies between 0 and 1.
 
     Of a scale that is ``doubling`` x is logarithmic from its first place above 0 on, and has room for 0; of
-    ``share`` it is a share itself; otherwise it has whole numbers.
+    ``share`` it is a share itself; otherwise it has whole numbers. The y axis is at least ``span`` high: what
+    hardly changes shall not look like a cliff.
     """
 
     curves: Curves
@@ -238,6 +240,7 @@ class Panel(NamedTuple):
     share: bool = False
     title: str = ""
     scale: Literal["linear", "log", "doubling", "share"] = "linear"
+    span: float = 0.0
 
 
 def gathered(values: Iterable[tuple[str, float, float]], level: float | None = None) -> Curves:
@@ -267,7 +270,7 @@ def draw(shown: Sequence[Panel], *, bars: bool = False, across: int | None = Non
     figure, beside = panels(len(shown), across=across)
     looks = _looks(shown)
     handles: dict[str, Any] = {}
-    for axes, (curves, x, y, share, title, scale) in zip(beside, shown, strict=True):
+    for axes, (curves, x, y, share, title, scale, span) in zip(beside, shown, strict=True):
         places = sorted({place for points in curves.values() for place in points})
         for i, (name, points) in enumerate(curves.items()):
             at, look = np.array(list(points)), looks[name]
@@ -285,6 +288,9 @@ def draw(shown: Sequence[Panel], *, bars: bool = False, across: int | None = Non
         axes.set(xlabel=plain_label(x.replace("_", " ")), ylabel=plain_label(y), title=plain_label(title))
         if share or scale == "log":
             axes.set_ylim(0, 1.02 if share else None)
+        low, high = axes.get_ylim()
+        if (lacking := span - (high - low)) > 0:
+            axes.set_ylim(low - lacking / 2, high + lacking / 2)
         if scale == "share":
             axes.set_xlim(0, 1.02)
         else:

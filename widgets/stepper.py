@@ -1,6 +1,6 @@
 """The round stepper: choose settings, run the next round in the background, watch the curves grow."""
 
-import time
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,7 +11,8 @@ from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.session.outlook import Outlook
 from widgets.choices import Choices
-from widgets.figures import figure_png, learning_curves
+from widgets.figures import learning_curves
+from widgets.plot import figure_svg
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench, run_name
 
@@ -19,14 +20,18 @@ __all__ = ["Stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
 FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
-EVERY = 0.1  # seconds between two moves of the progress bar
+SIZE = 3.4, 2.6  # inches of a plot
+METRICS = ("mAP@all", "P@100", "P@r2")
 
 
 class Stepper:
     """Controls of a run; everything they do is done by the bench.
 
     Attributes:
-        box: what to display.
+        box: what to display: all of the parts that follow.
+        settings: what may be chosen.
+        line: the button that runs the next round, how far it is, and what came of it.
+        told: what the rounds brought: one line of advice, and curves where something is measured.
         inputs: the control of each choice, by its name.
     """
 
@@ -52,32 +57,31 @@ class Stepper:
         self.run = ipywidgets.Button(button_style="primary").add_class("dhaps-run")
         self.run.layout.width = "280px"
         self.cancel = ipywidgets.Button(description="Cancel").add_class("dhaps-cancel")
-        self.bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "300px"})
+        self.bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "160px"})
         self.status = ipywidgets.HTML().add_class("dhaps-status")
         self.outlook = ipywidgets.HTML().add_class("dhaps-outlook")
-        self.curves = ipywidgets.Image(value=PIXEL, format="png", layout={"max_width": "100%"})
+        self.curves = ipywidgets.HTML(layout={"max_width": "100%"}).add_class("dhaps-curves")
         switches = [self.oracle, self.baseline] if known else []
-        self.box = card_box(
+        self.settings = ipywidgets.VBox(
             [
                 ipywidgets.HBox(controls[:4]).add_class("dhaps-choices"),
                 ipywidgets.HBox([*controls[4:], ipywidgets.HTML("(weights of the terms)")]).add_class(
                     "dhaps-choices"
                 ),
-                ipywidgets.HBox([self.run, self.bar, self.cancel]).add_class("dhaps-choices"),
                 ipywidgets.HBox(switches),
-                self.status,
-                self.outlook,
-                self.curves,
-            ],
-            "stepper",
+            ]
         )
-        self._last = 0.0
+        buttons = ipywidgets.HBox([self.run, self.bar, self.cancel]).add_class("dhaps-choices")
+        self.line = ipywidgets.VBox([buttons, self.status])
+        self.told = ipywidgets.VBox([self.outlook, self.curves])
+        self.box = card_box([self.settings, self.line, self.told], "stepper")
         self._show_choices()
         for control in self.inputs.values():
             control.observe(lambda _: self._show(), "value")
-        self.run.on_click(lambda _: self._run())
+        self.run.on_click(lambda _: self.run_next())
         self.cancel.on_click(lambda _: bench.job.cancel())
         bench.listen(self._changed)
+        bench.follow(self._progress)
         self._show()
         self._draw()
 
@@ -85,28 +89,26 @@ class Stepper:
         """What the controls say."""
         return Choices(**{name: control.value for name, control in self.inputs.items()})
 
-    def _run(self) -> None:
+    def run_next(self) -> None:
+        """Run the next round, by the settings and switches as they are; what is in the way is told."""
         oracle = label_oracle(self.bench.items) if self.oracle.value else None
         try:
-            if self.bench.use(self.choices().apply(self.bench.session.settings)):
-                self.bench.run_round(
-                    source=oracle, baseline=self.baseline.value, progress=self._progress, done=self._show
-                )
+            settings = self.choices().apply(self.bench.session.settings)
+            # The same settings are the same run, whose next round may wait for the work to end.
+            if settings == self.bench.session.settings or self.bench.use(settings):
+                self.bench.run_round(source=oracle, baseline=self.baseline.value)
         except FAULTS as error:
             self.status.value = _told(error)
 
-    def _progress(self, stage: str, step: int, steps: int) -> None:
-        now = time.monotonic()
-        if now - self._last < EVERY and step not in (0, steps):
-            return
-        self._last = now
-        self.bar.value = step / max(1, steps)
-        self.status.value = f"{escape(stage)}: step {step} of {steps}"
+    def _progress(self) -> None:
+        if (work := self.bench.work) is not None:
+            self.bar.value = work.share or 0.0
+            self.status.value = escape(work.line)
 
     def _changed(self, change: Change) -> None:
         if change == "run":
             self._show_choices()
-        if change in ("round", "run"):
+        if change in ("round", "run") or (change == "idle" and self.baseline.value):
             self._draw()
         self._show()
 
@@ -117,8 +119,8 @@ class Stepper:
     def _show(self) -> None:
         """Bring buttons and the status line up to date."""
         bench = self.bench
-        running = bench.job.running and bench.busy is not None
-        self.run.disabled = bench.job.running
+        running = bench.busy is not None
+        self.run.disabled = running
         self.cancel.disabled = not bench.job.running
         for control in self.inputs.values():
             control.disabled = bench.job.running
@@ -156,18 +158,33 @@ class Stepper:
         if self.bench.session.round == 0:
             return "No label is needed for the start."
         left = self.bench.session.left
-        return f"{left} questions of this round are open; without answers they stay out." if left else ""
+        one = "question of this round is open; without an answer it stays out."
+        many = "questions of this round are open; without answers they stay out."
+        return f"{left} {one if left == 1 else many}" if left else ""
 
     def _draw(self) -> None:
         """Show what the last round tells, and the curves up to it."""
         told = Outlook.of_rows(self.bench.session.history)
         self.outlook.value = escape(told.line) if told else ""
         runs = self.bench.runs()
-        named = [
-            name for name in ("mAP@all", "P@100", "P@r2") if any(name in rows[-1] for rows in runs.values())
-        ]
-        if named:
-            self.curves.value = figure_png(learning_curves(runs, metrics=named))
+        named = [name for name in METRICS if any(name in rows[-1] for rows in runs.values())]
+        own = self.bench.session.history
+        if not named or not own:
+            self.curves.value = ""
+        elif len(own) == 1:
+            start = ", ".join(f"{name} {own[0][name]:.3f}" for name in named if name in own[0])
+            self.curves.value = f"<p>Without a label: {escape(start)}. Curves begin with round 1.</p>"
+        else:
+            self.curves.value = (
+                f'<div class="dhaps-plots">{"".join(_curves(runs, name) for name in named)}</div>'
+            )
+
+
+def _curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], metric: str) -> str:
+    """Curves of one metric, so small that its letters can be read where three stand beside each other."""
+    figure = learning_curves(runs, metrics=[metric])
+    figure.set_size_inches(*SIZE)
+    return figure_svg(figure)
 
 
 def _told(error: Exception) -> str:
@@ -176,10 +193,3 @@ def _told(error: Exception) -> str:
 
 def _weight(name: str) -> Any:
     return ipywidgets.BoundedFloatText(min=0.0, max=100.0, step=0.01, description=name)
-
-
-# An empty Image would show as a broken one.
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000b49444154789c63600002000005"
-    "00017a5eab3f0000000049454e44ae426082"
-)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,13 @@ from dhaps_core.session.opening import LABELS, fits, shares_labels
 from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
 from widgets.pictures import Pictures
+from widgets.progress import Estimate, Work
 
 __all__ = ["Change", "Workbench", "run_name"]
 
 LOG = logging.getLogger(__name__)
-Change = Literal["answers", "busy", "round", "run"]
+Change = Literal["answers", "busy", "round", "idle", "run"]
+EVERY = 0.1  # seconds between two reports of the work
 ALONE = "-oracle"  # in the name of a run that keeps an oracle's answers to itself, for comparison
 
 
@@ -60,12 +63,16 @@ class Workbench:
         device: where networks run.
         result: folder kept up to date with the last finished round of the run in use; None keeps none.
         encoder: what made the features of the images, for that result.
+        guideline: what to judge by, in the person's own words: the first line is the question on the card,
+            the rest stands below it. Kept with every run that is opened under it.
 
     Attributes:
         session: the run in use.
         pictures: encoded pictures, shared by the cards.
         job: the work in the background.
-        busy: why the run in use cannot take answers just now, or None.
+        busy: why the run in use stands where it is just now, or None.
+        in_training: number of the round that is being trained, or None.
+        work: how far the work in the background is, or None.
         news: what has changed since the bench was opened last, in one line: files that came and went, answers
             that count, the run that begins; empty where nothing has.
     """
@@ -80,6 +87,7 @@ class Workbench:
         device: str = "cpu",
         result: str | Path | None = None,
         encoder: Encoder | None = None,
+        guideline: str = "",
     ) -> None:
         if Source.named(who) or not who.strip():
             rule = "who must be the name of a person; 'oracle', 'folders' and 'csv:...' are of other sources"
@@ -88,17 +96,27 @@ class Workbench:
         self.result, self.encoder = None if result is None else at_home(result).absolute(), encoder
         self.pictures = Pictures(items)
         self.job = Job()
+        self.guideline = guideline.strip()
         self.busy: str | None = None
+        self.in_training: int | None = None
+        self.work: Work | None = None
         self._listeners: list[Callable[[Change], object]] = []
+        self._followers: list[Callable[[], object]] = []
         self._starting = threading.Lock()
+        self._next: tuple[Source | None, bool] | None = None  # a round that waits for the work to end
         self._fitting: dict[str, bool] = {}
         self.session, self.news = self._look_around(settings)
+        self._keep_guideline()
         # The splits of the run count from here on, whatever the items came with.
         self.items = self.session.items
 
     def listen(self, listener: Callable[[Change], object]) -> None:
-        """Call a function with what has changed: answers, the work going on, the round, or the run."""
+        """Call a function with what has changed: answers, work begun or ended, the round, or the run."""
         self._listeners.append(listener)
+
+    def follow(self, follower: Callable[[], object]) -> None:
+        """Call a function whenever :attr:`work` has changed; often, and in the thread of the work."""
+        self._followers.append(follower)
 
     def tell(self, change: Change) -> None:
         """Tell everybody that something changed; a listener that fails is logged, and the rest still hear."""
@@ -120,6 +138,7 @@ class Workbench:
         if settings != self.session.settings:
             self.session.refresh()  # moved away, the runs beside it would seem never to have begun
             self.session = self._open(settings)
+            self._keep_guideline()
             self.tell("run")
         return True
 
@@ -145,63 +164,100 @@ class Workbench:
         """Settings of the run that picks at random and is otherwise the same."""
         return replace(self.session.settings, acquisition="random")
 
-    def run_round(
-        self,
-        *,
-        source: Source | None = None,
-        baseline: bool = False,
-        progress: Callable[[str, int, int], object] | None = None,
-        done: Callable[[], object] | None = None,
-    ) -> bool:
-        """Whether a round was started in the background.
+    def run_round(self, *, source: Source | None = None, baseline: bool = False) -> bool:
+        """Whether a round was started in the background, or will be as soon as the work there ends.
+
+        A round that is being trained cannot be started again; what follows it (pairs chosen ahead, random
+        pairs for comparison) only has to end. ``job.error`` and ``job.cancelled`` tell how it went.
 
         Args:
             source: answers the questions still open, as the oracle does for teaching, unless the person has
                 answered some of them; without it questions that nobody answered stay out of the training.
             baseline: whether random pairs on the same seed follow, answered from the items' labels.
-            progress: called with (what, step, steps).
-            done: called at the end; ``job.error`` and ``job.cancelled`` tell how it ended.
         """
-        stage = "training"
+        with self._starting:
+            if self.busy is not None:
+                return False
+            self.in_training = self.session.refresh()
+            self.busy = f"Round {self.in_training} is being trained."
+            self._next = source, baseline
+            if not self.job.running:
+                self._begin()
+        self.tell("busy")
+        return True
+
+    def prepare(self) -> None:
+        """In the background: the unsupervised start where there is none yet, else pairs to be asked ahead."""
+        if self.session.refresh() == 0:
+            self.run_round()
+            return
+        with self._starting:
+            if self.busy is None and not self.job.running:
+                self.job.start(lambda _: self.session.choose_ahead(), done=self._finish)
+
+    def _begin(self) -> None:
+        """Start the round that is next, now that nothing is at work."""
+        assert self._next is not None
+        (source, baseline), self._next = self._next, None
+        rows = self.session.history
+        # A round takes about as long as the last; the first one starts from nothing, and is another matter.
+        estimate = Estimate(sum(rows[-1]["seconds"].values()) if len(rows) > 1 else None)
+        stage, last = f"Round {self.in_training} is being trained", 0.0
+
+        def show(step: int = 0, steps: int = 0) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= EVERY or step in (0, steps):
+                last = now
+                self._show_work(estimate.at(stage, step, steps))
 
         def work(report: Report) -> None:
-            nonlocal stage
+            nonlocal stage, estimate
             session = self.session
             if source is not None and session.round:
                 session.answer_all(source, handed_over=True)  # by the person's own switch
             session.train(progress=report, partial=True)
-            stage = "choosing pairs"
-            if progress is not None:
-                progress(stage, 0, 1)
+            stage = "The next pairs are being chosen"
+            show()
             session.propose()
-            self.busy = None
+            self.busy = self.in_training = None
+            stage, estimate = "Pairs to ask ahead are being chosen", Estimate(None)
+            show()
+            self.tell("round")
+            session.choose_ahead()
             if baseline and self.items.labels is not None and self.baseline != session.settings:
-                stage = "random pairs, for comparison"
-                self.tell("round")
+                stage, estimate = "Random pairs, for comparison", Estimate(None)
+                show()
                 name = self._name(f"{run_name(self.baseline)}{ALONE}", shared=False)
                 other = ActiveSession(self.folder / name, self.items, self.baseline, device=self.device)
                 while other.round < session.round:
                     other.run_round(label_oracle(self.items), progress=report)
 
-        def finish() -> None:
-            with self._starting:
-                if not self.job.running:  # else the next round has begun
-                    self.busy = None
-            self.tell("round")
-            if done is not None:
-                done()
+        show()
+        self.job.start(work, progress=show, done=self._finish)
 
+    def _finish(self) -> None:
         with self._starting:
-            if self.job.running:
-                return False
-            self.busy = f"Round {self.session.refresh()} is being trained."
-            self.job.start(
-                work,
-                progress=None if progress is None else lambda step, steps: progress(stage, step, steps),
-                done=finish,
-            )
-        self.tell("busy")
-        return True
+            if self._next is not None and self.job.error is None and not self.job.cancelled:
+                self._begin()
+            elif not self.job.running:  # else the next round has begun
+                self.busy = self.in_training = self._next = None
+        if self.busy is None:
+            self._show_work(None)
+        self.tell("idle")
+
+    def _show_work(self, work: Work | None) -> None:
+        self.work = work
+        for follower in self._followers:
+            try:
+                follower()
+            except Exception:
+                LOG.exception("A card could not follow the work.")
+
+    def _keep_guideline(self) -> None:
+        """Keep with the run in use what the person judges by, if that is not known there."""
+        if self.guideline and self.session.noted("guideline") != {"text": self.guideline}:
+            self.session.note("guideline", {"text": self.guideline})
 
     def _open(self, settings: Settings) -> ActiveSession:
         return ActiveSession(

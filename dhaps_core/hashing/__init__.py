@@ -2,8 +2,9 @@
 
 Read ``network`` (outputs, codes, encoding), ``methods.base`` and a method such as ``methods.dpsh``, then
 ``training``, its ``shared_terms`` and ``training_settings``, and what it reads of the answers,
-``supervision``. What networks read is in ``inputs``, what learns from images in ``image_networks``, what a
-method may look at beside its batches in ``training_set``. What a few answers foretell is in ``foretelling``.
+``supervision``. What networks read is in ``inputs``, what learns from images in ``image_networks``
+(``stage`` keeps what their lower layers make of them), what a method may look at beside its batches in
+``training_set``. What a few answers foretell is in ``foretelling``.
 Before a run: ``backbones`` embed images (``embed``), and their main directions (``projection``) become its
 features (``encoder``). What a network is built from is its ``plan``.
 """

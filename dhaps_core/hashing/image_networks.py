@@ -8,7 +8,10 @@ from dhaps_core.hashing.backbones import efficientnet_lite0
 from dhaps_core.hashing.inputs import PIXEL_MEAN, PIXEL_STD
 from dhaps_core.hashing.network import seed_parameters
 
-__all__ = ["ResidualCNN", "FineTuned"]
+__all__ = ["CUT", "FineTuned", "ResidualCNN"]
+
+CUT = 8
+"""Blocks of :class:`FineTuned`, of 16, that stay as they are."""
 
 
 class ResidualCNN(nn.Module):
@@ -69,8 +72,12 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
 class FineTuned(nn.Module):
     """EfficientNet-Lite0 as the first part of a hash network, trained on from its ImageNet weights.
 
-    The stem and the first 5 of 16 blocks stay as they are: their edges and colours serve any images, and
-    training is twice as fast. So do all batch statistics: a batch of 128 images would estimate them badly.
+    The stem and the first CUT of 16 blocks stay as they are: their edges and colours serve any images, and
+    what they make of an image has to be computed once (:mod:`dhaps_core.hashing.stage`). So do all batch
+    statistics: a batch of 128 images would estimate them badly.
+
+    Attributes:
+        weights: hex sha256 of the weights that it starts from.
 
     Raises:
         ImportError: as :func:`dhaps_core.hashing.backbones.efficientnet_lite0`.
@@ -82,9 +89,10 @@ class FineTuned(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         backbone = efficientnet_lite0()
+        self.weights = backbone.weights_hash()
         self.pooled = backbone.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = self.pooled.network
-        for part in (network._conv_stem, network._bn0, *network._blocks[:5]):
+        for part in (network._conv_stem, network._bn0, *network._blocks[:CUT]):
             part.requires_grad_(False)
         # The weights expect (pixel / 255 - mean) / std; image rows come standardised for any network.
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
@@ -92,13 +100,33 @@ class FineTuned(nn.Module):
         self.shift: Tensor
         self.register_buffer("scale", PIXEL_STD / 255 / std)
         self.register_buffer("shift", (PIXEL_MEAN / 255 - mean) / std)
+        self.eval()
 
     def train(self, mode: bool = True) -> "FineTuned":
         """Nothing in here behaves differently in training."""
         return super().train(False)
 
-    def forward(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """Pooled features of a batch of image rows."""
-        images = torch.addcmul(self.shift, x, self.scale).contiguous(memory_format=torch.channels_last)
-        pooled: Tensor = self.pooled(images)
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Pooled features of a batch of image rows (c = 3), or of what :meth:`lower` made of them."""
+        maps, network = self.lower(x) if x.shape[1] == 3 else x, self.pooled.network
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        for block in network._blocks[CUT:]:
+            maps = block(maps)
+        pooled: Tensor = network._swish(network._bn1(network._conv_head(maps))).float().mean(dim=(2, 3))
         return pooled
+
+    def lower(self, x: Float[Tensor, "n 3 side side"]) -> Float[Tensor, "n c h w"]:
+        """What the layers that never change make of a batch of image rows."""
+        images = torch.addcmul(self.shift, x, self.scale).contiguous(memory_format=torch.channels_last)
+        network = self.pooled.network
+        maps: Tensor = network._swish(network._bn0(network._conv_stem(images)))
+        for block in network._blocks[:CUT]:
+            maps = block(maps)
+        return maps
+
+    def shape_of(self, side: int) -> tuple[int, int, int]:
+        """Channels, height and width of what :meth:`lower` makes of images of that side."""
+        blank = torch.zeros(1, 3, side, side, device=self.scale.device)
+        with torch.no_grad():
+            channels, height, width = self.lower(blank)[0].shape
+        return channels, height, width

@@ -1,5 +1,6 @@
 """Items as the rows that a network reads, and as the reference features that need no label."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -39,6 +40,10 @@ class ImageRows:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def augmented(self, generator: torch.Generator) -> "ImageRows":
+        """The same images, mirrored and shifted by chance."""
+        return ImageRows(self.pixels, generator)
+
     def __getitem__(self, positions: Tensor) -> Float[Tensor, "n 3 side side"]:
         rows = (self.pixels[positions].float() - PIXEL_MEAN) / PIXEL_STD
         return rows if self.generator is None else _augmented(rows, self.generator)
@@ -71,16 +76,17 @@ def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
     return squares(items.images, side=side)
 
 
-def squares(images: Images, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
-    """All of some images as :func:`image_rows` prepares those of items."""
-    out = np.full((len(images), side, side, 3), 128, dtype=np.uint8)
-    for i in range(len(images)):
+def squares(images: Images, *, side: int, at: Sequence[int] | None = None) -> UInt8[Tensor, "n 3 side side"]:
+    """Images as :func:`image_rows` prepares those of items: those at some positions, or all."""
+    at = range(len(images)) if at is None else at
+    out = np.full((len(at), side, side, 3), 128, dtype=np.uint8)
+    for place, i in enumerate(at):
         image = Image.fromarray(images[i])
         scale = side / max(image.size)
         width, height = (max(1, round(length * scale)) for length in image.size)
         top, left = (side - height) // 2, (side - width) // 2
         small = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-        out[i, top : top + height, left : left + width] = small
+        out[place, top : top + height, left : left + width] = small
     return torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
 
 

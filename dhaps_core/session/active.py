@@ -9,6 +9,7 @@ A run folder holds::
     splits.npz      the splits, drawn once
     labels.sqlite   every answer, append-only (or in a store that several runs share)
     round-NNN/      picks.json, weights.safetensors, codes.npy (packed), metrics.json (finishes the round)
+                    (and ahead.json, pairs to be asked while it is trained)
     metrics.json    the rows of all finished rounds together, and what was noted about the run
     skipped.json    the questions that a person has put behind the others
     owner.lock      held by who chooses, trains or exports; owner.json says who that is
@@ -34,6 +35,7 @@ from dhaps_core.session.evaluation import evaluate_codes
 from dhaps_core.session.export import check_encoder, export, is_exported
 from dhaps_core.session.folder import CODES, WEIGHTS
 from dhaps_core.session.relabelling import RelabelledRun
+from dhaps_core.session.rounds import METRICS
 from dhaps_core.session.settings import Settings
 
 __all__ = ["ActiveSession"]
@@ -148,6 +150,11 @@ class ActiveSession(RelabelledRun):
         """
         with self.folder.owned(f"notes {name!r}"):
             self._rounds.note(name, content)
+
+    def noted(self, name: str) -> dict[str, Any] | None:
+        """What :meth:`note` kept under a name; None where nothing was."""
+        found = (self.folder.read_json(METRICS) or {}).get(name)
+        return dict(found) if isinstance(found, dict) else None
 
     def export(self, folder: str | Path) -> Path:
         """Absolute folder with the result of the last finished round, to take along; see `dhaps_core.find`.

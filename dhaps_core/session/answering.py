@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
-from dhaps_core.session.asking import AskingRun
+from dhaps_core.session.meanwhile import MeanwhileRun
 from dhaps_core.session.placing import Ask
 
 __all__ = ["AnsweredRun"]
 
 
-class AnsweredRun(AskingRun):
+class AnsweredRun(MeanwhileRun):
     """A run whose questions are answered. What changes an answer raises RunReadOnly where it is looked at."""
 
     def answer(self, question: Question, value: Value, *, who: str, seconds: float) -> int:

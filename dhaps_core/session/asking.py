@@ -138,7 +138,6 @@ class AskingRun(OpenRun):
         return f"{rule}; {left} of round {number} are open. Answer them, or use another folder."
 
     def _choose(self, number: int) -> Proposal:
-        started = time.perf_counter()
         watermark = self.store.watermark()
         snapshot = self.snapshot(watermark)
         if given := sum(round_of(answer.question) == number for answer in snapshot.answers):
@@ -146,23 +145,36 @@ class AskingRun(OpenRun):
             path = self.folder.file(PICKS, number)
             warnings.warn(f"{path} {told}, and the answers count.", RunRepaired, stacklevel=4)
         picks = self._picks_left(snapshot)
-        chosen = self.picker.choose(
-            number,
-            snapshot,
-            picks=picks,
-            relaxed=relax(self.outputs(number - 1)),
-            earlier=lambda: [pair for one in self.proposals() for pair in one.pairs],
-            calibration=lambda: self.calibration(snapshot),
-            probabilities=lambda: self.model.probabilities(snapshot),
-            neighbourhood=lambda: self.model.collection.graph.neighbourhood,
-        )
-        seal, seconds = self.store.seal(watermark), time.perf_counter() - started
-        proposal = Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
+        proposal = self._chosen(number, watermark, snapshot, picks)
         if self.picker.places and picks > 0:
             proposal = self._to_place(proposal, snapshot, picks)
         proposal.write(self.folder)
         self._proposals[number] = proposal
         return proposal
+
+    def _chosen(
+        self,
+        number: int,
+        watermark: int,
+        snapshot: Snapshot,
+        picks: int,
+        awaited: Sequence[tuple[str, str]] = (),
+    ) -> Proposal:
+        """Picks of a round upon the answers up to a watermark, beside pairs whose answers are to come."""
+        started = time.perf_counter()
+        chosen = self.picker.choose(
+            number,
+            snapshot,
+            picks=picks,
+            relaxed=relax(self.outputs(number - 1)),
+            earlier=lambda: [*(pair for one in self.proposals() for pair in one.pairs), *awaited],
+            calibration=lambda: self.calibration(snapshot),
+            probabilities=lambda: self.model.probabilities(snapshot),
+            neighbourhood=lambda: self.model.collection.graph.neighbourhood,
+            awaited=awaited,
+        )
+        seal, seconds = self.store.seal(watermark), time.perf_counter() - started
+        return Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
 
     def _to_place(self, proposal: Proposal, snapshot: Snapshot, picks: int) -> Proposal:
         """The proposal with the items to be placed, and with the answers that it asks for."""
@@ -248,10 +260,10 @@ class AskingRun(OpenRun):
         kind: Kind = "pair" if len(keys) == 2 else "class"
         return Question(question_name(proposal.round, keys), kind, keys, next(picks, -1))
 
-    def _picks_left(self, snapshot: Snapshot) -> int:
-        """Pairs that may still be chosen in this round."""
+    def _picks_left(self, snapshot: Snapshot, *, rounds: int = 1) -> int:
+        """Pairs that may still be chosen in this round; or in so many of its size."""
         settings, counts = self.settings, self.counts(snapshot)
-        picks = settings.picks_of(self.round)
+        picks = rounds * settings.picks_of(self.round)
         picks = max(picks, FEWEST) if self.picker.places else picks
         if settings.budget_items is not None:
             picks = min(picks, (settings.budget_items - counts["items_labelled"]) // 2)

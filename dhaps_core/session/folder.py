@@ -97,6 +97,11 @@ class RunFolder:
         check_place(path)
         return path
 
+    @property
+    def activations(self) -> Path:
+        """Folder beside the run, of all runs that lie there: what layers that never change make of images."""
+        return self.path.parent / "activations"
+
     def rounds(self) -> list[int]:
         """Ascending numbers of the rounds that have a folder."""
         names = [path.name.removeprefix("round-") for path in self.path.glob("round-*") if path.is_dir()]

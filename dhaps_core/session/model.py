@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ from dhaps_core.hashing.methods.base import NO_SIZES
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.hashing.plan import NetworkPlan
+from dhaps_core.hashing.stage import StageRows
 from dhaps_core.hashing.supervision import told_of
 from dhaps_core.hashing.training import Progress, train
 from dhaps_core.seeds import derive_generator
@@ -39,6 +41,7 @@ class Model:
         items: with features, or with images when ``settings.side`` is set.
         settings: of the run.
         device: where networks run.
+        activations: folder of what layers that never change make of images (:mod:`dhaps_core.hashing.stage`).
 
     Raises:
         ValueError: if the method cannot learn from these items: before anything of the run is written.
@@ -50,7 +53,7 @@ class Model:
         plan: of the networks.
     """
 
-    def __init__(self, items: Items, settings: Settings, device: torch.device) -> None:
+    def __init__(self, items: Items, settings: Settings, device: torch.device, activations: Path) -> None:
         self.settings, self.device = settings, device
         self.method = METHODS[settings.method]()
         if settings.question == "both" and items.multi_label:
@@ -63,7 +66,9 @@ class Model:
             )
             raise ValueError(f"{rule}; got {got}. Ask for classes, or train dpsh or pts3h.")
         self.pool = torch.from_numpy(items.splits["train"])
-        pixels = image_rows(items, side=settings.side) if settings.side else None
+        pixels = None
+        if settings.side and (settings.network == "residual_cnn" or items.features is None):
+            pixels = image_rows(items, side=settings.side)
         self.centring: Centring | None = None
         if pixels is not None and items.features is None:
             self.references = pixel_references(pixels, self.pool)
@@ -77,9 +82,17 @@ class Model:
             network=settings.network,
             hidden=settings.hidden,
         )
-        self.inputs: Inputs = self.references if pixels is None else ImageRows(pixels)
+        self.inputs = self._inputs(items, pixels, activations)
         self.build(0)
         self.method.check(self.references[self.pool], bits=settings.bits)
+
+    def _inputs(self, items: Items, pixels: Tensor | None, activations: Path) -> Inputs:
+        settings = self.settings
+        if settings.side and settings.network == "efficientnet_lite0":
+            if items.images is None:
+                raise ValueError("items must have images; got features only. Train on the features.")
+            return StageRows(items.images, side=settings.side, cache=activations, device=self.device)
+        return self.references if pixels is None else ImageRows(pixels)
 
     def build(self, number: int, sizes: Mapping[str, int] = NO_SIZES) -> HashNetwork:
         """Network of a round with its initial weights; sizes as the method told them of the trained one."""
@@ -92,8 +105,8 @@ class Model:
     ) -> tuple[HashNetwork, dict[str, float]]:
         """Network trained from scratch on the answers, and its last losses."""
         network, inputs = self.build(number), self.inputs
-        if isinstance(inputs, ImageRows):
-            inputs = ImageRows(inputs.pixels, derive_generator(self.settings.seed, "augment", number))
+        if isinstance(inputs, ImageRows | StageRows):
+            inputs = inputs.augmented(derive_generator(self.settings.seed, "augment", number))
         losses = train(
             network,
             self.method,

@@ -73,7 +73,7 @@ def begin(
         return None
     _check_new(folder)
     STRATEGIES[settings.acquisition].check_installed()
-    model = Model(items, settings, device)
+    model = Model(items, settings, device, folder.activations)
     folder.tidy()
     with folder.owned("begins it"):
         if path.exists():

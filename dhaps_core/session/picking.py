@@ -68,19 +68,25 @@ class Picker:
         calibration: Callable[[], Calibration],
         probabilities: Callable[[], Float[Tensor, "m c"]],
         neighbourhood: Callable[[], sparse.csr_matrix],
+        awaited: Sequence[tuple[str, str]] = (),
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
         """Pairs, scores and certificate of a :class:`dhaps_core.session.proposals.Proposal`.
 
         At most ``picks`` pairs: none if none is left. The pairs of earlier rounds, the calibration and the
-        probabilities are computed where the strategy asks for them.
+        probabilities are computed where the strategy asks for them. Of ``awaited`` pairs the items count as
+        labelled, though their answers are still to come: what is chosen lies beside them.
 
         Raises:
             ImportError: if the strategy needs a package that is not installed.
         """
-        candidates = self._candidates(snapshot)
+        candidates, rows = self._candidates(snapshot), self.rows.numpy()
+        coming = sorted({self.place[key] for pair in awaited for key in pair})
+        candidates[coming] = False
+        labelled = np.isin(rows, snapshot.supervised)
+        labelled[coming] = True
         if picks < 1 or int(candidates.sum()) < 2:
             return (), {}, {}
-        rows, device = self.rows.numpy(), self.device
+        device = self.device
         pool = Pool(
             relaxed=relaxed[self.rows].to(device),
             features=self.references[self.rows].to(device),
@@ -88,7 +94,7 @@ class Picker:
             seed=self.settings.seed,
             round=number,
             known=self._known(snapshot),
-            labelled=torch.from_numpy(np.flatnonzero(np.isin(rows, snapshot.supervised))).to(device),
+            labelled=torch.from_numpy(np.flatnonzero(labelled)).to(device),
             classes=torch.from_numpy(snapshot.classes[rows]).to(device),
             alike=torch.from_numpy(snapshot.component_sizes[rows]).to(device),
             earlier=lambda: self._places(earlier()),

@@ -8,9 +8,9 @@ from dhaps_core.answers.questions import Question, question_name
 from dhaps_core.session.errors import damaged
 from dhaps_core.session.folder import RunFolder
 
-__all__ = ["PICKS", "Proposal"]
+__all__ = ["AHEAD", "PICKS", "Proposal"]
 
-PICKS = "picks.json"
+PICKS, AHEAD = "picks.json", "ahead.json"  # of a round; and what is asked while it is being trained
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "pairs": list, "scores": dict, "certificate": dict, "watermark": int, "seconds": (int, float),
 }  # fmt: skip
@@ -41,31 +41,33 @@ class Proposal:
     answers: int | None = None
     order: tuple[str, ...] = ()
 
-    def write(self, folder: RunFolder) -> None:
-        """Keep it in the folder of its round; only for who owns the run."""
+    def write(self, folder: RunFolder, name: str = PICKS) -> None:
+        """Keep it in the folder of its round, under :data:`PICKS` or :data:`AHEAD`; only for the owner."""
         content = {name: value for name, value in vars(self).items() if name != "round"}
-        folder.write_json(PICKS, content, self.round)
+        folder.write_json(name, content, self.round)
 
     @classmethod
-    def read(cls, folder: RunFolder, number: int, pool: Collection[str]) -> "Proposal | None":
+    def read(
+        cls, folder: RunFolder, number: int, pool: Collection[str], name: str = PICKS
+    ) -> "Proposal | None":
         """The picks of a round among the items of a pool, or None if none are chosen yet.
 
         Raises:
             RunDamaged: if they are something else.
         """
-        path = folder.file(PICKS, number)
-        if (stored := folder.read_json(PICKS, number)) is None:
+        path = folder.file(name, number)
+        if (stored := folder.read_json(name, number)) is None:
             return None
-        for name, kind in _KINDS.items():
-            if not isinstance(stored.get(name), kind):
-                raise damaged(path, f"have {name!r}", repr(stored.get(name)))
+        for part, kind in _KINDS.items():
+            if not isinstance(stored.get(part), kind):
+                raise damaged(path, f"have {part!r}", repr(stored.get(part)))
         for pair in stored["pairs"]:
             named = isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
             if not named or pair[0] == pair[1] or not all(key in pool for key in pair):
                 raise damaged(path, "name pairs of items that the run trains on", repr(pair))
-        for name, values in stored["scores"].items():
+        for term, values in stored["scores"].items():
             if not isinstance(values, list) or len(values) != len(stored["pairs"]):
-                raise damaged(path, f"have one value of {name!r} for each pair", "another number")
+                raise damaged(path, f"have one value of {term!r} for each pair", "another number")
         answers, order = (
             stored.get("answers"),
             stored.get("order", []),
@@ -74,14 +76,14 @@ class Proposal:
             raise damaged(path, "tell answers and an order", f"{answers!r} and {order!r:.80}")
         if strange := [key for key in order if not isinstance(key, str) or key not in pool]:
             raise damaged(path, "order items that the run trains on", repr(strange[0]))
-        rest: Any = {name: stored[name] for name in _KINDS if name != "pairs"}
+        rest: Any = {part: stored[part] for part in _KINDS if part != "pairs"}
         rest |= {"seal": stored.get("seal"), "answers": answers, "order": tuple(order)}
         return cls(number, tuple((a, b) for a, b in stored["pairs"]), **rest)
 
-    def questions(self, kind: Literal["classes", "pairs", "both"]) -> list[Question]:
-        """All questions about the pairs, answered or not, in the order of asking."""
+    def questions(self, kind: Literal["classes", "pairs", "both"], *, first: int = 0) -> list[Question]:
+        """All questions about the pairs, answered or not, in order; picks count from ``first``."""
         return [
             Question(question_name(self.round, keys), "pair" if kind == "pairs" else "class", keys, pick)
-            for pick, pair in enumerate(self.pairs)
+            for pick, pair in enumerate(self.pairs, first)
             for keys in ([pair] if kind == "pairs" else [(key,) for key in pair])
         ]

@@ -77,7 +77,7 @@ class OpenRun:
         self._rounds = Rounds(self.folder)
         self.settings, fingerprint, tag = read_settings(self.folder, settings)
         self.items = with_stored_splits(self.folder, items, fingerprint)
-        self.model = model or Model(self.items, self.settings, self.device)
+        self.model = model or Model(self.items, self.settings, self.device, self.folder.activations)
         if tag is None and shared is not None:
             rule = f"{self.folder.path} must have been begun with a shared label store to be opened with one"
             raise ValueError(f"{rule}; it has its own. Open it without labels, or begin another run.")
@@ -94,6 +94,7 @@ class OpenRun:
         self._all_facts = self.closure if tag is None else Closure(multi_label=self.items.multi_label)
         self._tally = Tally(self.items.position, copies=self.picker.copies)
         self._proposals: dict[int, Proposal] = {}
+        self._ahead: dict[int, Proposal] = {}
         self._pool = frozenset(self.picker.rows.tolist())
         self._asked_now: tuple[Any, list[tuple[Question, Ask | None]]] | None = None
         self._outputs: tuple[int, Tensor] | None = None
@@ -258,8 +259,8 @@ class OpenRun:
 
     def theta(self, pairs: Tensor) -> Tensor:
         """<u_a, u_b> / 2 of pairs of positions [p 2], by the last finished round."""
-        u = relax(self.outputs())
-        return (u[pairs[:, 0]] * u[pairs[:, 1]]).sum(1) / 2
+        outputs = self.outputs()  # relaxed one by one: a card asks for a single pair of many items
+        return (relax(outputs[pairs[:, 0]]) * relax(outputs[pairs[:, 1]])).sum(1) / 2
 
     def calibration(self, snapshot: Snapshot) -> Calibration:
         """Log-odds of "same" fitted on what is known among at most 512 supervised items."""

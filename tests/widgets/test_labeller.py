@@ -262,7 +262,7 @@ def test_class_mode_asks_one_item_of_the_pair_and_takes_new_classes(tmp_path, it
     state.answer(state.turn, odd)
     view = state.view()
     assert view["items"][0]["said"] == odd
-    assert view["classes"][-1] == {"name": odd, "key": ""}
+    assert view["classes"][-1] == {"name": odd, "key": "", "likely": None}
     assert [item["asked"] for item in view["items"]] == [False, True]
     assert (view["left"], view["asked"]) == (7, 8)
 
@@ -307,6 +307,7 @@ def test_counts_against_the_budget_and_pairs_implied(tmp_path, items):
     session.store.add("pair", (b, c), "same", who="me", seconds=1.0)
     assert state.counts() == {
         "items": 3, "answers": 2, "implied": 1, "budget_items": None, "budget_answers": 20,
+        "pace": None,
     }  # fmt: skip
 
 
@@ -351,6 +352,14 @@ def test_digit_keys_stay_with_their_classes():
     after = class_keys(["cat", "dog", "emu"])
     assert after[:2] == before
     assert [one["key"] for one in class_keys([str(i) for i in range(12)])] == [*"0123456789", "", ""]
+
+
+def test_likely_classes_come_first_and_of_many_they_have_the_digits():
+    few = class_keys(["cat", "dog", "emu"], {"emu": 0.7, "cat": 0.3})
+    assert [(one["name"], one["key"]) for one in few] == [("emu", "3"), ("cat", "1"), ("dog", "2")]
+    many = class_keys([f"class {i}" for i in range(30)], {"class 20": 0.9, "class 5": 0.1})
+    assert [one["name"] for one in many[:3]] == ["class 20", "class 5", "class 0"]
+    assert [one["key"] for one in many] == [*"1234567890", *[""] * 20]
 
 
 def test_the_state_loads_without_torch_and_without_ipywidgets():

@@ -20,9 +20,10 @@ from tests.given import training
 from widgets.background import Job
 from widgets.choices import Choices
 from widgets.explore.gallery import Gallery, gallery_html
-from widgets.explore.layout import PairLayout, sample_rows, tsne
+from widgets.explore.layout import PairLayout
 from widgets.explore.neighbours import NeighbourBrowser, nearest
 from widgets.explore.pair_map import PairMap
+from widgets.explore.places import sample_rows, tsne
 from widgets.explore.tiles import tile
 from widgets.labeller.labeller import Labeller
 from widgets.pictures import Pictures
@@ -160,7 +161,7 @@ def test_the_card_follows_the_round(bench, items):
     card = Labeller(bench)
     bench.session.answer_all(label_oracle(items))
     seen = []
-    bench.listen(lambda change: seen.append((change, card.view["closed"])))
+    bench.listen(lambda change: seen.append((change, card.view["paused"])))
     run(bench)
     assert ("busy", "Round 1 is being trained.") in seen
     assert card.view["round"] == 2
@@ -213,7 +214,9 @@ def test_no_source_of_answers_is_an_error(name, items):
 def test_a_cancelled_round_leaves_everything_as_it_was(bench, items):
     bench.session.answer_all(label_oracle(items))
     ends = []
-    bench.run_round(progress=lambda *_: bench.job.cancel(), done=lambda: ends.append(bench.job.running))
+    bench.follow(lambda: bench.work is not None and bench.job.cancel())
+    bench.listen(lambda change: change == "idle" and ends.append(bench.job.running))
+    bench.run_round()
     bench.job.join(60)
     assert bench.job.cancelled
     assert ends == [False]
@@ -362,7 +365,7 @@ def test_a_card_that_fails_stops_neither_the_round_nor_the_others(bench, caplog)
     bench.listen(lambda _: 1 // 0)
     bench.listen(heard.append)
     run(bench)
-    assert heard == ["busy", "round"]
+    assert heard == ["busy", "round", "idle"]
     assert bench.session.round == 2
     assert "A card could not follow the change 'round'" in caplog.text
     assert "ZeroDivisionError" in caplog.text
@@ -481,7 +484,7 @@ def test_the_map_is_the_same_for_the_same_codes():
 
 
 def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch):
-    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, *, seed: points[:, :2].copy())
+    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, **_: points[:, :2].copy())
     chart = PairMap(bench)
     chart.job.join(60)
     assert chart.note == ""
@@ -498,7 +501,7 @@ def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch)
 
 
 def test_answers_leave_a_map_of_another_run_alone(bench, monkeypatch, caplog):
-    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, *, seed: points[:, :2].copy())
+    monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, **_: points[:, :2].copy())
     chart = PairMap(bench)
     chart.job.join(60)
     before = chart.pairs

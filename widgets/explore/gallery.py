@@ -59,7 +59,7 @@ class Gallery:
     def _changed(self, change: Change) -> None:
         if change == "answers":
             self._draw()
-        elif self.bench.busy is None:
+        elif change in ("round", "run"):
             self._rounds()
 
     def _rounds(self) -> None:

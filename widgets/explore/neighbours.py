@@ -114,7 +114,7 @@ class NeighbourBrowser:
         self.number.value = 1 + (self.number.value - 1 + by) % len(self.keys)
 
     def _changed(self, change: Change) -> None:
-        if change != "answers" and self.bench.busy is None:
+        if change in ("round", "run"):
             self._rounds()
 
     def _rounds(self) -> None:

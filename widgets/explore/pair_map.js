@@ -3,7 +3,9 @@
 const THUMB = 192;
 const CLASSES = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#d4a72c", "#ff9da7", "#9c755f", "#5b8def"];
 const ROUNDS = ["#1b6ca8", "#d1495b", "#2a8a4a", "#b7791f", "#7b4fa3", "#0f8b8d", "#c2578a", "#5b6470"];
-const KNOWN = { same: "#14713a", different: "#32373d", open: "#8b939c" };
+const PLAIN = "#9aa4af"; // of points without a class
+const KNOWN = ["same", "different", "open"];
+const FINE = 4000; // points from which on they are squares of less than two pixels
 const NEAR = 8; // pixels between the mouse and what it points at
 
 function render({ model, el }) {
@@ -33,22 +35,31 @@ function render({ model, el }) {
     drawTip();
   });
   const info = () => model.get("layout_info");
+  let size = { width: 0, height: 0 }; // of the canvas, in CSS pixels
+  let wheeling = false; // whether the map was clicked since the mouse came over it
+  let frame = 0;
+  let groups = null; // places of the points of each class, so that a colour is set once
 
   // --- geometry: the map is in [-1, 1], the canvas in CSS pixels
 
+  const unit = () => (Math.min(size.width, size.height) / 2 - 14) * look.scale;
+
   function toScreen(i) {
-    const { width, height } = canvas.getBoundingClientRect();
-    const unit = (Math.min(width, height) / 2 - 14) * look.scale;
-    return [width / 2 + look.x + points[2 * i] * unit, height / 2 + look.y - points[2 * i + 1] * unit];
+    const u = unit();
+    return [size.width / 2 + look.x + points[2 * i] * u, size.height / 2 + look.y - points[2 * i + 1] * u];
   }
 
   function nearestPoint(x, y) {
+    const u = unit();
+    const [mx, my] = [(x - size.width / 2 - look.x) / u, -(y - size.height / 2 - look.y) / u];
     let best = -1;
-    let least = NEAR * NEAR;
+    let least = (NEAR / u) ** 2;
     for (let i = 0; i < points.length / 2; i++) {
-      const [px, py] = toScreen(i);
-      const d = (px - x) ** 2 + (py - y) ** 2;
-      if (d < least) [best, least] = [i, d];
+      const d = (points[2 * i] - mx) ** 2 + (points[2 * i + 1] - my) ** 2;
+      if (d < least) {
+        best = i;
+        least = d;
+      }
     }
     return best;
   }
@@ -68,27 +79,60 @@ function render({ model, el }) {
 
   // --- drawing
 
-  const colourOf = (pair) => (mode === "round" ? ROUNDS[(pair.round - 1) % ROUNDS.length] : KNOWN[pair.known]);
+  // Colours of the theme, and on a dark one lighter ones of the rest.
+  const dark = () => document.body.dataset.jpThemeLight === "false";
+  const shade = (colour) => (dark() ? `color-mix(in srgb, ${colour} 70%, white)` : colour);
+  const ink = (name) => getComputedStyle(card).getPropertyValue(name).trim();
+  const knownColour = (known) => ink({ same: "--good", different: "--ink", open: "--soft" }[known]);
+  const roundColour = (round) => shade(ROUNDS[(round - 1) % ROUNDS.length]);
+  const colourOf = (pair) => (mode === "round" ? roundColour(pair.round) : knownColour(pair.known));
 
   function draw() {
-    const { width, height } = canvas.getBoundingClientRect();
-    if (!width) return;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(drawNow);
+  }
+
+  function pointGroups() {
+    if (groups) return groups;
     const { labels } = info();
     const coloured = mode === "label" && labels && labels.length;
-    const radius = points.length > 4000 ? 1.6 : 2.4;
-    pen.globalAlpha = coloured ? 0.75 : 0.4;
+    groups = new Map();
     for (let i = 0; i < points.length / 2; i++) {
-      const [x, y] = toScreen(i);
-      pen.fillStyle = coloured ? CLASSES[labels[i] % CLASSES.length] : "#9aa4af";
-      pen.beginPath();
-      pen.arc(x, y, radius, 0, 7);
-      pen.fill();
+      const colour = coloured ? CLASSES[labels[i] % CLASSES.length] : PLAIN;
+      if (!groups.has(colour)) groups.set(colour, []);
+      groups.get(colour).push(i);
     }
+    return groups;
+  }
+
+  // Squares, one colour after another, and only those in sight: 50,000 of them move with the mouse.
+  function drawPoints(pen) {
+    const u = unit();
+    const [cx, cy] = [size.width / 2 + look.x, size.height / 2 + look.y];
+    const side = points.length / 2 > FINE ? 2 : 4.2;
+    pen.globalAlpha = groups.size > 1 ? 0.75 : 0.45;
+    for (const [colour, members] of groups) {
+      pen.fillStyle = shade(colour);
+      for (const i of members) {
+        const x = cx + points[2 * i] * u;
+        const y = cy - points[2 * i + 1] * u;
+        if (x > -4 && y > -4 && x < size.width + 4 && y < size.height + 4) pen.fillRect(x - side / 2, y - side / 2, side, side);
+      }
+    }
+  }
+
+  function drawNow() {
+    const { width, height } = canvas.getBoundingClientRect();
+    if (!width) return;
+    size = { width, height };
+    const ratio = window.devicePixelRatio || 1;
+    if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
+    if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
+    const pen = canvas.getContext("2d");
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pointGroups();
+    drawPoints(pen);
     pen.globalAlpha = 1;
     for (const pair of model.get("pairs")) {
       const chosen = selected && selected.keys === pair.keys;
@@ -114,7 +158,7 @@ function render({ model, el }) {
     part.textContent = info().part || "";
     const choice = (name, label) =>
       make("button", { type: "button", class: "dhaps-button", "aria-pressed": String(mode === name), text: label,
-        onclick: () => { mode = name; drawAll(); } });
+        onclick: () => { mode = name; groups = null; drawAll(); } });
     const zoomBy = (factor) => () => { look = { scale: look.scale * factor, x: look.x * factor, y: look.y * factor }; draw(); };
     const tool = (label, name, act) => make("button", { type: "button", class: "dhaps-button", "aria-label": name, title: name, text: label, onclick: act });
     tools.replaceChildren(
@@ -130,8 +174,8 @@ function render({ model, el }) {
     const rounds = [...new Set(model.get("pairs").map((pair) => pair.round))];
     const names = info().labels && info().labels.length ? info().class_names.slice(0, CLASSES.length) : [];
     legend.replaceChildren(...(mode === "round"
-      ? rounds.map((round) => entry(ROUNDS[(round - 1) % ROUNDS.length], `chosen in round ${round}`))
-      : [...Object.entries(KNOWN).map(([name, colour]) => entry(colour, `pair: ${name}`)), ...names.map((name, i) => entry(CLASSES[i], name))]));
+      ? rounds.map((round) => entry(roundColour(round), `chosen in round ${round}`))
+      : [...KNOWN.map((name) => entry(knownColour(name), `pair: ${name}`)), ...names.map((name, i) => entry(shade(CLASSES[i]), name))]));
   }
 
   function drawSide() {
@@ -158,7 +202,7 @@ function render({ model, el }) {
     if (info().pictured) book.want([key], THUMB);
     tip.replaceChildren(...[info().pictured && picture(book.url(key, THUMB), key), make("div", { class: "dhaps-key", text: key })].filter(Boolean));
     const [px, py] = toScreen(hovered);
-    const { width } = canvas.getBoundingClientRect();
+    const { width } = size;
     tip.style.left = `${px > width - 130 ? px - 120 : px + 12}px`;
     tip.style.top = `${Math.max(0, py - 60)}px`;
   }
@@ -177,6 +221,7 @@ function render({ model, el }) {
   };
 
   canvas.addEventListener("pointerdown", (event) => {
+    wheeling = true;
     drag = { from: at(event), look: { ...look }, moved: false };
     canvas.setPointerCapture(event.pointerId);
   });
@@ -209,14 +254,15 @@ function render({ model, el }) {
     drawSide();
   });
   canvas.addEventListener("pointerleave", () => {
+    wheeling = false;
     hovered = -1;
     drawTip();
   });
   // The wheel scrolls the notebook until the map was clicked.
   canvas.addEventListener("wheel", (event) => {
-    if (!card.matches(":focus-within") && !event.ctrlKey) return;
+    if (!wheeling && !event.ctrlKey) return;
     event.preventDefault();
-    const { width, height } = canvas.getBoundingClientRect();
+    const { width, height } = size;
     const [x, y] = at(event);
     const factor = Math.exp(-event.deltaY / 400);
     const [cx, cy] = [x - width / 2, y - height / 2];
@@ -229,22 +275,31 @@ function render({ model, el }) {
     points = bytes && bytes.byteLength ? new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)) : new Float32Array();
     selected = null;
     hovered = -1;
+    groups = null;
     drawAll();
   };
+  const newInfo = () => {
+    groups = null;
+    drawAll();
+  };
+  const theme = new MutationObserver(() => setTimeout(drawAll, 100)); // when its style sheet is there
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   const newPairs = () => {
     // The same pair may have an answer now.
     if (selected && selected.round) selected = model.get("pairs").find((pair) => pair.keys.join("\n") === selected.keys.join("\n")) || null;
     drawAll();
   };
-  const unshield = shield(card, null);
+  const unshield = shieldAlone(card);
   const resize = new ResizeObserver(draw);
   resize.observe(canvas);
-  const followed = { points: newPoints, layout_info: drawAll, pairs: newPairs, note: drawHead };
+  const followed = { points: newPoints, layout_info: newInfo, pairs: newPairs, note: drawHead };
   for (const [name, follow] of Object.entries(followed)) model.on(`change:${name}`, follow);
   newPoints();
   return () => {
     unshield();
     resize.disconnect();
+    theme.disconnect();
+    cancelAnimationFrame(frame);
     book.close();
     for (const [name, follow] of Object.entries(followed)) model.off(`change:${name}`, follow);
   };

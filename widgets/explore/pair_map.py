@@ -55,7 +55,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
     def _changed(self, change: Change) -> None:
         if change == "answers" and self._shown is not None:
             self.pairs = PairLayout(self.bench.session).pairs(self._shown)
-        elif change != "answers" and self.bench.busy is None:
+        elif change in ("round", "run"):
             self._update()
 
     def _update(self) -> None:
@@ -80,7 +80,11 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
     def _show(self, layout: PairLayout, rows: Any, places: Any) -> None:
         items, number = self.bench.session.items, self.bench.session.round - 1
         labels = [] if items.labels is None or items.multi_label else items.labels[rows].tolist()
-        part = f"{len(rows):,} of {items.n:,} items, all chosen ones among them"
+        parts = (
+            [f"{len(rows):,} of {items.n:,} items, all chosen ones among them"] if len(rows) < items.n else []
+        )
+        if len(rows) > layout.most:
+            parts.append(f"{layout.most:,} arranged by t-SNE, the others beside those that they are like")
         with self.hold_sync():
             self.points = np.ascontiguousarray(places, dtype="<f4").tobytes()
             self.layout_info = {
@@ -90,7 +94,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
                 "pictured": items.images is not None,
                 "bits": self.bench.session.settings.bits,
                 "title": f"codes after round {number}",
-                "part": part if len(rows) < items.n else "",
+                "part": "; ".join(parts),
             }
             self.pairs = layout.pairs(rows)
             self.note = ""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from dhaps_core.data.items import Items
+from widgets.captions import caption
 
 __all__ = ["ItemViews"]
 
@@ -29,6 +30,7 @@ class ItemViews:
         """
         view: dict[str, Any] = {
             "key": key,
+            "name": caption(self.items, key),
             "asked": asked,
             "pictured": self.items.images is not None,
             "said": said.get(key),

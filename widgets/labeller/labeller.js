@@ -1,41 +1,34 @@
 // The labelling card: two pictures, one question, one key. The kernel decides; the card only shows its view.
 
 const SIZE = 512; // pixels of a picture on the card
-const FULL = 1600; // of a picture that was clicked
 const REACTION = 180; // ms in which nobody can have judged a new pair: such a press was meant for the last one
 const SILENCE = 3000; // ms without an answer of the kernel before the card says so
 
-const PAIR_ANSWERS = [
-  ["same", "Same", "s"],
-  ["different", "Different", "d"],
-  ["unsure", "Unsure", "w"],
-];
-const TERM_NAMES = {
-  uncertainty: "uncertain to the model",
-  representativeness: "stands for many items",
-  diversity: "unlike what is labelled",
-};
-
 function render({ model, el }) {
   const card = make("div", { class: "dhaps-card dhaps-labeller", role: "group", "aria-label": "pair labeller" });
+  const working = make("div", { class: "dhaps-working", role: "status" });
   const alarm = make("div", { class: "dhaps-alarm", role: "alert", hidden: true });
   const head = make("div", { class: "dhaps-head" });
   const body = make("div", { class: "dhaps-body" });
   const foot = make("div", { class: "dhaps-foot" });
-  const overlay = make("div", { class: "dhaps-overlay", hidden: true, onclick: () => zoom(null) });
-  card.append(alarm, head, body, foot, overlay);
+  const overlay = make("div", { class: "dhaps-overlay", hidden: true });
+  const help = make("div", { class: "dhaps-overlay dhaps-sheet", hidden: true, onclick: () => { help.hidden = true; } });
+  card.append(alarm, head, working, body, foot, overlay, help);
   el.append(card);
 
   let waiting = false; // for the kernel's word on the last press
   let shownAt = 0;
   let shownTurn = null;
   let timer = 0;
-  let zoomed = null;
+  let host = card; // what has the focus and the keys: the card, or the cockpit that it is part of
+  let ticking = 0;
   let revising = null; // row of the earlier answer that is being changed
   const picked = new Set(); // classes ticked for an item that may have several
   // Pictures fetched ahead change nothing on the screen.
   const book = pictureBook(model, () => card.querySelector(".dhaps-blank:empty") && paint());
   const view = () => model.get("view");
+  const focus = () => host.focus({ preventScroll: true });
+  const zoom = pairZoom(overlay, book, focus);
 
   // --- talking to the kernel
 
@@ -59,7 +52,7 @@ function render({ model, el }) {
     delete card.dataset.waiting;
     alarm.textContent =
       "The kernel does not answer: your last answer may not be saved. " +
-      "If it was restarted, run this cell again; saved answers are kept.";
+      "If it was restarted, run the notebook again (Run > Run All Cells); saved answers are kept.";
     alarm.hidden = false;
   }
 
@@ -85,14 +78,15 @@ function render({ model, el }) {
       shownTurn = now.turn;
       shownAt = performance.now();
       picked.clear();
-      zoom(null);
+      zoom.close();
+      help.hidden = true;
     }
     head.replaceChildren(...header(now));
     const typing = body.querySelector("input.dhaps-search");
     if (typing && card.dataset.turn === String(now.turn) && !now.conflict) {
       refreshPair(now);
     } else {
-      body.replaceChildren(...(now.conflict ? conflict(now) : now.closed ? [make("p", { class: "dhaps-closed", text: now.closed })] : question(now)));
+      body.replaceChildren(...(now.conflict ? conflict(now) : now.closed ? closed(now) : question(now)));
     }
     foot.replaceChildren(...footer(now));
     announce(now);
@@ -123,17 +117,28 @@ function render({ model, el }) {
         make("span", { class: "dhaps-answers", text: `answers ${against(counts.answers, counts.budget_answers)}` }),
         make("span", { class: "dhaps-items", text: `items labelled ${against(counts.items, counts.budget_items)}` }),
         make("span", { class: "dhaps-implied", title: "pairs known without asking", text: `pairs implied ${counts.implied}` }),
-        make("span", { class: "dhaps-who", text: now.who })),
+        counts.pace && make("span", { class: "dhaps-pace", title: "by your last answers", text: `${counts.pace.per_minute} a minute${counts.pace.left ? `, about ${counts.pace.left} left` : ""}` }),
+        make("span", { class: "dhaps-who", text: now.who }),
+        make("label", { class: "dhaps-go-on", title: "run the next round as soon as the last question is answered" },
+          make("input", { type: "checkbox", checked: model.get("go_on"), onchange: () => goOn() }), " go on by itself", key("a"))),
       now.outlook ? make("div", { class: "dhaps-outlook", text: now.outlook.short, title: now.outlook.line }) : null,
     ].filter(Boolean);
   }
 
+  function closed(now) {
+    const run = button(now.round ? `Run round ${now.round}` : "Start", "r", "round", (event) => round(event));
+    return [
+      make("p", { class: "dhaps-closed", text: now.closed }),
+      now.paused || !(now.over || now.round === 0) ? null : make("div", { class: "dhaps-buttons" }, run, ...(now.round ? steps().slice(1, 3) : [])),
+      make("div", { class: "dhaps-note", role: "status", text: now.note }),
+    ].filter(Boolean);
+  }
+
   function question(now) {
-    const ask =
-      now.kind === "pair" ? "Are these two the same?" : now.several ? "Which classes does the framed item have?" : "What is the framed item?";
     return [
       make("div", { class: "dhaps-pair" }, ...now.items.map((item) => figure(item, now.kind === "class" && item.asked))),
-      make("div", { class: "dhaps-ask", text: ask }),
+      make("div", { class: "dhaps-ask" }, askFor(now)),
+      now.guide ? make("div", { class: "dhaps-guide", title: now.guide, text: now.guide }) : null,
       now.kind === "pair" ? pairButtons() : classButtons(now),
       make("div", { class: "dhaps-note", role: "status", text: now.note }),
       now.why ? reasons(now.why) : null,
@@ -146,11 +151,11 @@ function render({ model, el }) {
   }
 
   function figure(item, framed) {
-    const caption = make("figcaption", {}, make("span", { class: "dhaps-key", text: item.key, title: item.key }));
+    const caption = make("figcaption", {}, make("span", { class: "dhaps-key", text: item.name, title: item.name }));
     if (item.said != null) caption.append(make("span", { class: "dhaps-said", text: item.said }));
-    const content = item.pictured ? picture(book.url(item.key, SIZE), item.key) : features(item);
+    const content = item.pictured ? picture(book.url(item.key, SIZE), item.name) : features(item);
     const frame = make("figure", { class: framed ? "dhaps-framed" : "" }, make("div", { class: "dhaps-picture" }, content), caption);
-    if (item.pictured) frame.firstChild.addEventListener("click", () => zoom(item.key));
+    if (item.pictured) frame.firstChild.addEventListener("click", () => zoom.open(view().items));
     return frame;
   }
 
@@ -170,10 +175,6 @@ function render({ model, el }) {
       near.length ? make("ul", {}, ...near) : make("p", { text: "no labelled item to compare with yet" }));
   }
 
-  function key(letter) {
-    return make("kbd", { text: letter.toUpperCase() });
-  }
-
   function button(label, letter, name, act) {
     return make("button", { type: "button", class: `dhaps-button dhaps-${name}`, onclick: act }, label, letter ? key(letter) : null);
   }
@@ -181,7 +182,7 @@ function render({ model, el }) {
   const skip = (event) => send({ do: "skip" }, event);
   const undo = (event) => send({ do: "undo" }, event);
   const redo = (event) => send({ do: "redo" }, event);
-  const steps = () => [button("Skip", "e", "skip", skip), button("Undo", "z", "undo", undo), button("Redo", "y", "redo", redo)];
+  const steps = () => [button("Skip", "e", "skip", skip), button("Undo", "z", "undo", undo), button("Redo", "y", "redo", redo), button("", "?", "help", () => ask())];
 
   function pairButtons() {
     const answers = PAIR_ANSWERS.map(([value, label, letter]) =>
@@ -190,46 +191,18 @@ function render({ model, el }) {
   }
 
   function classButtons(now) {
-    const search = make("input", { class: "dhaps-search", type: "text", placeholder: "find a class, or name a new one", "aria-label": "find a class" });
-    const list = make("div", { class: "dhaps-classes" });
-    const matching = () => {
-      const text = search.value.trim().toLowerCase();
-      return now.classes.filter((one) => one.name.toLowerCase().includes(text));
-    };
-    const fill = () => {
-      const text = search.value.trim();
-      const found = matching().map((one) => {
-        const chip = button(one.name, one.key, "class", (event) => choose(one.name, event));
-        chip.setAttribute("aria-pressed", picked.has(one.name));
-        return chip;
-      });
-      const fresh = text && !now.classes.some((one) => one.name === text);
-      list.replaceChildren(...found, ...(fresh ? [button(`new class: ${text}`, "", "new", (event) => choose(text, event))] : []));
-    };
-    search.addEventListener("input", fill);
-    search.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") card.focus({ preventScroll: true });
-      if (event.key !== "Enter" || event.shiftKey) return;
-      const text = search.value.trim();
-      const exact = now.classes.find((one) => one.name === text) || (matching().length === 1 && matching()[0]);
-      if (text) choose(exact ? exact.name : text, null);
-      search.value = "";
-      card.focus({ preventScroll: true });
-      if (now.several) fill();
-    });
-    fill();
+    const { list, field } = classChooser({ classes: now.classes, several: now.several, picked, choose, leave: focus, button });
     const last = now.several
       ? [button("Save", "space", "save", (event) => save(event)), button("None of them", "n", "none", (event) => send({ do: "answer", value: "(none)" }, event))]
       : [];
-    return make("div", {}, list,
-      make("div", { class: "dhaps-buttons" }, make("label", { class: "dhaps-find" }, search, key("f")), ...last, ...steps()));
+    return make("div", { class: "dhaps-choosing" }, list, make("div", { class: "dhaps-buttons" }, field, ...last, ...steps()));
   }
 
   function choose(name, event) {
     if (!view().several) return send({ do: "answer", value: name }, event);
     picked.has(name) ? picked.delete(name) : picked.add(name);
     const known = view().classes.some((one) => one.name === name);
-    if (!known) model.set("view", { ...view(), classes: [...view().classes, { name, key: "" }] });
+    if (!known) model.set("view", { ...view(), classes: [...view().classes, { name, key: "", likely: null }] });
     for (const chip of card.querySelectorAll(".dhaps-class"))
       chip.setAttribute("aria-pressed", picked.has(chip.firstChild.textContent));
     if (!known) body.replaceChildren(...question(view()));
@@ -237,28 +210,6 @@ function render({ model, el }) {
 
   function save(event) {
     if (picked.size) send({ do: "answer", value: [...picked] }, event);
-  }
-
-  function reasons(why) {
-    const rows = why.terms.map((term) => {
-      const bar = make("div", { class: "dhaps-bar" }, make("i"));
-      bar.firstChild.style.width = `${Math.round(100 * term.share)}%`;
-      return make("div", { class: "dhaps-term", title: `cost ${term.cost}; the bar compares the picks of this round` },
-        make("span", { text: TERM_NAMES[term.name] || term.name }), bar);
-    });
-    const percent = Math.round(100 * why.probability);
-    const fitted = why.fitted ? "" : " (before any answer)";
-    const pick = `pick ${why.pick} of ${why.picks}`;
-    const two = why.distance !== undefined;
-    const compared = why.pick ? `Does the left one belong to the group of the right one? It came with ${pick}` : "Are these two groups one?";
-    const placed = two ? compared : "A name takes less time here than comparing, or its group has none yet";
-    const title = why.placed ? placed : rows.length ? `Why this pair (${pick})` : `A random pair (${pick})`;
-    return make("div", { class: "dhaps-why" },
-      make("div", { class: "dhaps-why-title", text: title }),
-      ...rows,
-      two && make("div", { class: "dhaps-numbers" },
-        make("span", { class: "dhaps-distance", text: `codes differ in ${why.distance} of ${why.bits} bits` }),
-        make("span", { class: "dhaps-probability", text: `model says same: ${percent} %${fitted}` })));
   }
 
   // --- earlier answers
@@ -311,42 +262,63 @@ function render({ model, el }) {
     ];
   }
 
-  // --- a picture at full size
+  // --- rounds, help, and what goes on in the background
 
-  function zoom(name) {
-    zoomed = name;
-    overlay.hidden = name === null;
-    if (name === null) {
-      book.keep([], FULL);
-      return overlay.replaceChildren();
-    }
-    book.want([name], FULL);
-    const large = picture(book.url(name, FULL), name);
-    large.addEventListener("click", (event) => {
-      event.stopPropagation();
-      overlay.classList.toggle("dhaps-magnified"); // from the size of the card to its own size, and back
-    });
-    overlay.replaceChildren(make("div", { class: "dhaps-key", text: `${name} (click: own size, any key: back)` }), large);
-    overlay.classList.remove("dhaps-magnified");
+  const round = (event) => send({ do: "round" }, event);
+
+  function goOn() {
+    model.set("go_on", !model.get("go_on"));
+    model.save_changes();
   }
 
-  const repaintZoom = (content) => {
-    if (zoomed !== null && content && content.pictures && content.size === FULL) zoom(zoomed);
-  };
+  function ask() {
+    help.replaceChildren(helpSheet(view()));
+    help.hidden = false;
+  }
+
+  // The kernel says how long it will take; between two words of it the card counts on.
+  function work() {
+    clearInterval(ticking);
+    const now = model.get("work");
+    working.hidden = !now.what;
+    if (!now.what) return;
+    const began = performance.now();
+    const show = () => {
+      const left = now.left == null ? null : Math.max(0, now.left - (performance.now() - began) / 1000);
+      const share = now.share == null || now.left == null ? null : 1 - (1 - now.share) * (now.left ? left / now.left : 0);
+      const bar = make("progress", { max: 1, "aria-label": now.what, ...(share == null ? {} : { value: share }) });
+      const time = left == null ? "" : left > 60 ? `: about ${Math.ceil(left / 60)} min left` : left > 0.5 ? `: about ${Math.ceil(left)} s left` : ": nearly there";
+      working.replaceChildren(bar, make("span", { text: ` ${now.what}${time}` }));
+    };
+    show();
+    if (now.left != null) ticking = setInterval(show, 500);
+  }
+
+  const repaintZoom = (content) => content && content.pictures && content.size === FULL && zoom.draw();
+
+  // Run All ends at the last cell; the work begins here.
+  function comeIntoView() {
+    if (host === card) return;
+    const view = () => host.isConnected && host.scrollIntoView({ block: "start" });
+    [100, 800].forEach((wait) => setTimeout(view, wait));
+  }
 
   // --- keys
 
   function onKey(event) {
-    const pressed = event.key.toLowerCase();
+    const pressed = keyName(event);
     const now = view();
-    if (zoomed !== null) {
-      zoom(null);
-      return true;
-    }
+    if (["shift", "capslock", "altgraph", "control", "alt", "meta"].includes(pressed)) return false;
+    if (!help.hidden) return (help.hidden = true);
+    if (zoom.shown) return zoom.onKey(pressed), true;
+    if (pressed === "?") return ask(), true;
+    if (pressed === "a") return goOn(), true;
     if (pressed === "z") return send({ do: now.conflict ? "drop" : "undo" }, null), true;
     if (pressed === "y" && !now.conflict) return redo(null), true;
+    if (pressed === "r" && !now.conflict && !now.paused) return round(null), true;
     if (now.conflict || now.closed) return false;
     if (pressed === "e") return skip(null), true;
+    if (pressed === "v") return zoom.open(now.items), true;
     if (now.kind === "pair") {
       const hit = PAIR_ANSWERS.find(([, , letter]) => letter === pressed);
       if (hit) send({ do: "answer", value: hit[0] }, null);
@@ -360,21 +332,33 @@ function render({ model, el }) {
     return Boolean(one);
   }
 
-  const unshield = shield(card, onKey);
+  let unshield = () => {};
   const recount = () => head.replaceChildren(...header(view()));
   model.on("change:view", paint);
   model.on("change:counts", recount);
+  model.on("change:go_on", recount);
+  model.on("change:work", work);
   model.on("msg:custom", heard);
   model.on("msg:custom", repaintZoom);
   paint();
-  const detach = whenAttached(card, () => card.focus({ preventScroll: true }));
+  work();
+  const detach = whenAttached(card, () => {
+    host = card.closest(".dhaps-cockpit") || card;
+    unshield = shield(host, onKey);
+    if (host !== card) card.tabIndex = -1;
+    focus();
+    comeIntoView();
+  });
   return () => {
     detach();
     unshield();
     clearTimeout(timer);
+    clearInterval(ticking);
     book.close();
     model.off("change:view", paint);
     model.off("change:counts", recount);
+    model.off("change:go_on", recount);
+    model.off("change:work", work);
     model.off("msg:custom", heard);
     model.off("msg:custom", repaintZoom);
   };

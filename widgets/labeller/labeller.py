@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -10,6 +11,8 @@ import traitlets
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.session.errors import RunReadOnly
 from widgets.card import plain_html, script, style, with_summary
+from widgets.labeller.likely import Likely
+from widgets.labeller.preferences import Preferences
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
 from widgets.workbench import Change, Workbench
@@ -24,30 +27,52 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
 
     Args:
         bench: the run in use; its ``who`` is stored with every answer.
+        run: runs the next round, at a key; by default the bench does, with no source but the person.
 
     Attributes:
         state: what the card shows and does; :class:`widgets.labeller.state.LabellingState`.
+        go_on: whether the next round is run as soon as the last question is answered; remembered.
+        work: how far the work in the background is, for the screen.
     """
 
-    _esm = script(__file__)
+    _esm = script(__file__, "words", "classes", "zoom")
     _css = style(__file__)
     view = traitlets.Dict().tag(sync=True)
     counts = traitlets.Dict().tag(sync=True)
+    work = traitlets.Dict().tag(sync=True)
+    go_on = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, bench: Workbench, run: Callable[[], object] | None = None) -> None:
         self._lock = threading.RLock()  # presses come from the notebook, rounds from the background
-        self.bench = bench
+        self.bench, self._run = bench, run or bench.run_round
+        self._preferences = Preferences(bench.folder)
+        self._early = -1  # turn at which the person asked for a round with open questions
         self._soon: asyncio.TimerHandle | None = None
         self._displayed = False
-        self.state = LabellingState(bench.session, who=bench.who, explain=Reasons(bench.session))
-        super().__init__(view=self.state.view(), counts=self.state.counts())
+        self.state = LabellingState(
+            bench.session,
+            who=bench.who,
+            explain=Reasons(bench.session),
+            likely=Likely(bench.session),
+            guideline=bench.guideline,
+        )
+        self._pause()
+        super().__init__(
+            view=self.state.view(),
+            counts=self.state.counts(),
+            go_on=self._preferences.go_on,
+            work=self._work(),
+        )
         self.on_msg(self._heard)
+        self.observe(self._prefer, "go_on")
         bench.listen(self._changed)
+        bench.follow(self._follow)
 
     def press(self, message: dict[str, Any]) -> None:
         """What a key or a button does, as the card sends it: ``do``, ``turn``, ``value``, ``row``."""
         state = self.state
         with self._lock:
+            answered = state.over
             try:
                 match message:
                     case {"do": "answer", "turn": turn, "value": value}:
@@ -70,6 +95,42 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         self.send({"ack": True})
         self.counts = state.counts()
         self._tell_soon()
+        if self.go_on and state.over and not answered:
+            self._run()
+
+    def next_round(self, turn: int) -> None:
+        """Run the next round; where questions are open only when it is asked for a second time."""
+        state = self.state
+        with self._lock:
+            left = state.left
+            if turn == state.turn and (not left or self._early == turn):
+                self._early = -1
+                go = True
+            else:
+                go, self._early = False, state.turn
+                told = "one question is" if left == 1 else f"{left} questions are"
+                state.note = f"Still {told} open. R again runs the round without."
+                self.view = state.view()
+        self.send({"ack": True})
+        if go:
+            self._run()
+
+    def _pause(self) -> None:
+        self.state.pause(self.bench.busy, self.bench.in_training)
+
+    def _work(self) -> dict[str, Any]:
+        work = self.bench.work
+        return (
+            {}
+            if work is None
+            else {"line": work.line, "what": work.what, "share": work.share, "left": work.left}
+        )
+
+    def _follow(self) -> None:
+        self.work = self._work()
+
+    def _prefer(self, _: object) -> None:
+        self._preferences.keep(go_on=self.go_on)
 
     def _tell_soon(self) -> None:
         """Let the other cards follow when the person pauses: they must not hold up the next key."""
@@ -85,15 +146,17 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
             self.send(*self.bench.pictures.asked(message))
+        elif message.get("do") == "round":
+            self.next_round(message["turn"])
         elif "do" in message:
             self.press(message)
 
     def _changed(self, change: Change) -> None:
         with self._lock:
             if change == "run":
-                self.state.attach(self.bench.session, Reasons(self.bench.session))
-            self.state.paused = self.bench.busy
-            self.state.refresh()  # another copy of the card may have answered
+                session = self.bench.session
+                self.state.attach(session, Reasons(session), Likely(session))
+            self._pause()
             self.view = self.state.view()
             self.counts = self.state.counts()
             self._remember()
@@ -105,9 +168,13 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The card where widgets live, and a plain summary everywhere else."""
+        self.displayed()
+        return with_summary(super()._repr_mimebundle_(**options), self.summary())
+
+    def displayed(self) -> None:
+        """Know that the card is on a screen."""
         self._displayed = True
         self._remember()
-        return with_summary(super()._repr_mimebundle_(**options), self.summary())
 
     def summary(self) -> str:
         """HTML without scripts: how far the run is, and the last answers."""

@@ -33,6 +33,8 @@ class Reasons:
             self._fit_round()
             self._round = session.round
         proposal, i = self._proposal, question.pick
+        if (beside := i - len(proposal.pairs)) >= 0 and (ahead := session.ahead(proposal.round)) is not None:
+            proposal, i = ahead, beside
         placed = proposal.answers is not None
         pair = question.keys if question.kind == "pair" or placed else proposal.pairs[i]
         terms = {name: proposal.scores[name] for name in TERMS if name in proposal.scores and i >= 0}
@@ -44,6 +46,7 @@ class Reasons:
             "bits": session.settings.bits,
             "fitted": self._fitted,
             "placed": placed,
+            "ahead": proposal is not self._proposal,
             **(self._between(pair) if len(pair) == 2 else {}),
             "pick": i + 1,
             "picks": len(proposal.pairs),

@@ -6,37 +6,25 @@ press; a press that was meant for another turn (a double click, a slow browser) 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dhaps_core.answers.answer import Answer, Value
+from dhaps_core.answers.answer import Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
 from dhaps_core.session.errors import RunInUse, RunReadOnly
 from dhaps_core.session.outlook import Outlook
+from widgets.labeller.answer_view import Conflict, class_names, conflict_view, said_of, told
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
+from widgets.labeller.pace import pace
 
 if TYPE_CHECKING:  # it loads torch, and a state must not
     from dhaps_core.session.active import ActiveSession
 
-__all__ = ["Conflict", "LabellingState"]
+__all__ = ["LabellingState"]
 
 AHEAD = 3  # questions whose pictures travel before they are shown
 RECENT = 8  # answers that the card lists
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """An answer that was refused, kept until the person decides.
-
-    The chain is of the earlier answers that it contradicts, in the order in which they connect.
-    """
-
-    question: Question
-    value: Value
-    seconds: float
-    chain: tuple[Answer, ...]
 
 
 class LabellingState:
@@ -46,6 +34,8 @@ class LabellingState:
         session: the run.
         who: the person; stored with every answer.
         explain: why a question is asked, as plain values for the screen.
+        likely: probabilities of classes of the item that a question asks about.
+        guideline: what the person judges by: the first line is the question, the rest an explanation.
         clock: seconds that only grow.
 
     Attributes:
@@ -53,7 +43,9 @@ class LabellingState:
         question: the question shown, or None.
         conflict: an answer that contradicts earlier ones and waits for a decision, or None.
         note: one sentence for the person, empty if there is nothing to say.
-        paused: why no question is shown although there may be one (a round is being trained), or None.
+        paused: what goes on with the run just now (a round is being trained), or None.
+        in_training: number of the round that is being trained; its questions go on. None if no round is.
+        over: whether every question of the round in progress is answered, so that it can be run.
     """
 
     def __init__(
@@ -62,19 +54,27 @@ class LabellingState:
         *,
         who: str,
         explain: Callable[[Question], dict[str, Any]] | None = None,
+        likely: Callable[[Question], dict[str, float]] | None = None,
+        guideline: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.who, self._clock = who, clock
+        self.who, self.guideline, self._clock = who, guideline.strip(), clock
         self.turn = 0
         self.paused: str | None = None
-        self.attach(session, explain)
+        self.in_training: int | None = None
+        self._flowing = False  # whether the person has answered since the round began to be trained
+        self.attach(session, explain, likely)
 
     def attach(
-        self, session: "ActiveSession", explain: Callable[[Question], dict[str, Any]] | None = None
+        self,
+        session: "ActiveSession",
+        explain: Callable[[Question], dict[str, Any]] | None = None,
+        likely: Callable[[Question], dict[str, float]] | None = None,
     ) -> None:
         """Go on with another run."""
         self.session = session
-        self._explain = explain
+        self._explain, self._likely = explain, likely
+        self._shown_with: tuple[Question | None, dict[str, Any] | None, dict[str, float]] = (None, None, {})
         self._views = ItemViews(session.items)
         self.question: Question | None = None
         self.conflict: Conflict | None = None
@@ -86,6 +86,13 @@ class LabellingState:
         self._undo_skips = 0
         self._outlook: tuple[int, Outlook | None] = (0, None)
         self.refresh()
+
+    def pause(self, reason: str | None, number: int | None) -> None:
+        """Tell what goes on with the run, and which round is being trained; None for nothing."""
+        if number is not None and number != self.in_training:
+            self._flowing = False
+        self.paused, self.in_training = reason, number
+        self.refresh()  # another copy of the card may have answered
 
     # --- what the person does ------------------------------------------------------------------------------
 
@@ -170,18 +177,23 @@ class LabellingState:
         """Look at the run again: another window may have answered, another process finished the round."""
         shown = self.question
         self._waiting: str | None = None
-        if self.paused is not None or self.session.refresh() == 0 or (found := self._questions()) is None:
+        self.over = False
+        if self.paused is not None:
+            self._open = (
+                [] if self.in_training is None else self._ordered(self.session.meanwhile(self.in_training))
+            )
+            self._left = self._asked = 0
+        elif self.session.refresh() == 0 or (found := self._questions()) is None:
             self._open, self._left, self._asked = [], 0, 0
         else:
-            place = {name: i for i, name in enumerate(self._skipped)}
-            # sorted() is stable: the order of asking stays among those that were not skipped.
-            self._open = sorted(found, key=lambda question: place.get(question.id, -1))
+            self._open = self._ordered(self._kept(found) + found)
             proposal, per_pick = self.session.propose(), 2
             if self.session.settings.question != "classes":
                 per_pick = 1
             asked = per_pick * len(proposal.pairs) if proposal.answers is None else proposal.answers
             self._left = self.session.left
             self._asked = max(self._left, asked)
+            self.over = self._asked > 0 and not self._left
         if self._outlook[0] != (number := self.session.round):
             self._outlook = number, Outlook.of_rows(self.session.history)
         if self.conflict is not None:
@@ -190,6 +202,29 @@ class LabellingState:
         if self.question != shown:
             self.turn += 1
             self._since = self._clock()
+
+    def _ordered(self, questions: Sequence[Question]) -> list[Question]:
+        """Questions with those that were skipped at the end."""
+        place = {name: i for i, name in enumerate(self._skipped)}
+        # sorted() is stable: the order of asking stays among those that were not skipped.
+        return sorted(questions, key=lambda question: place.get(question.id, -1))
+
+    def _kept(self, found: Sequence[Question]) -> list[Question]:
+        """The question shown, if it is of the round before: nobody pulls it away from who answers on.
+
+        Who waited for the round gets its own questions at once.
+        """
+        shown = self.question
+        if shown is None or not self._flowing or not found or shown in found or shown.id in self._skipped:
+            return []
+        earlier = (round_of(shown.id) or 0) < self.session.round
+        answered = any(shown.about == (one.kind, one.keys) for one in self.session.answers())
+        return [shown] if earlier and not answered else []
+
+    @property
+    def left(self) -> int:
+        """Questions of the round that are open; none while a round is trained."""
+        return self._left
 
     @property
     def closed(self) -> str | None:
@@ -200,10 +235,10 @@ class LabellingState:
             return self.paused or self._waiting
         number = self.session.round
         if number == 0:
-            return "The codes are not trained yet. Run the unsupervised start (round 0)."
+            return "The codes are not trained yet. R runs the unsupervised start (round 0)."
         if self._asked == 0:
             return f"The run is over: {self.session.finished}."
-        return f"Every question of round {number} is answered. Run the round to see what it changed."
+        return f"Every question of round {number} is answered. R runs the round and shows what it changed."
 
     def counts(self) -> dict[str, Any]:
         """Both budgets, the pairs that are known, and how many of them nobody was asked about."""
@@ -217,14 +252,17 @@ class LabellingState:
             "implied": known - told,
             "budget_items": settings.budget_items,
             "budget_answers": settings.budget_answers,
+            "pace": pace(self.session.answers(), who=self.who, left=self._left),
         }
 
     def view(self) -> dict[str, Any]:
         """Everything the card shows, as plain values; pictures are named by their keys."""
         answers = self.session.answers()
-        said = _said(answers)
+        said, pictured = said_of(answers), self.session.items.images is not None
         question = self.question
-        shown = () if question is None else self._pair_of(question)
+        shown = () if question is None else self.session.pair_of(question)
+        why, likely = self._context()
+        head, _, rest = self.guideline.partition("\n")
         return {
             "turn": self.turn,
             "round": self.session.round,
@@ -237,15 +275,19 @@ class LabellingState:
             "left": self._left,
             "asked": self._asked,
             "skipped": question is not None and question.id in self._skipped,
-            "why": self._explain(question) if question is not None and self._explain else None,
-            "classes": class_keys(self._class_names(answers)),
+            "why": why,
+            "ask": head,
+            "guide": rest.strip(),
+            "classes": class_keys(class_names(self.session.items, answers), likely),
             "several": self.session.items.multi_label,
-            "ahead": [key for other in self._open[1 : 1 + AHEAD] for key in self._pair_of(other)],
-            "recent": [self._told(answer) for answer in answers[: -RECENT - 1 : -1]],
-            "conflict": self._conflict_view(),
+            "ahead": [key for other in self._open[1 : 1 + AHEAD] for key in self.session.pair_of(other)],
+            "recent": [told(one, pictured=pictured) for one in answers[: -RECENT - 1 : -1]],
+            "conflict": None if self.conflict is None else conflict_view(self.conflict, pictured=pictured),
             "note": self.note,
             "closed": self.closed,
-            "outlook": {"short": told.short, "line": told.line} if (told := self._outlook[1]) else None,
+            "paused": self.paused,
+            "over": self.over,
+            "outlook": {"short": last.short, "line": last.line} if (last := self._outlook[1]) else None,
         }
 
     # --- inside --------------------------------------------------------------------------------------------
@@ -259,6 +301,7 @@ class LabellingState:
             self.note = ""
             self.turn += 1
             return
+        self._flowing = True
         already = "This question was answered in another window; that answer stays."
         self.note = already if row in before else ""
         self._undo_skips = 0
@@ -280,56 +323,13 @@ class LabellingState:
         self.session.skip(names)
         self.refresh()
 
-    def _pair_of(self, question: Question) -> tuple[str, ...]:
-        """Both items of the pick, also where the question is about one; an item to be placed alone."""
-        proposal = self.session.propose()
-        placed = proposal.answers is not None
-        return question.keys if question.kind == "pair" or placed else proposal.pairs[question.pick]
-
-    def _class_names(self, answers: Sequence[Answer]) -> list[str]:
-        """Known classes first, then those that people added, in the order in which they came up."""
-        given = [one for answer in answers for one in answer.classes]
-        return list(dict.fromkeys([*self.session.items.class_names, *given]))
-
-    def _conflict_view(self) -> dict[str, Any] | None:
-        if self.conflict is None:
-            return None
-        question, value = self.conflict.question, self.conflict.value
-        return {
-            "keys": list(question.keys),
-            "value": _words(value),
-            "chain": [self._told(answer) | {"keys": keys} for answer, keys in self._linked_chain()],
-        }
-
-    def _linked_chain(self) -> list[tuple[Answer, list[str]]]:
-        """The chain from the first item asked about, each link turned to follow the one before."""
-        assert self.conflict is not None
-        chain, here = list(self.conflict.chain), self.conflict.question.keys[0]
-        if here not in chain[0].keys:
-            chain.reverse()
-        linked = []
-        for answer in chain:
-            keys = sorted(answer.keys, key=lambda key: key != here)
-            here = keys[-1]
-            linked.append((answer, keys))
-        return linked
-
-    def _told(self, answer: Answer) -> dict[str, Any]:
-        return {
-            "row": answer.id,
-            "kind": answer.kind,
-            "keys": list(answer.shown),
-            "pictured": self.session.items.images is not None,
-            "value": _words(answer.value),
-            "who": answer.who,
-        }
-
-
-def _words(value: Any) -> str:
-    """A value as one would say it."""
-    return value if isinstance(value, str) else ", ".join(map(str, value))
-
-
-def _said(answers: Sequence[Answer]) -> dict[str, str]:
-    """Class of each item that was given one."""
-    return {answer.keys[0]: _words(answer.value) for answer in answers if answer.kind == "class"}
+    def _context(self) -> tuple[dict[str, Any] | None, dict[str, float]]:
+        """Why the question shown is asked, and what is likely: found once, and the same while it is shown."""
+        question = self.question
+        if question is None:
+            return None, {}
+        if self._shown_with[0] != question:
+            now = round_of(question.id) == self.session.round  # else what it was chosen by is gone
+            why = self._explain(question) if self._explain and now else None
+            self._shown_with = question, why, self._likely(question) if self._likely else {}
+        return self._shown_with[1:]

@@ -1,0 +1,105 @@
+"""Live neighbours: the nearest codes of each item that the labelling card shows, after the last round."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import anywidget
+import traitlets
+
+from widgets.captions import caption
+from widgets.card import script, style
+from widgets.labeller.labeller import Labeller
+from widgets.workbench import Change, Workbench
+
+__all__ = ["LiveNeighbours"]
+
+SHOWN = 8  # neighbours of an item
+PAUSE = 0.25  # seconds that an item is on the card before it is looked up: who answers faster needs it not
+
+
+class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
+    """A row of nearest items for each item on the card, with what people said of them.
+
+    It follows in a thread of its own: the next key waits neither for the search nor for a picture. What the
+    items' labels say of the neighbours is not shown, as it would tell what is asked.
+
+    Args:
+        bench: the run in use.
+        card: whose items are looked up.
+    """
+
+    _esm = script(__file__)
+    _css = style(__file__)
+    rows = traitlets.List().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    pictured = traitlets.Bool().tag(sync=True)
+
+    def __init__(self, bench: Workbench, card: Labeller) -> None:
+        super().__init__(pictured=bench.items.images is not None)
+        self.bench, self._card = bench, card
+        self._lock, self._wanted = threading.Lock(), 0
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="dhaps-near")
+        self._asked: tuple[Any, ...] = ()
+        card.observe(lambda _: self._follow(), "view")
+        bench.listen(self._changed)
+        self.on_msg(self._heard)
+        self._follow()
+
+    def join(self) -> None:
+        """Wait until what was asked for is shown."""
+        self._worker.submit(lambda: None).result()
+
+    def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
+        if "want" in message:
+            self._worker.submit(lambda: self.send(*self.bench.pictures.asked(message)))
+
+    def _changed(self, change: Change) -> None:
+        if change in ("round", "run"):
+            self._follow()
+
+    def _follow(self) -> None:
+        """Have the items of the card looked up, unless they are already, or others come before their turn."""
+        session = self.bench.session
+        keys = tuple(item["key"] for item in self._card.view["items"])
+        with self._lock:
+            if (state := (session.name, session.round, keys)) == self._asked:
+                return
+            self._asked = state
+            self._wanted += 1
+            ticket = self._wanted
+        self._worker.submit(self._look_up, ticket, keys)
+
+    def _look_up(self, ticket: int, keys: tuple[str, ...]) -> None:
+        time.sleep(PAUSE)
+        if ticket != self._wanted:
+            return
+        session = self.bench.session
+        if (number := session.round - 1) < 0:
+            self.rows, self.note = [], "Neighbours need codes: they are there after the start."
+            return
+        said = {one.keys[0]: one.value for one in session.answers() if one.kind == "class"}
+        index, items = session.index(number), session.items
+        codes = session.codes(number)[[items.position[key] for key in keys]] if keys else ()
+        rows = []
+        for key, code in zip(keys, codes, strict=True):
+            found, distances = index.search(code[None], min(SHOWN + 1, len(index)))
+            near = [
+                {
+                    "key": other,
+                    "name": caption(items, other),
+                    "distance": int(distance),
+                    "said": _words(said.get(other)),
+                }
+                for other, distance in zip(found[0], distances[0], strict=True)
+                if other != key
+            ]
+            rows.append({"key": key, "near": near[:SHOWN]})
+        with self.hold_sync():
+            self.rows = rows
+            self.note = f"nearest codes after round {number}, in bits" if rows else ""
+
+
+def _words(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else ", ".join(map(str, value))
