@@ -5,6 +5,7 @@ repository, so that one link works in both. Nothing in a built page is fetched f
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -23,7 +24,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx-mathjax-offline",
 ]
-templates_path = ["_templates"]
+templates_path = [str(Path(__file__).parent / "_templates")]
 
 # Pages are Markdown of one kind with the notebooks; headings are link targets as on GitHub.
 myst_enable_extensions = ["amsmath", "dollarmath"]
