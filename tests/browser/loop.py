@@ -1,4 +1,4 @@
-"""The loop as a moving picture for README and site: ``python -m tests.browser.loop [FILE]``.
+"""The loop as a moving picture for the site: ``python -m tests.browser.loop [FILE]``.
 
 A person names digits in notebook 01, in a real JupyterLab; each frame is the cockpit after some answers.
 """
