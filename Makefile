@@ -69,6 +69,7 @@ docs: $(RAN)  ## the documentation as a site in docs/_build/html; nothing of it 
 	rm -rf $(SITE)/source/docs $(SITE)/source/tests
 	tar c --exclude=_build --exclude=_templates --exclude=__pycache__ README.md CONTRIBUTING.md docs tests | tar x -C $(SITE)/source
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs $(SITE)/source $(SITE)/html
+	! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//' $(SITE)/html --include='*.html'
 	@echo "the site: $(CURDIR)/$(SITE)/html/index.html"
 
 test: $(VENV)/.ready  ## all tests, fast ones first
