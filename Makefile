@@ -9,7 +9,7 @@ FLAT := MALLOC_ARENA_MAX=2  # else each thread of a kernel keeps what it has fre
 export MPLBACKEND ?= agg
 NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 
-.PHONY: demo lab lock table1 study test trust check lint types contracts gpu clean
+.PHONY: demo docs lab lock table1 study test trust check lint types contracts coverage gpu clean
 
 # Every file is checked against its hash, and none runs a script of its own to install itself. Two things come
 # without: torch, of which people have builds of their own, and what only another system's packages ask for.
@@ -19,9 +19,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt requirements.lock
 	$(PIP) --no-build-isolation -c constraints.txt torch==2.13.0 -e '.[dev,sweep,pretrained,compare]'
 	touch $@
 
-lock:  ## requirements.lock again after a change of constraints.txt; needs uv (pip install uv)
-	grep -v '^torch==' constraints.txt | uv pip compile - --no-deps --generate-hashes --no-annotate \
-	  --custom-compile-command 'make lock' --quiet --output-file requirements.lock
+# What only the documentation needs comes on top, by hash as well; demo and test do without it.
+$(VENV)/.docs: $(VENV)/.ready docs/requirements.lock
+	$(PIP) --no-deps --require-hashes --only-binary :all: -r docs/requirements.lock
+	touch $@
+
+lock:  ## both requirements.lock again after a change of a constraints.txt; needs uv (pip install uv)
+	for folder in . docs; do grep -v '^torch==' $$folder/constraints.txt | uv pip compile - --no-deps --generate-hashes \
+	  --no-annotate --custom-compile-command 'make lock' --quiet --output-file $$folder/requirements.lock || exit 1; done
 
 demo: $(VENV)/.ready  ## the active loop on scikit-learn's digits, headless
 	mkdir -p $(DEMO)
@@ -46,6 +51,27 @@ study: $(VENV)/.ready  ## label efficiency of every strategy on digits and on th
 	$(BIN)/papermill --engine private notebooks/10_label_efficiency.ipynb runs/efficiency/10_label_efficiency.ipynb --cwd notebooks \
 	  -p interactive False -p folder ../runs/efficiency --no-progress-bar || failed=1; exit $$failed
 
+# The site: pages as they lie in the repository, notebooks as they ran. Those of SMALL take long or need runs of
+# others, and run with small sizes; docs/notebooks.md says which. A notebook runs again when it or the code changes.
+SITE := docs/_build
+SMALL := 03_precision_curves 05_table1 06_sweep 08_compare_runs 09_benchmarks 10_label_efficiency
+RAN := $(patsubst %,$(SITE)/source/%,$(wildcard notebooks/*.ipynb))
+CODE := $(shell find dhaps_core widgets -name '*.py' -o -name '*.js' -o -name '*.css')
+
+$(SITE)/source/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) | $(VENV)/.docs
+	mkdir -p $(@D) $(SITE)/ran
+	OMP_NUM_THREADS=1 $(BIN)/papermill --engine private $< $(SITE)/ran/$*.ipynb --cwd notebooks --no-progress-bar \
+	  --execution-timeout 1800 -p interactive False \
+	  $(if $(filter $*,$(SMALL)),-p smoke True) $(if $(filter-out 11_% 12_% 13_%,$*),-p folder ../$(SITE)/runs/$*)
+	mv $(SITE)/ran/$*.ipynb $@
+
+docs: $(RAN)  ## the documentation as a site in docs/_build/html; nothing of it is fetched from elsewhere
+	rm -rf $(SITE)/source/docs $(SITE)/source/tests
+	tar c --exclude=_build --exclude=_templates --exclude=__pycache__ README.md CONTRIBUTING.md docs tests | tar x -C $(SITE)/source
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs $(SITE)/source $(SITE)/html
+	! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//' $(SITE)/html --include='*.html'
+	@echo "the site: $(CURDIR)/$(SITE)/html/index.html"
+
 test: $(VENV)/.ready  ## all tests, fast ones first
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not browser"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or browser"
@@ -64,10 +90,14 @@ types: $(VENV)/.ready
 contracts: $(VENV)/.ready
 	$(BIN)/lint-imports
 
+coverage: $(VENV)/.ready  ## lines of the core and of the widgets' states that the fast tests run; below 95 % is an error
+	OMP_NUM_THREADS=1 $(BIN)/python -m coverage run -m pytest -m "not slow and not browser"
+	$(BIN)/python -m coverage report
+
 check: lint types contracts test  ## what CI runs
 
 gpu: $(VENV)/.ready  ## the same tests on CUDA
 	DHAPS_DEVICE=cuda $(BIN)/python -m pytest -m "not browser"
 
 clean:
-	rm -rf $(VENV) runs build
+	rm -rf $(VENV) runs build $(SITE)

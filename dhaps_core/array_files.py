@@ -34,7 +34,7 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write one array as .npy with its digest behind it, as a whole."""
+    """Write one array of any shape as .npy with its digest behind it, as a whole."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     with replacing(path) as file:
@@ -85,7 +85,7 @@ def read_array(
 
 
 def read_arrays(path: str | Path, *, most: int | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of an .npz by name, or the one of an .npy under the name "".
+    """Arrays of an .npz by name, of any shape, or the one of an .npy under the name "".
 
     Args:
         path: of the file.

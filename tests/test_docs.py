@@ -1,19 +1,27 @@
 """What the documentation names is there."""
 
 import ast
+import json
 import re
+import textwrap
 from pathlib import Path
 
+import pytest
 import torch
+from PIL import Image
 
+import dhaps_core
 from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.data.sources import digits
 from dhaps_core.retrieval.graded import evaluate_graded
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.metrics import evaluate
 from dhaps_core.retrieval.relevance import Relevance
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"))
+SITE = sorted(path for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *SITE)
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
 def defined(path):
@@ -41,14 +49,92 @@ def test_every_trap_names_tests_that_exist():
     assert not missing
 
 
-def test_every_link_to_a_file_leads_somewhere():
-    dead = [
-        (page.name, target)
-        for page in PAGES
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-        if "://" not in target and not (page.parent / target).exists()
-    ]
-    assert not dead
+def prose(path):
+    """A page without what stands in fences, where brackets are code."""
+    return re.sub(r"^( *)```.*?^\1```$", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(path):
+    """Names that headings of a page have as targets of links."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(path):
+    """Where a page points: files and headings, those of notebooks included."""
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    else:
+        text = prose(path)
+    found = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"(?<!`)`[^`\n]+`(?!`)", "``", text))
+    return [target for target in found if "://" not in target]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_to_a_heading_that_are_there(page):
+    for link in links(page):
+        target, _, heading = link.partition("#")
+        to = (page.parent / target).resolve() if target else page
+        assert to.exists(), link
+        assert not heading or heading in anchors(to), link
+
+
+def test_the_site_has_every_page_and_every_notebook():
+    listed = set()
+    for page in (ROOT / "docs/index.md", ROOT / "docs/notebooks.md"):
+        for tree in re.findall(
+            r"^```{toctree}\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE
+        ):
+            names = [line for line in tree.split() if not line.startswith(":")]
+            ends = (".md", ".ipynb")
+            listed |= {
+                path.resolve() for name in names for end in ends for path in page.parent.glob(name + end)
+            }
+    assert {*PAGES, *NOTEBOOKS} - listed == {ROOT / "docs/index.md"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/notebooks.md"])
+def test_every_notebook_has_a_line_that_says_what_it_is_for(page):
+    rows = [line for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert not [path.stem for path in NOTEBOOKS if not any(path.stem in row for row in rows)]
+
+
+def test_what_is_said_to_run_with_small_sizes_does():
+    small = set(re.search(r"^SMALL := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)[1].split())
+    rows = (ROOT / "docs/notebooks.md").read_text(encoding="utf-8").splitlines()
+    told = {path.stem: next(row for row in rows if f"/{path.stem}.ipynb" in row) for path in NOTEBOOKS}
+    assert {stem: row.split("|")[-2].strip() for stem, row in told.items()} == {
+        stem: "small" if stem in small else "whole" for stem in told
+    }
+
+
+def test_the_page_of_the_code_names_the_face():
+    text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    told = re.findall(r"^   ~dhaps_core\.([\w.]+)\.(\w+)$", text, flags=re.MULTILINE)
+    assert {name: room for room, name in told} == dhaps_core._HOME
+    assert [name for _, name in told] == [name for name in dhaps_core.__all__ if name != "__version__"]
+
+
+def programs(page):
+    """The Python of a page, as one program."""
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return "\n".join(map(textwrap.dedent, blocks))
+
+
+WITH_CODE = [page for page in SITE if page.parent.name == "how_to" and programs(page)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+def test_the_programs_of_a_how_to_run_as_written(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    examples = digits(seed=0)
+    for i in range(60):
+        file = Path("photos", f"digit {examples.labels[i]}", f"{i}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(examples.images[i]).save(file)
+    exec(compile(programs(page), str(page), "exec"), {"__name__": "page"})
 
 
 def test_every_acquisition_has_a_line_for_its_name():

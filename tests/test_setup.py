@@ -22,8 +22,11 @@ def names_and_bounds(requirements):
     return dict(pattern.match(line).groups() for line in requirements)
 
 
-def constraints():
-    return (ROOT / "constraints.txt").read_text().split()
+FOLDERS = ("", "docs")  # of the two lists of pins: what all need, and what the documentation needs beside it
+
+
+def constraints(folder=""):
+    return (ROOT / folder / "constraints.txt").read_text().split()
 
 
 def plain(name):
@@ -42,18 +45,22 @@ def test_environment_yml_says_what_pyproject_says():
 
 def test_constraints_pin_every_package_of_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
+    extras = dict(project["optional-dependencies"])
+    docs = set(map(plain, names_and_bounds(extras.pop("docs"))))
     wanted = names_and_bounds(project["dependencies"] + [line for lines in extras.values() for line in lines])
-    lines = constraints()
-    assert not set(map(plain, wanted)) - {plain(line.split("==")[0]) for line in lines}
-    assert "torch==2.13.0" in lines
-    assert not any("+" in line or "@" in line for line in lines)
+    pinned, more = ({plain(line.split("==")[0]) for line in constraints(folder)} for folder in FOLDERS)
+    assert not set(map(plain, wanted)) - pinned
+    assert docs <= more
+    assert not pinned & more
+    assert "torch==2.13.0" in constraints()
+    assert not any("+" in line or "@" in line for folder in FOLDERS for line in constraints(folder))
 
 
-def test_the_lock_has_hashes_of_every_pinned_package_but_torch_and_names_no_host():
-    lock = (ROOT / "requirements.lock").read_text()
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_lock_has_hashes_of_every_pinned_package_but_torch_and_names_no_host(folder):
+    lock = (ROOT / folder / "requirements.lock").read_text()
     entries = [entry for entry in re.split(r"\n(?=\S)", lock) if not entry.startswith("#")]
-    pinned = [line for line in constraints() if not line.startswith("torch==")]
+    pinned = [line for line in constraints(folder) if not line.startswith("torch==")]
     assert sorted(plain(entry.split()[0]) for entry in entries) == sorted(map(plain, pinned))
     assert all(re.fullmatch(r"\S+ (\\\s+--hash=sha256:[0-9a-f]{64}\s*)+", entry) for entry in entries)
     assert "//" not in lock

@@ -54,7 +54,7 @@ class Added:
 
 
 def rows_of(inputs: Inputs) -> npt.NDArray[Any]:
-    """Rows to be kept, of what a network reads."""
+    """Rows to be kept, of what a network reads: features [n d] or images [n h w 3]."""
     if isinstance(inputs, ImageRows):
         return inputs.pixels.numpy()
     assert isinstance(inputs, torch.Tensor)
@@ -62,13 +62,13 @@ def rows_of(inputs: Inputs) -> npt.NDArray[Any]:
 
 
 def write_rows(path: Path, rows: npt.NDArray[Any]) -> None:
-    """Write the rows of what was added."""
+    """Write the rows of what was added, of the shapes of :func:`rows_of`."""
     with replacing(path) as file:
         np.savez(file, rows=rows)
 
 
 def read_rows(folder: Path, about: Mapping[str, Any]) -> npt.NDArray[Any] | None:
-    """The rows of what was added to a result; None where nothing was.
+    """The rows of what was added to a result, of the shapes of :func:`rows_of`; None where nothing was.
 
     Raises:
         ResultDamaged: if there are not as many as its manifest tells.

@@ -156,7 +156,7 @@ def contents_of(items: Items) -> UInt8[np.ndarray, "n 32"]:
 
 
 def unit_floats(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Rows of norm 1 in half precision, for cosines: 2 bytes a feature."""
+    """Rows [n d] of norm 1 in half precision, for cosines: 2 bytes a feature."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.where(norms > 0, norms, 1)).astype(np.float16)
 

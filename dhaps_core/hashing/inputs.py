@@ -108,7 +108,7 @@ class Centring:
 
     @classmethod
     def fit(cls, features: Float[Tensor, "n d"], train: Tensor) -> "Centring":
-        """What the rows at the train positions tell; without any, one that changes nothing."""
+        """What the rows at the train positions [m] tell; without any, one that changes nothing."""
         if not len(train):
             zeros = torch.zeros(features.shape[1])
             return cls(zeros, zeros.double(), 1.0)
@@ -136,7 +136,7 @@ class Centring:
 
 
 def feature_rows(items: Items, train: Tensor) -> tuple[Float[Tensor, "n d"], Centring]:
-    """The items' embeddings, centred and scaled by the train items, and what does the same to any others.
+    """The items' embeddings, centred and scaled by the train items [m], and what does the same to any others.
 
     Raises:
         ValueError: if the items have no features.
@@ -154,7 +154,7 @@ def pixel_references(
 ) -> Float[Tensor, "n d"]:
     """Features that need no label and no network: 8 x 8 mean colours, centred, on their main directions.
 
-    Mean and directions, ``dims`` at most, are those of the train items, or of all if there are none.
+    Mean and directions, ``dims`` at most, are those of the train items [m], or of all if there are none.
     """
     parts = [adaptive_avg_pool2d(part.float() / 255, 8).flatten(1) for part in pixels.split(1024)]
     train = train if len(train) else torch.arange(len(pixels))

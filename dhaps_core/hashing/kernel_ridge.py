@@ -14,6 +14,8 @@ def unit_kernel(
 ) -> Float[Tensor, "n k"]:
     """exp(-|x - z|^2 / 2 sigma^2) of unit vectors, of which |x - z|^2 is 2 - 2 <x, z>.
 
+    The bandwidth sigma is one number, which may be a tensor.
+
     Example:
         >>> unit_kernel(torch.eye(2)[:1], torch.eye(2), bandwidth=1.0)
         tensor([[1.0000, 0.3679]])

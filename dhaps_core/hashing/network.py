@@ -75,11 +75,11 @@ class HashNetwork(nn.Module):
             seed_parameters(part, generator=generator)
 
     def forward(self, x: Tensor) -> Float[Tensor, "n b"]:
-        """Real-valued outputs z; sign(z) is the code. Raises ValueError as :meth:`embed` does."""
+        """Outputs z of rows [n d] or images; sign(z) is the code. Raises ValueError as :meth:`embed` does."""
         return self.binarised(self.hash(self.embed(x)))
 
     def embed(self, x: Tensor) -> Float[Tensor, "n d"]:
-        """Activations below the hash layer, for heads that sit beside it.
+        """Activations of rows [n d] or images below the hash layer, for heads that sit beside it.
 
         Raises:
             ValueError: if the rows are not as the network reads them.
@@ -117,7 +117,7 @@ class Dropout(nn.Module):
         self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The input with a share of entries set to 0 and the rest scaled up, in training mode only."""
+        """The input, of any shape; in training mode a share of entries is 0 and the rest scaled up."""
         if not self.training or self.share == 0:
             return x
         if self.generator is None:
@@ -147,7 +147,7 @@ def relax(outputs: Float[Tensor, "*n b"]) -> Float[Tensor, "*n b"]:
 def encode(
     network: nn.Module, inputs: Inputs, positions: Tensor | None = None, *, batch: int = 4096
 ) -> Float[Tensor, "n b"]:
-    """Real-valued outputs of the items at some positions or of all, in evaluation mode, on the CPU.
+    """Real-valued outputs of the items at some positions [n] or of all, in evaluation mode, on the CPU.
 
     Raises:
         ValueError: if the positions are none of the rows, the batch is below 1, or the rows are not as the

@@ -15,7 +15,7 @@ __all__ = ["code_mmd", "shared_terms", "similarity_loss"]
 def shared_terms(
     batch: Batch, references: Float[Tensor, "f d"] | None, prior: float, settings: TrainingSettings
 ) -> dict[str, Tensor]:
-    """The similarity term on the rows without labels, and MMD_S where it weighs something.
+    """The similarity term on the rows without labels, and MMD_S where it weighs something, each a scalar.
 
     Args:
         batch: of the step.

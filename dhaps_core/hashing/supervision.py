@@ -21,8 +21,8 @@ class Supervision(Protocol):
     """What the loop reads of a snapshot (:class:`dhaps_core.answers.snapshot.Snapshot`).
 
     Attributes:
-        supervised: positions of the items that answers tell something about.
-        classes: class of each item, -1 where unknown; or which classes each item has.
+        supervised: positions [s] of the items that answers tell something about.
+        classes: class of each item [n], -1 where unknown; or which classes each item has [n c].
         classed: whether the class or classes of each item are known; it may be known to have none.
         groups: number of the group of items known to be the same that each is in.
     """
@@ -37,11 +37,11 @@ class Supervision(Protocol):
         """Classes answered so far."""
 
     def relations(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """What is known of pairs, +1, -1 or 0, for positions that broadcast."""
+        """What is known of pairs, +1, -1 or 0, for positions that broadcast to the shape of the result."""
 
 
 def told_of(supervision: Supervision, supervised: Tensor, pool: Tensor) -> Told | None:
-    """What answers tell about single training items, by place in the pool: classes, or groups of the same.
+    """What answers tell about single training items, by place in the pool [m]: classes, groups of the same.
 
     Columns are the classes that are answered, in their order, and behind them groups without a class.
 

@@ -58,7 +58,7 @@ def train(
         method: the loss, or the closed form.
         inputs: rows that the network reads, by item position; augmented, if they are.
         supervision: frozen snapshot of the answers.
-        pool: positions of the training items, never the queries; what is known of others plays no part.
+        pool: positions [m] of the training items, never the queries; what is known of others plays no part.
         references: features of every item whose cosines the similarity term follows; None switches it off.
         settings: see :class:`TrainingSettings`.
         generator: CPU generator; the only source of randomness.

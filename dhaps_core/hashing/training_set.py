@@ -27,7 +27,7 @@ class TrainingSet:
     Attributes:
         network: reads the items.
         inputs: rows by position, without augmentation.
-        relations: what is known of pairs, +1, -1 or 0, for positions that broadcast.
+        relations: what is known of pairs, +1, -1 or 0, for positions that broadcast to its shape.
         pool: positions of all training items, m of them.
         supervised: positions of those that answers tell something about.
         generator: CPU generator.

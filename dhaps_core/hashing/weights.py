@@ -19,7 +19,7 @@ _BESIDE = 1 << 20  # bytes beside the numbers
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write the weights of a network with their digest, as a whole."""
+    """Write the weights of a network, of any shape, with their digest, as a whole."""
     plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     replace_bytes(path, save(plain, {"sha256": _digest(save(plain))[0]}))
 

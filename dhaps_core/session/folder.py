@@ -161,7 +161,7 @@ class RunFolder:
         return None
 
     def write_array(self, name: str, array: npt.NDArray[Any], round_: int | None = None) -> None:
-        """Write one array as .npy."""
+        """Write one array of any shape as .npy."""
         write_array(self.target(name, round_), array)
 
     def read_array(
@@ -173,7 +173,7 @@ class RunFolder:
         shape: Sequence[int],
         sha256: str | None = None,
     ) -> npt.NDArray[Any]:
-        """An array; see :func:`dhaps_core.array_files.read_array`."""
+        """An array, of the shape asked for; see :func:`dhaps_core.array_files.read_array`."""
         path = self.file(name, round_)
         try:
             return read_array(path, dtype=dtype, shape=shape, advice=RESTORE, error=RunDamaged, sha256=sha256)
@@ -183,7 +183,9 @@ class RunFolder:
     def read_derived(
         self, name: str, round_: int | None = None, *, dtype: npt.DTypeLike, shape: Sequence[int]
     ) -> npt.NDArray[Any] | None:
-        """An array that can be computed again: None where there is none, with a warning where it is damaged.
+        """An array of this shape that can be computed again; None where there is none, or a damaged one.
+
+        A damaged one is warned of.
 
         Raises:
             RunDamaged: if something is in its place that a file cannot replace.
@@ -199,13 +201,13 @@ class RunFolder:
             return None
 
     def write_weights(self, weights: Mapping[str, Tensor], round_: int) -> None:
-        """Write the weights of a network as safetensors."""
+        """Write the weights of a network, of any shape, as safetensors."""
         write_weights(self.target(WEIGHTS, round_), weights)
 
     def read_weights(
         self, round_: int, like: Mapping[str, Tensor], *, sha256: str | None = None
     ) -> dict[str, Tensor]:
-        """The weights of a round; see :func:`dhaps_core.hashing.weights.read_weights`."""
+        """The weights of a round, of any shape; see :func:`dhaps_core.hashing.weights.read_weights`."""
         return read_weights(self.file(WEIGHTS, round_), like, advice=RESTORE, error=RunDamaged, sha256=sha256)
 
     # --- order ---------------------------------------------------------------------------------------------

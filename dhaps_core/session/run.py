@@ -276,7 +276,7 @@ class OpenRun:
         )
 
     def keep_array(self, name: str, array: npt.NDArray[Any], number: int | None = None) -> None:
-        """Keep what is costly to compute from a finished round (the last by default) beside it, by name.
+        """Keep what is costly to compute from a finished round (the last by default) beside it, of any shape.
 
         Raises:
             ValueError: if the name is that of the round's codes.

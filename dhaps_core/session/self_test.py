@@ -168,7 +168,7 @@ def precision_among(codes: Int8[np.ndarray, "n b"], snapshot: Snapshot, rows: np
     Args:
         codes: of every item.
         snapshot: what is known of them.
-        rows: positions of the items; None comes of fewer than two.
+        rows: positions [m] of the items; None comes of fewer than two.
     """
     if len(rows) < 2:
         return None

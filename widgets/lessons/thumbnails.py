@@ -30,7 +30,7 @@ def colour_of(material: Material, item: int) -> str:
 def thumbnail(
     axes: Any, picture: np.ndarray, at: tuple[float, float], *, side: float, colour: str, label: str = ""
 ) -> None:
-    """A picture centred at a place, of so many units a side, and a label below it."""
+    """A picture [h w] or [h w 3] centred at a place, of so many units a side, and a label below it."""
     x, y = at
     half = side / 2
     # Colours of their own: an image with a colour map would bring a scale to the axes.

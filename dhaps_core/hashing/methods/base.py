@@ -163,7 +163,7 @@ class Objective(Method):
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Named terms whose sum is minimised."""
+        """Named terms, each a scalar, whose sum is minimised."""
 
     def head(self, features: int, bits: int, classes: int) -> nn.Module | None:
         """A module that is trained beside the hash layer, weights still to be drawn; no code depends on it.

@@ -107,7 +107,7 @@ class GraphBit(Objective):
         return self.terms(batch.outputs, head(hidden, batch.outputs))
 
     def terms(self, alone: Float[Tensor, "n b"], instructed: Float[Tensor, "n b"]) -> dict[str, Tensor]:
-        """The three terms of outputs alone and instructed."""
+        """The three terms of outputs alone and instructed, each a scalar."""
         p, p0 = instructed.sigmoid(), alone.sigmoid()
         return {
             "balance": 100 * (p.mean(0) - 0.5).square().mean(),

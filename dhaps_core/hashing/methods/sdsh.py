@@ -90,7 +90,7 @@ def climb_rotation(
     rotations: int,
     generator: torch.Generator,
 ) -> Float[Tensor, "b b"]:
-    """Rotation R for which the score of outputs R is high.
+    """Rotation R for which the score of outputs R, [n b] again, is high.
 
     Random plane rotations are tried and kept if it rises; their largest angle shrinks linearly from pi / 4.
     """

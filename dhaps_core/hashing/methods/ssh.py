@@ -32,7 +32,7 @@ def pair_weights(
     """Rows of S, divided by the number of similar or of dissimilar pairs; unknown pairs and self-pairs are 0.
 
     Most pairs are dissimilar: with equal weights they would make the adjusted covariance negative. Weights
-    have the type and the device of ``like``.
+    have the type and the device of ``like``, whatever its shape.
     """
 
     def known(part: slice) -> Tensor:
