@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from tests.browser.lab import Notebook
-from tests.browser.test_browser import check_quiet, lab, page, pytestmark
+from tests.browser.test_browser import check_quiet, pytestmark
 
-__all__ = ["lab", "page", "pytestmark"]  # the fixtures and the mark
+__all__ = ["pytestmark"]  # the mark of all browser tests
 
 CELL = """
 from dhaps_core.answers.questions import label_oracle
