@@ -1,7 +1,9 @@
 """One piece of work in a thread at a time, with its progress, its cancelling and its error."""
 
+import concurrent.futures.thread  # noqa: F401 its hook before ours: they are called in reverse
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 
 from dhaps_core.hashing.training import Cancelled
@@ -12,6 +14,8 @@ Report = Callable[[int, int, float], bool]
 # Seconds after which a thread that computes in Python lets another one run. An answer lets go of the
 # interpreter dozens of times (each statement of SQLite does) and must come to its turn again each time.
 TURN = 0.0005
+_JOBS: "weakref.WeakSet[Job]" = weakref.WeakSet()
+_OVER = threading.Event()  # the interpreter ends
 
 
 class Job:
@@ -39,6 +43,7 @@ class Job:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        _JOBS.add(self)
 
     def start(
         self,
@@ -47,7 +52,7 @@ class Job:
         progress: Callable[[int, int], object] | None = None,
         done: Callable[[], object] | None = None,
     ) -> bool:
-        """Whether the work was started; it is not while other work is under way.
+        """Whether the work was started; it is not while other work is under way, nor when the process ends.
 
         Args:
             work: gets a function to call with (step, steps, loss), which is True when the work must stop;
@@ -56,7 +61,7 @@ class Job:
             done: called after the work, whatever became of it, in the thread.
         """
         with self._lock:
-            if self.running:
+            if self.running or _OVER.is_set():
                 return False
             self._stop.clear()
             sys.setswitchinterval(TURN)
@@ -66,7 +71,7 @@ class Job:
                 del loss
                 if progress is not None:
                     progress(step, steps)
-                return self._stop.is_set()
+                return self._stop.is_set() or _OVER.is_set()
 
             def run() -> None:
                 try:
@@ -94,3 +99,16 @@ class Job:
         """Wait for the end of the work, at most for so many seconds."""
         if self._thread is not None:
             self._thread.join(timeout)
+
+
+def _end_all() -> None:
+    """Have all work stop at its next report and wait for it: what torch returns to after the end, aborts."""
+    _OVER.set()
+    for job in list(_JOBS):
+        with job._lock:  # a start under way comes to its end
+            pass
+        job.join()
+
+
+# An atexit function is called too late, when no pool takes work any more.
+threading._register_atexit(_end_all)  # type: ignore[attr-defined]

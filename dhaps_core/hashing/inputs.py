@@ -144,7 +144,7 @@ def feature_rows(items: Items, train: Tensor) -> tuple[Float[Tensor, "n d"], Cen
     if items.features is None:
         rule = "items must have features; got images only"
         raise ValueError(f"{rule}. Embed them (dhaps_core.hashing.embed) or train from pixels.")
-    features = torch.from_numpy(items.features)
+    features = torch.tensor(items.features)  # a copy: of memory that a file lends, torch warns
     centring = Centring.fit(features, train)
     return centring(features), centring
 

@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
-from tests.browser.lab import Notebook
-from tests.browser.test_browser import check_quiet, pytestmark
+import pytest
 
-__all__ = ["pytestmark"]  # the mark of all browser tests
+from tests.browser.lab import Notebook, missing
+from tests.browser.test_browser import check_quiet
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 
 CELL = """
 from dhaps_core.answers.questions import label_oracle
@@ -73,7 +79,7 @@ def test_answers_are_filtered_renamed_and_taken_back(lab, page):
 
     panel.get_by_label("every class").select_option("")
     panel.get_by_label("the model disagrees").check()
-    panel.get_by_text("by others").wait_for()
+    panel.get_by_text("others say").wait_for()
     themed(page, "disagrees")
     before = panel.locator("tbody tr").count()
     panel.locator("tbody select").first.select_option("4")  # the one that was wrong is the first

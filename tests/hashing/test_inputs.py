@@ -91,3 +91,11 @@ def test_pixel_references_of_many_images_and_of_none_to_train_on():
     inner = (cells - cells.mean(0)) @ (cells - cells.mean(0)).T
     whole = pixel_references(pixels, torch.arange(1500), dims=192)
     torch.testing.assert_close(whole @ whole.T, inner, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_features_that_lie_in_the_memory_of_a_file_are_read_without_a_word(tmp_path):
+    np.savez(tmp_path / "x.npz", features=np.eye(6, dtype=np.float32))
+    items = arrays(tmp_path / "x.npz", queries=0, seed=0)
+    rows, _ = feature_rows(items, torch.arange(6))
+    assert rows.shape == (6, 6)
