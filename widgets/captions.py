@@ -8,15 +8,17 @@ __all__ = ["caption"]
 
 
 def caption(items: Items, key: str) -> str:
-    """Name of an item without its folder, where items came with classes; a number, if it names its class.
+    """Name of an item without its folder, where images came with classes; a number, if it names its class.
+
+    Where files are in no folder, a class that is a number is not looked for: numbers are how files are named.
 
     Example:
         >>> from dhaps_core.data.sources import digits
         >>> caption(digits(seed=0), "7")
         '7'
     """
-    if items.labels is None or items.images is None or "/" not in key:
+    if items.labels is None or items.images is None:
         return key
     name, position = PurePosixPath(key).name, items.position[key]
-    given = [one.casefold() for one in items.classes_of(position)]
+    given = [one.casefold() for one in items.classes_of(position) if "/" in key or not one.isdecimal()]
     return f"image {position + 1}" if any(one in name.casefold() for one in given) else name

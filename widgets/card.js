@@ -70,3 +70,16 @@ function picture(url, label) {
   if (url === "") return make("div", { class: "dhaps-blank", text: "this picture cannot be read" });
   return make("img", { src: url, alt: label, draggable: "false" });
 }
+
+// An item without a picture: its features as bars, in parts of the largest.
+function featureBars(profile) {
+  // The zero line lies at the bottom if no feature is negative, else in the middle.
+  const reach = profile.some((value) => value < 0) ? 50 : 100;
+  const bars = profile.map((value) => {
+    const bar = make("i", { class: value < 0 ? "dhaps-below" : "dhaps-above" });
+    bar.style.height = `${Math.max(1, Math.abs(value) * reach)}%`;
+    bar.style.bottom = `${value < 0 ? 50 - Math.abs(value) * 50 : 100 - reach}%`;
+    return bar;
+  });
+  return make("div", { class: "dhaps-bars", "aria-label": "features" }, ...bars);
+}

@@ -16,9 +16,9 @@ def script(card: str, *parts: str) -> str:
 
     Args:
         card: the card's Python file.
-        parts: names of files beside it, without their suffix.
+        parts: files beside it or in another room (``../labeller/classes``), without their suffix.
     """
-    beside = [Path(card).with_name(f"{part}.js").read_text(encoding="utf-8") for part in parts]
+    beside = [(Path(card).parent / f"{part}.js").read_text(encoding="utf-8") for part in parts]
     return _read(__file__, ".js") + KEYBOARD + "".join(beside) + _read(card, ".js")
 
 

@@ -17,6 +17,13 @@ function keyName(event) {
 // A key that an input method uses to compose a letter is not the card's.
 const composing = (event) => event.isComposing || event.keyCode === 229;
 
+// Keys that a card leaves alone: combinations that are JupyterLab's, ...
+const elsewhere = (event) =>
+  event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab" || (event.shiftKey && event.key === "Enter");
+// ... and those of a control: text that is typed, a button that is pressed.
+const inControl = ({ target, key }) =>
+  (TYPING.test(target.tagName) && target.type !== "checkbox") || (target.tagName === "BUTTON" && (key === "Enter" || key === " "));
+
 // Keeps plain keys and the focus inside a card. Any plain key that gets through reaches JupyterLab, where
 // D D deletes the cell: so all of them are stopped, also those without a meaning and automatic repeats.
 // Combinations with Ctrl, Meta and Alt, Tab and Shift+Enter stay JupyterLab's.
@@ -24,11 +31,9 @@ function shield(card, onKey) {
   card.tabIndex = 0;
   card.setAttribute("data-lm-suppress-shortcuts", "true");
   const keydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab") return;
-    if (event.shiftKey && event.key === "Enter") return;
+    if (elsewhere(event)) return;
     event.stopPropagation();
-    if (TYPING.test(event.target.tagName) && event.target.type !== "checkbox") return;
-    if (event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return; // it is pressed
+    if (inControl(event)) return;
     if (event.repeat) event.preventDefault();
     else if (onKey && onKey(event)) event.preventDefault();
   };

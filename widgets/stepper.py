@@ -14,7 +14,7 @@ from widgets.choices import Choices
 from widgets.figures import learning_curves
 from widgets.plot import figure_svg
 from widgets.shield import card_box
-from widgets.workbench import Change, Workbench, run_name
+from widgets.workbench import Change, Workbench
 
 __all__ = ["Stepper"]
 
@@ -31,7 +31,8 @@ class Stepper:
         box: what to display: all of the parts that follow.
         settings: what may be chosen.
         line: the button that runs the next round, how far it is, and what came of it.
-        told: what the rounds brought: one line of advice, and curves where something is measured.
+        told: the bench's news until a round is over; whose the curves are, where the controls say another
+            run; what the rounds brought: one line of advice, and curves where something is measured.
         inputs: the control of each choice, by its name.
     """
 
@@ -59,6 +60,8 @@ class Stepper:
         self.cancel = ipywidgets.Button(description="Cancel").add_class("dhaps-cancel")
         self.bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "160px"})
         self.status = ipywidgets.HTML().add_class("dhaps-status")
+        self.news = ipywidgets.HTML(escape(bench.news)).add_class("dhaps-news")
+        self.whose = ipywidgets.HTML().add_class("dhaps-whose")
         self.outlook = ipywidgets.HTML().add_class("dhaps-outlook")
         self.curves = ipywidgets.HTML(layout={"max_width": "100%"}).add_class("dhaps-curves")
         switches = [self.oracle, self.baseline] if known else []
@@ -73,7 +76,7 @@ class Stepper:
         )
         buttons = ipywidgets.HBox([self.run, self.bar, self.cancel]).add_class("dhaps-choices")
         self.line = ipywidgets.VBox([buttons, self.status])
-        self.told = ipywidgets.VBox([self.outlook, self.curves])
+        self.told = ipywidgets.VBox([self.news, self.whose, self.outlook, self.curves])
         self.box = card_box([self.settings, self.line, self.told], "stepper")
         self._show_choices()
         for control in self.inputs.values():
@@ -108,6 +111,8 @@ class Stepper:
     def _changed(self, change: Change) -> None:
         if change == "run":
             self._show_choices()
+        if change in ("round", "run"):
+            self.news.value = ""
         if change in ("round", "run") or (change == "idle" and self.baseline.value):
             self._draw()
         self._show()
@@ -124,6 +129,9 @@ class Stepper:
         self.cancel.disabled = not bench.job.running
         for control in self.inputs.values():
             control.disabled = bench.job.running
+        same = self.choices() == Choices.of(bench.session.settings)
+        named = f"<p>What follows is of the run <code>{escape(bench.session.name)}</code>.</p>"
+        self.whose.value = "" if same else named
         if running:
             return
         self.bar.value = 0.0
@@ -138,7 +146,7 @@ class Stepper:
             self.run.description = "Go back to that run" if back else "Start a new run"
             self.status.value = (
                 f"These settings {'belong to the' if back else 'start a'} run "
-                f"<code>{escape(run_name(settings))}</code>; this one stays as it is."
+                f"<code>{escape(bench.name_of(settings))}</code>; this one stays as it is."
             )
             return
         try:

@@ -58,7 +58,7 @@ class Labels:
         # Of equal files the first in the pool stands for the others.
         ordered = sorted(self.contents, key=lambda key: (key in self._pool, -items.position[key]))
         self._held_by = {self.contents[key]: key for key in ordered}
-        self._seen: dict[int, Answer] = {}
+        self._seen: dict[int, tuple[Answer, Answer]] = {}
         self._apart: frozenset[int] = frozenset()
 
     def question(self, name: str) -> str:
@@ -116,7 +116,9 @@ class Labels:
 
     def _named(self, answer: Answer) -> Answer:
         """The answer about items as they are called now; the same object each time, which compares fast."""
-        if (found := self._seen.get(answer.id)) is None:
+        kept, found = self._seen.get(answer.id, (None, answer))
+        # What was refused had the id that the next answer gets.
+        if kept is not answer and kept != answer:
             told = answer.contents or (None,) * len(answer.keys)
             names = {key: self._name(key, held) for key, held in zip(answer.keys, told, strict=True)}
             if len(set(names.values())) < len(names):  # a pair of copies of which one is left
@@ -128,7 +130,7 @@ class Labels:
             found = answer
             if keys != answer.keys or question != answer.question:
                 found = replace(answer, keys=keys, flipped=keys != shown, question=question)
-            self._seen[answer.id] = found
+            self._seen[answer.id] = answer, found
         return found
 
     def _name(self, key: str, held: str | None) -> str:

@@ -282,6 +282,19 @@ def test_many_items_are_named_in_one_step(session):
     assert len(session.answers()) == 10
 
 
+def test_what_was_refused_leaves_nothing_behind(session):
+    """The id of an answer that was refused goes to the next one, about another item and with another word."""
+    a, b, c = session.items.keys[:3]
+    session.name_items([a], "cat", who="bo")
+    session.store.add("pair", (a, b), "same", who="bo", seconds=1.0)
+    for refused, stored in (([b], [c]), ([c, b], session.items.keys[3:5])):
+        with pytest.raises(Contradiction):
+            session.name_items(refused, "dog", who="anna")
+        assert session.name_items(stored, "owl", who="anna")
+        mine = [one for one in session.answers() if one.who == "anna"][-len(stored) :]
+        assert [(one.keys, one.value) for one in mine] == [((key,), ("owl",)) for key in stored]
+
+
 def test_classes_are_renamed_and_merged_in_one_step(session):
     keys = session.items.keys
     session.name_items(keys[:3], "Lion", who="anna")

@@ -351,6 +351,20 @@ def test_where_nothing_is_measured_there_are_no_curves_and_of_one_point_none(tmp
     assert Stepper(bench).curves.value == ""
 
 
+def test_under_other_settings_the_curves_say_whose_they_are(bench):
+    stepper = Stepper(bench)
+    own = bench.session.name
+    assert stepper.whose.value == ""
+    stepper.inputs["bits"].value = 24
+    assert own in stepper.whose.value
+    assert bench.name_of(replace(QUICK, bits=24)) in stepper.status.value
+    bench.use(replace(QUICK, bits=24))
+    assert (stepper.whose.value, stepper.curves.value, stepper.outlook.value) == ("", "", "")
+    stepper.inputs["bits"].value = 16
+    assert bench.session.name in stepper.whose.value
+    assert own in stepper.status.value
+
+
 def test_a_refusal_is_a_sentence_and_the_cell_has_failed(capsys):
     shell = InteractiveShell()
     tell_in_sentences(shell)

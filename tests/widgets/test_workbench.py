@@ -8,6 +8,9 @@ import pytest
 from tests.given import TINY
 from tests.session.test_labels import load, pictures, write_image
 from widgets.captions import caption
+from widgets.cockpit.cockpit import Cockpit
+from widgets.explore.gallery import gallery_html
+from widgets.explore.neighbours import neighbours_html
 from widgets.workbench import Workbench, run_name
 
 __all__ = ["pictures"]  # the fixture
@@ -100,3 +103,52 @@ def test_no_choice_of_the_stepper_asks_anything_twice(tmp_path, pictures, change
     assert bench.session.history[0]["answers"] == 6
     known = set(bench.session.items.keys[:6])
     assert not any(set(question.keys) <= known for question in bench.session.questions())
+
+
+def test_files_that_are_named_by_their_class_tell_it_nowhere_where_somebody_is_asked(tmp_path, pictures):
+    for i in range(6):
+        write_image(pictures / "owl" / f"owl{i:02}.png", 200 + i)
+    bench = Workbench(tmp_path / "runs", load(pictures), replace(TINY, picks=4), who="anna")
+    bench.session.train()
+    items, session = bench.items, bench.session
+    cockpit = Cockpit(bench)
+    cockpit.chart.job.join(60)
+    bench.job.join(60)
+    cockpit.near.join()
+    owls = [key for key in items.keys if key.startswith("owl/")]
+    session.name_items(owls[:4], "owl", who="anna")
+    bench.tell("answers")
+    cockpit.many.gather(owls)
+    view = cockpit.card.view
+    shown = [
+        [item["name"] for item in view["items"]],
+        [name for one in view["recent"] for name in one["names"]],
+        [one["name"] for row in cockpit.near.rows for one in row["near"]],
+        [one["name"] for one in cockpit.many.view["items"]],
+        cockpit.chart.layout_info["names"],
+    ]
+    assert all(shown)
+    assert len(cockpit.chart.layout_info["names"]) == len(cockpit.chart.layout_info["keys"])
+    assert not [name for names in shown for name in names if any(one in name for one in items.class_names)]
+    html = gallery_html(bench, 1) + neighbours_html(bench, owls[-1], [0]) + cockpit.card.summary()
+    assert not [key for key in items.keys if key in html or ("owl/owl" in key and key.split("/")[1] in html)]
+
+
+def test_a_file_beside_the_others_that_names_its_class_is_a_number_and_a_number_is_none(tmp_path, pictures):
+    items = load(pictures)
+    flat = replace(items, keys=tuple(f"{items.classes_of(i)[0]}{i}.png" for i in range(24)))
+    assert caption(flat, flat.keys[5]) == "image 6"
+    numbers = replace(flat, class_names=("0", "1", "2", "3"))
+    assert caption(numbers, numbers.keys[5]) == numbers.keys[5]
+
+
+def test_the_cockpit_shows_the_news_until_a_round_is_over(tmp_path, pictures):
+    bench_of(tmp_path, pictures)
+    (pictures / "cat" / "00.png").rename(pictures / "cat" / "<b>new.png")
+    bench = bench_of(tmp_path, pictures)
+    cockpit = Cockpit(bench)
+    news = cockpit.stepper.news
+    assert "1 image renamed" in bench.news
+    assert news in cockpit.stepper.told.children
+    bench.job.join(60)  # the unsupervised start
+    assert news.value == ""

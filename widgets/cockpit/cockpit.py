@@ -9,6 +9,7 @@ from widgets.card import style, with_summary
 from widgets.cockpit.near import LiveNeighbours
 from widgets.explore.pair_map import PairMap
 from widgets.labeller.labeller import Labeller
+from widgets.many.sheet import ManySheet
 from widgets.stepper import Stepper
 from widgets.workbench import Workbench
 
@@ -33,6 +34,7 @@ class Cockpit(ipywidgets.VBox):  # type: ignore[misc]
 
     Attributes:
         card: where questions are answered.
+        many: laid over the card while many items are named at once.
         stepper: controls of the run.
         chart: the map.
         near: nearest codes of the items that the card shows.
@@ -42,20 +44,23 @@ class Cockpit(ipywidgets.VBox):  # type: ignore[misc]
         self.bench = bench
         self.stepper = Stepper(bench)
         self.card = Labeller(bench, run=self.stepper.run_next)
-        self.chart, self.near = PairMap(bench), LiveNeighbours(bench, self.card)
+        self.many = ManySheet(bench, self.card.say)
+        self.chart = PairMap(bench, gather=self.many.gather)
+        self.near = LiveNeighbours(bench, self.card, self.many.gather)
+        self.many.observe(lambda _: self.chart.mark(self.many.state.keys), "view")
         settings = ipywidgets.Accordion(
             [self.stepper.settings], titles=("settings of the run",), selected_index=None
         )
         parts = {
-            "card": self.card,
-            "map": self.chart,
-            "line": self.stepper.line,
-            "near": self.near,
-            "told": self.stepper.told,
-            "settings": settings,
+            "card": [self.card, self.many],
+            "map": [self.chart],
+            "line": [self.stepper.line],
+            "near": [self.near],
+            "told": [self.stepper.told],
+            "settings": [settings],
         }
         cells = [
-            ipywidgets.VBox([part]).add_class("dhaps-part").add_class(f"dhaps-at-{at}")
+            ipywidgets.VBox(part).add_class("dhaps-part").add_class(f"dhaps-at-{at}")
             for at, part in parts.items()
         ]
         super().__init__([ipywidgets.VBox(cells).add_class("dhaps-grid"), Frame()])

@@ -12,7 +12,7 @@ function render({ model, el }) {
     const inside = pictured ? picture(book.url(one.key, THUMB), one.name) : make("span", { class: "dhaps-key", text: one.name });
     return make("figure", { class: "dhaps-near-one", title: one.name },
       make("div", { class: "dhaps-near-picture" }, inside),
-      make("figcaption", {}, make("b", { text: String(one.distance) }), one.said ? ` ${one.said}` : ""));
+      make("figcaption", {}, make("b", { text: String(one.distance) }), one.said && make("bdi", { text: ` ${one.said}` })));
   }
 
   function paint() {
@@ -26,7 +26,10 @@ function render({ model, el }) {
     box.replaceChildren(make("div", { class: "dhaps-soft", text: model.get("note") }),
       ...rows.map((row, i) => make("div", { class: "dhaps-near-row" },
         make("span", { class: "dhaps-soft dhaps-near-side", text: rows.length > 1 ? SIDES[i] : "" }),
-        ...row.near.map((one) => tile(one, pictured)))));
+        ...row.near.map((one) => tile(one, pictured)),
+        make("button", { type: "button", class: `dhaps-button dhaps-near-all${row.asked ? " dhaps-near-take" : ""}`,
+          title: "name this item and the neighbours shown together", onclick: () => model.send({ take: row.key }) },
+          "name all", row.asked && make("kbd", { text: "T" })))));
   }
 
   model.on("change:rows", paint);

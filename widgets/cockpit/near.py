@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +11,7 @@ import traitlets
 
 from widgets.captions import caption
 from widgets.card import script, style
+from widgets.labeller.answer_view import said_of
 from widgets.labeller.labeller import Labeller
 from widgets.workbench import Change, Workbench
 
@@ -28,6 +30,7 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
     Args:
         bench: the run in use.
         card: whose items are looked up.
+        gather: lays out an item and the neighbours shown of it, to be named together.
     """
 
     _esm = script(__file__)
@@ -36,9 +39,9 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
     note = traitlets.Unicode().tag(sync=True)
     pictured = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, bench: Workbench, card: Labeller) -> None:
+    def __init__(self, bench: Workbench, card: Labeller, gather: Callable[[Sequence[str]], None]) -> None:
         super().__init__(pictured=bench.items.images is not None)
-        self.bench, self._card = bench, card
+        self.bench, self._card, self._gather = bench, card, gather
         self._lock, self._wanted = threading.Lock(), 0
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="dhaps-near")
         self._asked: tuple[Any, ...] = ()
@@ -54,10 +57,16 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
             self._worker.submit(lambda: self.send(*self.bench.pictures.asked(message)))
+        elif "take" in message:
+            for row in self.rows:
+                if row["key"] == message["take"]:
+                    self._gather([row["key"], *(one["key"] for one in row["near"])])
 
     def _changed(self, change: Change) -> None:
         if change in ("round", "run"):
             self._follow()
+        elif change == "answers":
+            self._worker.submit(self._say_again)
 
     def _follow(self) -> None:
         """Have the items of the card looked up, unless they are already, or others come before their turn."""
@@ -79,7 +88,8 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
         if (number := session.round - 1) < 0:
             self.rows, self.note = [], "Neighbours need codes: they are there after the start."
             return
-        said = {one.keys[0]: one.value for one in session.answers() if one.kind == "class"}
+        said = said_of(session.answers())
+        asked = [item["key"] for item in self._card.view["items"] if item["asked"]]
         index, items = session.index(number), session.items
         codes = session.codes(number)[[items.position[key] for key in keys]] if keys else ()
         rows = []
@@ -90,16 +100,20 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
                     "key": other,
                     "name": caption(items, other),
                     "distance": int(distance),
-                    "said": _words(said.get(other)),
+                    "said": said.get(other, ""),
                 }
                 for other, distance in zip(found[0], distances[0], strict=True)
                 if other != key
             ]
-            rows.append({"key": key, "near": near[:SHOWN]})
+            rows.append({"key": key, "near": near[:SHOWN], "asked": key in asked[:1]})
         with self.hold_sync():
             self.rows = rows
             self.note = f"nearest codes after round {number}, in bits" if rows else ""
 
-
-def _words(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else ", ".join(map(str, value))
+    def _say_again(self) -> None:
+        """Show what people have said meanwhile of the neighbours that are shown."""
+        said = said_of(self.bench.session.answers())
+        self.rows = [
+            {**row, "near": [{**one, "said": said.get(one["key"], "")} for one in row["near"]]}
+            for row in self.rows
+        ]

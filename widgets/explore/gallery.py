@@ -5,6 +5,7 @@ from typing import Any
 
 import ipywidgets
 
+from widgets.captions import caption
 from widgets.explore.layout import known_of, positions_of
 from widgets.explore.tiles import row_of, tile
 from widgets.shield import card_box
@@ -27,8 +28,10 @@ def gallery_html(bench: Workbench, number: int) -> str:
     tiles = []
     for pick, (pair, known) in enumerate(zip(pairs, known_ones, strict=True), 1):
         names = [", ".join(map(str, said[key])) for key in pair if key in said]
-        pictures = [(key, bench.pictures.picture(key, SIZE)) for key in pair]
-        tiles.append(tile(pictures, [f"{pick}. {known}", " | ".join(names or pair)], frame=known))
+        called = [caption(session.items, key) for key in pair]
+        files = [bench.pictures.picture(key, SIZE) for key in pair]
+        pictures = list(zip(called, files, strict=True))
+        tiles.append(tile(pictures, [f"{pick}. {known}", " | ".join(names or called)], frame=known))
     left = f" (the first {MOST} of them)" if len(chosen) > MOST else ""
     return row_of(tiles, f"Round {number}: {len(chosen)} pairs, in the order of choosing{left}")
 

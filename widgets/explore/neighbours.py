@@ -8,6 +8,7 @@ import ipywidgets
 
 from dhaps_core.data.items import Items
 from dhaps_core.session.active import ActiveSession
+from widgets.captions import caption
 from widgets.explore.gallery import SIZE, offer
 from widgets.explore.tiles import row_of, tile
 from widgets.shield import card_box
@@ -53,13 +54,14 @@ def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[
 def neighbours_html(bench: Workbench, query: str, numbers: Iterable[int]) -> str:
     """The query, and a row of its nearest items for each of some rounds."""
     session, picture = bench.session, bench.pictures.picture
-    lines = ["query", _classes(session.items, query) or query]
-    rows = [row_of([tile([(query, picture(query, SIZE))], lines)])]
+    called = caption(session.items, query)
+    lines = ["query", _classes(session.items, query) or called]
+    rows = [row_of([tile([(called, picture(query, SIZE))], lines)])]
     for number in dict.fromkeys(numbers):
         found = nearest(session, query, number, k=SHOWN)
         tiles = [
             tile(
-                [(one.key, picture(one.key, SIZE))],
+                [(caption(session.items, one.key), picture(one.key, SIZE))],
                 [f"{one.distance} bit{'s' * (one.distance != 1)}", one.classes or one.key],
                 frame=one.verdict,
             )

@@ -44,14 +44,23 @@ function render({ model, el }) {
 
   const unit = () => (Math.min(size.width, size.height) / 2 - 14) * look.scale;
 
-  function toScreen(i) {
+  function fromMap([x, y]) {
     const u = unit();
-    return [size.width / 2 + look.x + points[2 * i] * u, size.height / 2 + look.y - points[2 * i + 1] * u];
+    return [size.width / 2 + look.x + x * u, size.height / 2 + look.y - y * u];
   }
+
+  const toScreen = (i) => fromMap([points[2 * i], points[2 * i + 1]]);
+
+  function toMap([x, y]) {
+    const u = unit();
+    return [(x - size.width / 2 - look.x) / u, -(y - size.height / 2 - look.y) / u];
+  }
+
+  const lasso = lassoTool(model, { points: () => points, toMap, fromMap, toScreen, redraw: () => draw(), ink: (name) => ink(name) });
 
   function nearestPoint(x, y) {
     const u = unit();
-    const [mx, my] = [(x - size.width / 2 - look.x) / u, -(y - size.height / 2 - look.y) / u];
+    const [mx, my] = toMap([x, y]);
     let best = -1;
     let least = (NEAR / u) ** 2;
     for (let i = 0; i < points.length / 2; i++) {
@@ -150,6 +159,7 @@ function render({ model, el }) {
         pen.fill();
       }
     }
+    lasso.paint(pen);
     card.dataset.ready = points.length ? "1" : "";
   }
 
@@ -162,6 +172,7 @@ function render({ model, el }) {
     const zoomBy = (factor) => () => { look = { scale: look.scale * factor, x: look.x * factor, y: look.y * factor }; draw(); };
     const tool = (label, name, act) => make("button", { type: "button", class: "dhaps-button", "aria-label": name, title: name, text: label, onclick: act });
     tools.replaceChildren(
+      ...(model.get("selects") ? [lasso.button()] : []),
       choice("round", "by round"), choice("label", "by label and answer"),
       tool("+", "zoom in", zoomBy(1.5)), tool("−", "zoom out", zoomBy(1 / 1.5)),
       tool("reset", "whole map", () => { look = { scale: 1, x: 0, y: 0 }; draw(); }),
@@ -180,14 +191,17 @@ function render({ model, el }) {
 
   function drawSide() {
     if (!selected) {
-      const hint = "Click a line or a point to see the pair. Dashed lines are not answered. Drag to move; after a click the wheel zooms.";
+      const hint = "Click a line or a point to see the pair. Dashed lines are not answered. Drag to move; after a click the wheel zooms."
+        + (model.get("selects") ? " Shift and drag: a lasso, to name many at once." : "");
       return side.replaceChildren(make("p", { class: "dhaps-part", text: hint }));
     }
     const { pictured } = info();
     if (pictured) book.want(selected.keys, THUMB);
-    const figures = selected.keys.map((key) =>
-      make("figure", {}, pictured && make("div", { class: "dhaps-picture" }, picture(book.url(key, THUMB), key)),
-        make("figcaption", { class: "dhaps-key", text: key, title: key })));
+    const figures = selected.keys.map((key, at) => {
+      const name = info().names[selected.points[at]];
+      return make("figure", {}, pictured && make("div", { class: "dhaps-picture" }, picture(book.url(key, THUMB), name)),
+        make("figcaption", { class: "dhaps-key", text: name, title: name }));
+    });
     const told = selected.round
       ? [make("div", { class: "dhaps-told", text: `round ${selected.round}: ${selected.known}` }),
          make("div", { text: `${selected.distance} of ${info().bits} bits apart` })]
@@ -198,9 +212,9 @@ function render({ model, el }) {
   function drawTip(x, y) {
     tip.hidden = hovered < 0 || drag !== null;
     if (tip.hidden) return;
-    const key = info().keys[hovered];
+    const [key, name] = [info().keys[hovered], info().names[hovered]];
     if (info().pictured) book.want([key], THUMB);
-    tip.replaceChildren(...[info().pictured && picture(book.url(key, THUMB), key), make("div", { class: "dhaps-key", text: key })].filter(Boolean));
+    tip.replaceChildren(...[info().pictured && picture(book.url(key, THUMB), name), make("div", { class: "dhaps-key", text: name })].filter(Boolean));
     const [px, py] = toScreen(hovered);
     const { width } = size;
     tip.style.left = `${px > width - 130 ? px - 120 : px + 12}px`;
@@ -222,11 +236,12 @@ function render({ model, el }) {
 
   canvas.addEventListener("pointerdown", (event) => {
     wheeling = true;
-    drag = { from: at(event), look: { ...look }, moved: false };
+    if (!lasso.begin(event, at(event))) drag = { from: at(event), look: { ...look }, moved: false };
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
     const [x, y] = at(event);
+    if (lasso.drawing) return lasso.move([x, y]);
     if (drag) {
       const [dx, dy] = [x - drag.from[0], y - drag.from[1]];
       drag.moved = drag.moved || Math.hypot(dx, dy) > 3;
@@ -243,13 +258,14 @@ function render({ model, el }) {
     }
   });
   canvas.addEventListener("pointerup", (event) => {
+    if (lasso.drawing) return lasso.end();
     const moved = drag && drag.moved;
     drag = null;
     if (moved) return;
     const [x, y] = at(event);
     const point = nearestPoint(x, y);
     const owner = model.get("pairs").find((pair) => point >= 0 && pair.points.includes(point));
-    selected = owner || nearestPair(x, y) || (point >= 0 ? { keys: [info().keys[point]] } : null);
+    selected = owner || nearestPair(x, y) || (point >= 0 ? { keys: [info().keys[point]], points: [point] } : null);
     draw();
     drawSide();
   });
@@ -274,6 +290,7 @@ function render({ model, el }) {
     const bytes = model.get("points");
     points = bytes && bytes.byteLength ? new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)) : new Float32Array();
     selected = null;
+    lasso.drop();
     hovered = -1;
     groups = null;
     drawAll();
@@ -292,7 +309,7 @@ function render({ model, el }) {
   const unshield = shieldAlone(card);
   const resize = new ResizeObserver(draw);
   resize.observe(canvas);
-  const followed = { points: newPoints, layout_info: newInfo, pairs: newPairs, note: drawHead };
+  const followed = { points: newPoints, layout_info: newInfo, pairs: newPairs, note: drawHead, marked: draw };
   for (const [name, follow] of Object.entries(followed)) model.on(`change:${name}`, follow);
   newPoints();
   return () => {

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import traitlets
 
 from widgets.background import Job
+from widgets.captions import caption
 from widgets.card import script, style, with_summary
 from widgets.explore.layout import PairLayout
 from widgets.workbench import Change, Workbench
@@ -20,20 +22,26 @@ __all__ = ["PairMap"]
 class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
     """The t-SNE of the codes after the last finished round, computed in the background and kept.
 
+    Args:
+        bench: the run in use.
+        gather: takes the keys of the items within a lasso; without it the map has none.
+
     Attributes:
         job: the work in the background; ``job.join()`` waits for the map.
     """
 
-    _esm = script(__file__)
+    _esm = script(__file__, "lasso")
     _css = style(__file__)
     points = traitlets.Bytes().tag(sync=True)
     layout_info = traitlets.Dict().tag(sync=True)
     pairs = traitlets.List().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
+    selects = traitlets.Bool().tag(sync=True)
+    marked = traitlets.List().tag(sync=True)
 
-    def __init__(self, bench: Workbench) -> None:
-        super().__init__()
-        self.bench, self.job = bench, Job()
+    def __init__(self, bench: Workbench, gather: Callable[[Sequence[str]], None] | None = None) -> None:
+        super().__init__(selects=gather is not None)
+        self.bench, self._gather, self.job = bench, gather, Job()
         self._lock = threading.RLock()
         self._shown: Any = None
         self.on_msg(self._heard)
@@ -48,9 +56,18 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
         html = f"<p><b>Map of the chosen pairs</b> ({escape(title)}): chosen pairs, {told}.</p>"
         return with_summary(super()._repr_mimebundle_(**options), html)
 
+    def mark(self, keys: Sequence[str]) -> None:
+        """Mark the points of items, and no others."""
+        with self._lock:
+            position, shown = self.bench.session.items.position, self._shown
+            rows = [] if shown is None else [position[key] for key in keys]
+            self.marked = np.flatnonzero(np.isin(shown, rows)).tolist() if rows else []
+
     def _heard(self, _: object, message: dict[str, Any], __: object) -> None:
         if "want" in message:
             self.send(*self.bench.pictures.asked(message))
+        elif "gather" in message and self._gather is not None:
+            self._gather(message["gather"])
 
     def _changed(self, change: Change) -> None:
         if change == "answers" and self._shown is not None:
@@ -89,6 +106,7 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
             self.points = np.ascontiguousarray(places, dtype="<f4").tobytes()
             self.layout_info = {
                 "keys": [items.keys[i] for i in rows],
+                "names": [caption(items, items.keys[i]) for i in rows],
                 "labels": labels,
                 "class_names": list(items.class_names),
                 "pictured": items.images is not None,
@@ -97,5 +115,5 @@ class PairMap(anywidget.AnyWidget):  # type: ignore[misc]
                 "part": "; ".join(parts),
             }
             self.pairs = layout.pairs(rows)
-            self.note = ""
+            self.note, self.marked = "", []
         self._shown = rows

@@ -21,11 +21,11 @@ def tile(pictures: Sequence[tuple[str, bytes]], lines: Sequence[str], *, frame: 
     """One or more pictures in a frame, with lines of text below.
 
     Args:
-        pictures: key and PNG or JPEG file of each; where that is empty, the key stands in its place.
+        pictures: name and PNG or JPEG file of each; where that is empty, the name stands in its place.
         lines: text, cut off where it is too long.
         frame: name of the frame's colour, one of :data:`FRAMES`.
     """
-    inside = "".join(_picture(key, file) for key, file in pictures)
+    inside = "".join(_picture(name, file) for name, file in pictures)
     width = SIDE * len(pictures) + 6 * (len(pictures) - 1)
     text = "".join(
         f'<div title="{plain_html(line)}" style="overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
@@ -46,13 +46,13 @@ def row_of(tiles: Sequence[str], title: str = "") -> str:
     return f'<div class="{PLAIN}">{head}{inside}</div>'
 
 
-def _picture(key: str, file: bytes) -> str:
+def _picture(name: str, file: bytes) -> str:
     box = f"width:{SIDE}px;height:{SIDE}px;border-radius:4px;"
     if file:
         kind = "png" if file[:4] == b"\x89PNG" else "jpeg"
         uri = f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
-        return f'<img src="{uri}" alt="{plain_html(key)}" style="{box}object-fit:contain;background:#8881">'
+        return f'<img src="{uri}" alt="{plain_html(name)}" style="{box}object-fit:contain;background:#8881">'
     return (
         f'<div style="{box}display:grid;place-items:center;overflow:hidden;background:#8882;font-size:11px;'
-        f'word-break:break-all">{plain_html(key)}</div>'
+        f'word-break:break-all">{plain_html(name)}</div>'
     )

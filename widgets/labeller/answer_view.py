@@ -7,6 +7,7 @@ from typing import Any
 from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.questions import Question
 from dhaps_core.data.items import Items
+from widgets.captions import caption
 
 __all__ = ["Conflict", "class_names", "conflict_view", "said_of", "told"]
 
@@ -24,19 +25,19 @@ class Conflict:
     chain: tuple[Answer, ...]
 
 
-def told(answer: Answer, *, pictured: bool) -> dict[str, Any]:
-    """An answer as plain values; whether its items have pictures is the collection's."""
+def told(answer: Answer, items: Items) -> dict[str, Any]:
+    """An answer as plain values; its items by captions that tell no class, as they may be asked about yet."""
     return {
         "row": answer.id,
         "kind": answer.kind,
-        "keys": list(answer.shown),
-        "pictured": pictured,
+        **_shown(items, answer.shown),
+        "pictured": items.images is not None,
         "value": _words(answer.value),
         "who": answer.who,
     }
 
 
-def conflict_view(conflict: Conflict, *, pictured: bool) -> dict[str, Any]:
+def conflict_view(conflict: Conflict, items: Items) -> dict[str, Any]:
     """A refused answer, and its chain from the first item asked about, each link beside the one before."""
     chain, here = list(conflict.chain), conflict.question.keys[0]
     if here not in chain[0].keys:
@@ -45,8 +46,12 @@ def conflict_view(conflict: Conflict, *, pictured: bool) -> dict[str, Any]:
     for answer in chain:
         keys = sorted(answer.keys, key=lambda key: key != here)
         here = keys[-1]
-        linked.append(told(answer, pictured=pictured) | {"keys": keys})
-    return {"keys": list(conflict.question.keys), "value": _words(conflict.value), "chain": linked}
+        linked.append(told(answer, items) | _shown(items, keys))
+    return {**_shown(items, conflict.question.keys), "value": _words(conflict.value), "chain": linked}
+
+
+def _shown(items: Items, keys: Sequence[str]) -> dict[str, list[str]]:
+    return {"keys": list(keys), "names": [caption(items, key) for key in keys]}
 
 
 def class_names(items: Items, answers: Sequence[Answer]) -> list[str]:

@@ -1,6 +1,7 @@
 // The classes of an item: chips with keys, the likeliest first, and a search with the arrow keys.
 // A chip is never chosen beforehand: likely is an order and a number, the answer is the person's.
 
+const key = (text) => make("kbd", { text: text.toUpperCase() });
 const SHOWN = 60; // chips at once; the search finds the others
 
 function classChooser({ classes, several, picked, choose, leave, button }) {

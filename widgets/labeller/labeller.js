@@ -161,17 +161,9 @@ function render({ model, el }) {
 
   // An item without a picture: its features as bars, and the known items nearest to it.
   function features(item) {
-    // The zero line lies at the bottom if no feature is negative, else in the middle.
-    const reach = item.profile.some((value) => value < 0) ? 50 : 100;
-    const bars = item.profile.map((value) => {
-      const bar = make("i", { class: value < 0 ? "dhaps-below" : "dhaps-above" });
-      bar.style.height = `${Math.max(1, Math.abs(value) * reach)}%`;
-      bar.style.bottom = `${value < 0 ? 50 - Math.abs(value) * 50 : 100 - reach}%`;
-      return bar;
-    });
     const near = item.near.map((one) => make("li", { text: `${one.said}: ${one.key} (cosine ${one.cosine})` }));
     return make("div", { class: "dhaps-features" },
-      make("div", { class: "dhaps-bars", "aria-label": "features" }, ...bars),
+      featureBars(item.profile),
       near.length ? make("ul", {}, ...near) : make("p", { text: "no labelled item to compare with yet" }));
   }
 
@@ -215,8 +207,8 @@ function render({ model, el }) {
   // --- earlier answers
 
   function thumbnails(one) {
-    return one.keys.map((name) =>
-      one.pictured ? make("span", { class: "dhaps-thumb", title: name }, picture(book.url(name, SIZE), name)) : make("span", { class: "dhaps-key", text: name, title: name }));
+    return one.keys.map((key, at) => [key, one.names[at]]).map(([key, name]) =>
+      one.pictured ? make("span", { class: "dhaps-thumb", title: name }, picture(book.url(key, SIZE), name)) : make("span", { class: "dhaps-key", text: name, title: name }));
   }
 
   function reviser(one) {
@@ -237,7 +229,7 @@ function render({ model, el }) {
   function footer(now) {
     if (!now.recent.length || now.conflict) return [];
     const cells = now.recent.map((one) =>
-      make("button", { type: "button", class: "dhaps-recent", "aria-label": `revise answer ${one.row}`, title: one.keys.join(" | "),
+      make("button", { type: "button", class: "dhaps-recent", "aria-label": `revise answer ${one.row}`, title: one.names.join(" | "),
         onclick: () => { revising = revising === one.row ? null : one.row; foot.replaceChildren(...footer(view())); } },
         make("span", { class: "dhaps-thumbs" }, ...thumbnails(one)), make("span", { class: `dhaps-value dhaps-is-${one.kind === "pair" ? one.value : "class"}`, text: one.value })));
     const open = now.recent.find((one) => one.row === revising);
@@ -250,7 +242,7 @@ function render({ model, el }) {
   function conflict(now) {
     const told = (one, extra) => make("li", {}, make("span", { class: "dhaps-thumbs" }, ...thumbnails(one)),
       make("span", { class: `dhaps-value dhaps-is-${one.value}`, text: one.value }), extra);
-    const mine = { keys: now.conflict.keys, value: now.conflict.value, pictured: now.conflict.chain.some((one) => one.pictured) };
+    const mine = { keys: now.conflict.keys, names: now.conflict.names, value: now.conflict.value, pictured: now.conflict.chain.some((one) => one.pictured) };
     return [
       make("div", { class: "dhaps-conflict" },
         make("strong", { text: "This answer contradicts earlier ones" }),
@@ -318,6 +310,8 @@ function render({ model, el }) {
     if (pressed === "r" && !now.conflict && !now.paused) return round(null), true;
     if (now.conflict || now.closed) return false;
     if (pressed === "e") return skip(null), true;
+    const near = host.querySelector(".dhaps-near-take");
+    if (pressed === "t" && near) return near.click(), true;
     if (pressed === "v") return zoom.open(now.items), true;
     if (now.kind === "pair") {
       const hit = PAIR_ANSWERS.find(([, , letter]) => letter === pressed);

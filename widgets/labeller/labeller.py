@@ -115,6 +115,12 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         if go:
             self._run()
 
+    def say(self, note: str) -> None:
+        """Show one sentence of another card."""
+        with self._lock:
+            self.state.say(note)
+            self.view = self.state.view()
+
     def _pause(self) -> None:
         self.state.pause(self.bench.busy, self.bench.in_training)
 
@@ -180,11 +186,11 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         """HTML without scripts: how far the run is, and the last answers."""
         view, counts = self.state.view(), self.state.counts()
         rows = "".join(
-            f"<tr><td>{plain_html(' | '.join(one['keys']))}</td><td>{plain_html(one['value'])}</td>"
+            f"<tr><td>{plain_html(' | '.join(one['names']))}</td><td>{plain_html(one['value'])}</td>"
             f"<td>{plain_html(one['who'])}</td></tr>"
             for one in view["recent"]
         )
-        question = view["closed"] or "Next: " + " | ".join(item["key"] for item in view["items"])
+        question = view["closed"] or "Next: " + " | ".join(item["name"] for item in view["items"])
         if view["outlook"]:
             question += f" {view['outlook']['line']}"
         return (

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dhaps_core.answers.answer import Value
+from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.questions import Question, round_of
 from dhaps_core.session.errors import RunInUse, RunReadOnly
@@ -126,12 +126,16 @@ class LabellingState:
         if not mine:
             self.note = "There is no answer of yours to undo."
             return False
-        if round_of(mine[-1].question) != self.session.round:
+        if self._finished(mine[-1]):
             self.note = "That answer belongs to a finished round. Click it below to revise it."
             return False
         self.session.undo(who=self.who)
         self._ask_again(mine[-1].question)
         return True
+
+    def say(self, note: str) -> None:
+        """Show a sentence of somebody else, who had the person's attention: the time begins anew."""
+        self.note, self._since = note, self._clock()
 
     def redo(self, turn: int) -> bool:
         """Whether the answer of this person that was taken back last counts again."""
@@ -258,7 +262,7 @@ class LabellingState:
     def view(self) -> dict[str, Any]:
         """Everything the card shows, as plain values; pictures are named by their keys."""
         answers = self.session.answers()
-        said, pictured = said_of(answers), self.session.items.images is not None
+        said, items = said_of(answers), self.session.items
         question = self.question
         shown = () if question is None else self.session.pair_of(question)
         why, likely = self._context()
@@ -281,8 +285,8 @@ class LabellingState:
             "classes": class_keys(class_names(self.session.items, answers), likely),
             "several": self.session.items.multi_label,
             "ahead": [key for other in self._open[1 : 1 + AHEAD] for key in self.session.pair_of(other)],
-            "recent": [told(one, pictured=pictured) for one in answers[: -RECENT - 1 : -1]],
-            "conflict": None if self.conflict is None else conflict_view(self.conflict, pictured=pictured),
+            "recent": [told(one, items) for one in answers[: -RECENT - 1 : -1]],
+            "conflict": None if self.conflict is None else conflict_view(self.conflict, items),
             "note": self.note,
             "closed": self.closed,
             "paused": self.paused,
@@ -314,6 +318,13 @@ class LabellingState:
         except (RunInUse, RunReadOnly) as error:
             self._waiting = str(error)
             return None
+
+    def _finished(self, answer: Answer) -> bool:
+        """Whether a finished round has learnt from an answer; one without a question may belong to none."""
+        if answer.question is not None:
+            return round_of(answer.question) != self.session.round
+        rows = self.session.history
+        return bool(rows) and answer.id <= rows[-1]["watermark"]
 
     def _ask_again(self, question: str | None) -> None:
         self._skip([name for name in self._skipped if name != question])

@@ -11,8 +11,6 @@ const TERM_NAMES = {
   diversity: "unlike what is labelled",
 };
 
-const key = (text) => make("kbd", { text: text.toUpperCase() });
-
 function askFor(now) {
   if (now.ask) return now.ask;
   if (now.kind === "pair") return "Are these two the same?";
@@ -30,6 +28,7 @@ function keyList(now) {
   return [
     ...(now.kind === "pair" ? pair : classes),
     ["e", "skip: ask it last"],
+    ["t", "take the neighbours that are shown, to name them together; so does a lasso on the map (Shift and drag)"],
     ["z", "undo the last step"],
     ["y", "bring back what was undone"],
     ["v", "both pictures side by side; there + − and the arrows move both, 0 shows all, any other key leaves"],
