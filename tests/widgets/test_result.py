@@ -18,7 +18,7 @@ def test_the_result_follows_the_run_in_use_and_not_the_one_for_comparison(tmp_pa
         assert bench.job.error is None
         about = load(tmp_path / "result").about
         assert (about["run"], about["round"]) == (run_name(TINY), number)
-    assert bench.exists(bench.baseline)
+    assert "random/run" in bench.runs()  # it was run, and left the result alone
     other = replace(TINY, bits=16)
     assert bench.use(other)
     assert load(tmp_path / "result").about["run"] == run_name(TINY)  # the other has no codes yet
