@@ -7,10 +7,7 @@ import jaxtyping
 import pytest
 import torch
 
-from tests.device.pretended import register
 from tests.given import DEVICE
-
-register()  # before any backward pass
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import traceback
 import warnings
 from functools import partial
 
@@ -64,9 +65,13 @@ def killed_at(point, work):
             setattr(os, name, around(getattr(os, name)))
         try:
             work()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, -signal.SIGKILL), "the work failed before it was killed; its traceback is on stderr"
+    return code == -signal.SIGKILL
 
 
 @pytest.mark.slow
