@@ -2,37 +2,21 @@
 
 import io
 import re
-import shutil
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dhaps_core.codes import ConstantBits
 from dhaps_core.find.__main__ import main
 from dhaps_core.find.compare import compare, known_classes
 from dhaps_core.find.loaded import Hit, load
 from dhaps_core.find.sheet import Found, write_sheet
 from dhaps_core.retrieval.index import HammingIndex
-from tests.find.given import colour_of, picture, run_of_pictures, write_pictures
+from tests.find.given import colour_of, picture, write_pictures
 from tests.given import NASTY, TINY, played, tiny_items
 
 pytestmark = pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantBits)
-        base = tmp_path_factory.mktemp("run")
-        return base, *run_of_pictures(base)
-
-
-@pytest.fixture
-def result(run, tmp_path):
-    return shutil.copytree(run[0] / "result", tmp_path / "taken")
 
 
 def test_the_command_finds_new_images_and_leaves_a_sheet(result, tmp_path, capsys):

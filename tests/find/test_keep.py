@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import traceback
-import warnings
 from functools import partial
 
 import numpy as np
 import pytest
 
-from dhaps_core.codes import ConstantBits
 from dhaps_core.data.sources import image_folder
 from dhaps_core.find.added import AddedLeftOut
 from dhaps_core.find.loaded import load
@@ -25,19 +23,6 @@ from tests.find.given import answered, picture, run_of_pictures, write_pictures
 from tests.given import played, tiny_items
 
 pytestmark = pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantBits)
-        base = tmp_path_factory.mktemp("run")
-        return base, *run_of_pictures(base)
-
-
-@pytest.fixture
-def result(run, tmp_path):
-    return shutil.copytree(run[0] / "result", tmp_path / "taken")
 
 
 def pixels_of(*names):

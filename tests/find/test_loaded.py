@@ -1,10 +1,8 @@
 """A result without its run: new images are encoded and found as those of the collection are."""
 
 import json
-import shutil
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from PIL import Image
 
 import dhaps_core
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.codes import ConstantBits
 from dhaps_core.data.images import UnreadableImage
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.find import queries
@@ -36,20 +33,6 @@ from tests.given import TINY, played, tiny_items
 pytestmark = pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")
 FAST = TrainingSettings(least=2, most=2, steps_without_labels=2)
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantBits)
-        base = tmp_path_factory.mktemp("run")
-        return base, *run_of_pictures(base)
-
-
-@pytest.fixture
-def result(run, tmp_path):
-    """A copy of the result, alone in a folder."""
-    return shutil.copytree(run[0] / "result", tmp_path / "taken")
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -11,7 +11,7 @@ from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import RunDamaged
 from dhaps_core.session.proposals import AHEAD
 from dhaps_core.session.settings import Settings
-from tests.given import training
+from tests.given import played, training
 
 QUICK = Settings(
     method="dpsh",
@@ -30,9 +30,7 @@ def items():
 
 
 def started(folder, items, settings=QUICK):
-    session = ActiveSession(folder, items, settings)
-    if session.round == 0:
-        session.train()
+    session = played(folder, items, 1, settings)
     session.choose_ahead()
     return session
 

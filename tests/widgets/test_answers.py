@@ -9,18 +9,12 @@ import pytest
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.data.sources import digits
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
 from tests.given import TINY
 from widgets.answers.panel import AnswersPanel
 from widgets.answers.state import PAGE, AnswersState, Filters
 from widgets.workbench import Workbench
-
-
-@pytest.fixture(scope="module")
-def items():
-    return digits(seed=0)
 
 
 @pytest.fixture

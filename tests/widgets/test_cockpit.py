@@ -9,10 +9,11 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from dhaps_core.answers.questions import label_oracle, round_of
-from dhaps_core.data.sources import arrays, digits
+from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.settings import Settings
+from tests.widgets.given import press
 from widgets.bar import Bar
 from widgets.cockpit.cockpit import Cockpit
 from widgets.explore.pair_map import PairMap
@@ -35,22 +36,6 @@ QUICK = Settings(
     question="classes",
     training=TrainingSettings(least=20, most=20, batch=64),
 )
-
-
-@pytest.fixture(scope="module")
-def items():
-    return digits(seed=0)
-
-
-@pytest.fixture
-def bench(tmp_path, items):
-    bench = Workbench(tmp_path, items, QUICK)
-    bench.session.train()
-    return bench
-
-
-def press(card, do, **more):
-    card._heard(card, {"do": do, "turn": card.view["turn"], **more}, [])
 
 
 def answer(card, items, n):

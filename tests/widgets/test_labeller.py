@@ -10,7 +10,7 @@ import pytest
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.data.sources import arrays, digits
+from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
@@ -29,11 +29,6 @@ PLACING = Settings(
 )
 QUICK = replace(PLACING, reading="published")  # its pairs are asked as they were chosen: known beforehand
 CLASSES = replace(PLACING, question="classes")
-
-
-@pytest.fixture(scope="module")
-def items():
-    return digits(seed=0)
 
 
 def started(folder, items, settings=QUICK):

@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 
 from dhaps_core.answers.answer import Answer
-from dhaps_core.data.sources import digits
 from dhaps_core.session.active import ActiveSession
 from tests.given import NASTY, TINY
 from widgets.cockpit.cockpit import Cockpit
 from widgets.many.state import MOST, PAGE, ManyState
 from widgets.workbench import Workbench
-
-
-@pytest.fixture(scope="module")
-def items():
-    return digits(seed=0)
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ import pytest
 from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import WEIGHTS
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
-from dhaps_core.data.sources import arrays, digits
+from dhaps_core.data.sources import arrays
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
 from tests.given import training
+from tests.widgets.given import press
 from widgets.background import Job
 from widgets.choices import Choices
 from widgets.explore.gallery import Gallery, gallery_html
@@ -42,22 +43,6 @@ QUICK = Settings(
 )
 ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
-
-
-@pytest.fixture(scope="module")
-def items():
-    return digits(seed=0)
-
-
-@pytest.fixture
-def bench(tmp_path, items):
-    bench = Workbench(tmp_path, items, QUICK)
-    bench.session.train()
-    return bench
-
-
-def press(card, do, **more):
-    card._heard(card, {"do": do, "turn": card.view["turn"], **more}, [])
 
 
 def run(bench, **more):
