@@ -60,6 +60,7 @@ class Labels:
         self._held_by = {self.contents[key]: key for key in ordered}
         self._seen: dict[int, tuple[Answer, Answer]] = {}
         self._apart: frozenset[int] = frozenset()
+        self._counted: tuple[list[Answer], list[Answer]] = [], []
 
     def question(self, name: str) -> str:
         """Name of a question of this run in its store."""
@@ -79,7 +80,7 @@ class Labels:
                 closure.add(answer)
             except Contradiction:
                 apart.add(answer.id)
-        self._apart = frozenset(apart)
+        self._apart, self._counted = frozenset(apart), ([], [])
 
     def agreeing(self, answers: Sequence[Answer]) -> Sequence[Answer]:
         """All answers of the store that must agree with each other, whether they count here or not."""
@@ -91,7 +92,11 @@ class Labels:
         """The answers that count in this run, about its items; its questions have the names that it gave."""
         if self.tag is None:
             return list(answers)
-        return [self._named(one) for one in answers if self._why_not(one) is None]
+        given, counting = self._counted
+        if given != answers:  # the same objects compare fast, and a card asks many times between two answers
+            counting = [self._named(one) for one in answers if self._why_not(one) is None]
+            self._counted = list(answers), counting
+        return list(counting)
 
     def left_out(self, answers: Sequence[Answer]) -> dict[str, int]:
         """Why answers do not count in this run, in words, and how many for each reason."""

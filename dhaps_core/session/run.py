@@ -210,9 +210,11 @@ class OpenRun:
             raise damaged(path, "hold the weights of its round", str(error)) from error
         return content
 
-    def codes(self, number: int | None = None) -> npt.NDArray[np.int8]:
-        """Codes in {-1, +1} of every item [n b] after a finished round (the last by default)."""
-        return unpack(self.packed_codes(number), self.settings.bits).numpy()
+    def codes(
+        self, number: int | None = None, *, rows: Sequence[int] | slice = slice(None)
+    ) -> npt.NDArray[np.int8]:
+        """Codes in {-1, +1} [n b] after a finished round (the last by default), of all items or some rows."""
+        return unpack(self.packed_codes(number)[rows], self.settings.bits).numpy()
 
     def packed_codes(self, number: int | None = None) -> Tensor:
         """Those codes as they are kept, eight bits a byte: uint8 [n w]."""

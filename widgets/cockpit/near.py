@@ -11,6 +11,7 @@ import traitlets
 
 from widgets.captions import caption
 from widgets.card import script, style
+from widgets.explore.neighbours import near_codes
 from widgets.labeller.answer_view import said_of
 from widgets.labeller.labeller import Labeller
 from widgets.workbench import Change, Workbench
@@ -90,22 +91,18 @@ class LiveNeighbours(anywidget.AnyWidget):  # type: ignore[misc]
             return
         said = said_of(session.answers())
         asked = [item["key"] for item in self._card.view["items"] if item["asked"]]
-        index, items = session.index(number), session.items
-        codes = session.codes(number)[[items.position[key] for key in keys]] if keys else ()
         rows = []
-        for key, code in zip(keys, codes, strict=True):
-            found, distances = index.search(code[None], min(SHOWN + 1, len(index)))
+        for key in keys:
             near = [
                 {
                     "key": other,
-                    "name": caption(items, other),
-                    "distance": int(distance),
+                    "name": caption(session.items, other),
+                    "distance": distance,
                     "said": said.get(other, ""),
                 }
-                for other, distance in zip(found[0], distances[0], strict=True)
-                if other != key
+                for other, distance in near_codes(session, key, number, k=SHOWN)
             ]
-            rows.append({"key": key, "near": near[:SHOWN], "asked": key in asked[:1]})
+            rows.append({"key": key, "near": near, "asked": key in asked[:1]})
         with self.hold_sync():
             self.rows = rows
             self.note = f"nearest codes after round {number}, in bits" if rows else ""

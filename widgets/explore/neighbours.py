@@ -14,7 +14,7 @@ from widgets.explore.tiles import row_of, tile
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
-__all__ = ["Neighbour", "NeighbourBrowser", "nearest", "neighbours_html"]
+__all__ = ["Neighbour", "NeighbourBrowser", "near_codes", "nearest", "neighbours_html"]
 
 SHOWN = 16  # neighbours in a row
 
@@ -36,19 +36,25 @@ class Neighbour:
     classes: str
 
 
-def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[Neighbour]:
-    """The k database items nearest to a query by the codes of a round; the query itself is left out."""
+def near_codes(session: ActiveSession, query: str, number: int, *, k: int) -> list[tuple[str, int]]:
+    """Keys and distances in bits of the k database items whose codes are nearest to those of another item."""
     items = session.items
     if not len(items.splits["database"]):
         return []
-    index, at = session.index(number), items.position[query]
-    keys, distances = index.search(session.codes(number)[[at]], min(k + 1, len(index)))
-    found = [
-        Neighbour(key, int(distance), _verdict(items, query, key), _classes(items, key))
-        for key, distance in zip(keys[0], distances[0], strict=True)
-        if key != query
+    index = session.index(number)
+    code = session.codes(number, rows=[items.position[query]])
+    keys, distances = index.search(code, min(k + 1, len(index)))
+    found = zip(keys[0], distances[0].tolist(), strict=True)
+    return [(key, distance) for key, distance in found if key != query][:k]
+
+
+def nearest(session: ActiveSession, query: str, number: int, *, k: int) -> list[Neighbour]:
+    """The k database items nearest to a query by the codes of a round; the query itself is left out."""
+    items = session.items
+    return [
+        Neighbour(key, distance, _verdict(items, query, key), _classes(items, key))
+        for key, distance in near_codes(session, query, number, k=k)
     ]
-    return found[:k]
 
 
 def neighbours_html(bench: Workbench, query: str, numbers: Iterable[int]) -> str:
