@@ -16,9 +16,9 @@ import numpy.typing as npt
 import torch
 from jaxtyping import UInt8
 
-from dhaps_core.array_files import read_array, read_arrays
+from dhaps_core.array_files import read_arrays
 from dhaps_core.files import digest, replacing
-from dhaps_core.find.parts import ADDED, CODES, CONTENTS, ENCODER, PICTURES, WAY, ResultDamaged
+from dhaps_core.find.parts import ADDED, CODES, CONTENTS, ENCODER, PICTURES, WAY, ResultDamaged, read_part
 from dhaps_core.find.pictures import read_pictures
 from dhaps_core.hashing.inputs import ImageRows, Inputs
 from dhaps_core.retrieval.index import HammingIndex
@@ -108,9 +108,7 @@ def carried(
         some = json.dumps(names[:10], ensure_ascii=False)
         warnings.warn(f"{rule}: {way}: {some}", AddedLeftOut, stacklevel=2)
         return None
-    contents = read_array(
-        folder / CONTENTS, dtype=np.uint8, shape=(len(index), 32), advice=WAY, error=ResultDamaged
-    )
+    contents = read_part(folder, CONTENTS, dtype=np.uint8, shape=(len(index), 32))
     pictures = [b""] * len(index)
     if (folder / PICTURES).exists():
         pictures = read_pictures(folder / PICTURES, len(index))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dhaps_core.array_files import read_array, write_array
+from dhaps_core.array_files import write_array
 from dhaps_core.checks import shown
 from dhaps_core.codes import pack, sign
 from dhaps_core.data.features import read_features
@@ -24,10 +24,9 @@ from dhaps_core.find.parts import (
     NETWORK,
     PICTURES,
     README,
-    WAY,
-    ResultDamaged,
     ResultInUse,
     read_manifest,
+    read_part,
     replaced,
     write_manifest,
 )
@@ -73,7 +72,7 @@ def add(
     """
     contents, names = _contents(given), _names(given, keys)
     index = HammingIndex.load(folder / CODES)
-    before = _array(folder / CONTENTS, np.uint8, (len(index), 32))
+    before = read_part(folder, CONTENTS, dtype=np.uint8, shape=(len(index), 32))
     chosen, done = _chosen(names, contents, index.keys, [row.tobytes() for row in before])
     if not chosen:
         return done
@@ -92,7 +91,7 @@ def add(
         kept, earlier = rows_of(rows), read_rows(folder, about)
         write_rows(place / ADDED, kept if earlier is None else np.concatenate([earlier, kept]))
         if (folder / FLOATS).exists():
-            floats = _array(folder / FLOATS, np.float16, (len(index), kept.shape[1]))
+            floats = read_part(folder, FLOATS, dtype=np.float16, shape=(len(index), kept.shape[1]))
             write_array(place / FLOATS, np.concatenate([floats, unit_floats(kept)]))
         if (folder / PICTURES).exists():
             images = pictures_in(new)
@@ -142,7 +141,3 @@ def _chosen(
             done.added.append(name)
             there[name], where[content] = content, name
     return chosen, done
-
-
-def _array(path: Path, dtype: Any, shape: tuple[int, ...]) -> Any:
-    return read_array(path, dtype=dtype, shape=shape, advice=WAY, error=ResultDamaged)

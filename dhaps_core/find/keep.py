@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.csv_file import write_csv
-from dhaps_core.array_files import read_array, write_array
+from dhaps_core.array_files import write_array
 from dhaps_core.codes import pack, sign
 from dhaps_core.data.items import Items
 from dhaps_core.files import replace_bytes, replace_text, replacing
@@ -33,9 +33,9 @@ from dhaps_core.find.parts import (
     NETWORK,
     PICTURES,
     README,
-    WAY,
     ResultDamaged,
     read_manifest,
+    read_part,
     replaced,
     write_manifest,
 )
@@ -174,7 +174,7 @@ def _same_contents(folder: Path, before: dict[str, Any], contents: UInt8[np.ndar
     if before.get("items", 0) + before.get("added", 0) != len(contents):
         return False
     shape = contents.shape
-    found = read_array(folder / CONTENTS, dtype=np.uint8, shape=shape, advice=WAY, error=ResultDamaged)
+    found = read_part(folder, CONTENTS, dtype=np.uint8, shape=shape)
     return np.array_equal(found, contents)
 
 

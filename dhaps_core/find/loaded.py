@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float16, Int8, UInt8
 
-from dhaps_core.array_files import read_array
 from dhaps_core.checks import shown, whole
 from dhaps_core.codes import pack, sign
 from dhaps_core.files import at_home
@@ -24,6 +23,7 @@ from dhaps_core.find.parts import (
     WAY,
     ResultDamaged,
     read_manifest,
+    read_part,
 )
 from dhaps_core.find.pictures import read_pictures
 from dhaps_core.find.queries import Reader
@@ -100,10 +100,10 @@ class Loaded:
             raise ResultDamaged(f"{rule}; got {self.index.bits}. {WAY}")
         self.network = network_of(folder / NETWORK, plan, self.about.get("sizes"))
         n = len(self.index)
-        self.contents: UInt8[np.ndarray, "n 32"] = self._array(CONTENTS, np.uint8, (n, 32))
+        self.contents: UInt8[np.ndarray, "n 32"] = read_part(folder, CONTENTS, dtype=np.uint8, shape=(n, 32))
         self.floats: Float16[np.ndarray, "n d"] | None = None
         if (folder / FLOATS).exists():
-            self.floats = self._array(FLOATS, np.float16, (n, plan.features))
+            self.floats = read_part(folder, FLOATS, dtype=np.float16, shape=(n, plan.features))
         self.foreteller = foreteller_of(self.network)
         self._names = self._classes()
 
@@ -249,9 +249,6 @@ class Loaded:
         scores = same(query, torch.from_numpy(self.floats[at].astype(np.float32)), self.foreteller)
         scored = [Hit(hit.key, hit.distance, score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return sorted(scored, key=lambda hit: -(hit.score or 0.0))
-
-    def _array(self, name: str, dtype: Any, shape: tuple[int, ...]) -> Any:
-        return read_array(self.folder / name, dtype=dtype, shape=shape, advice=WAY, error=ResultDamaged)
 
     def _classes(self) -> list[str | None]:
         """Names of what the network foretells, None of a group without one."""

@@ -6,20 +6,22 @@ at any moment: the folder loads as it was, or as it was to become.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from dhaps_core.array_files import read_array
 from dhaps_core.files import at_home, digest, make_folder, refuse_link, remove_leftovers
 from dhaps_core.json_files import DamagedFileError, read_object, write_object
 
 __all__ = [
     "ADDED", "ANSWERS", "CODES", "CONTENTS", "ENCODER", "FAISS", "FLOATS", "KEYS", "MANIFEST", "NETWORK",
     "NEXT", "PARTS", "PICTURES", "README", "WAY", "ResultDamaged", "ResultInUse", "is_whole", "read_manifest",
-    "replaced", "write_manifest",
+    "read_part", "replaced", "write_manifest",
 ]  # fmt: skip
 
 MANIFEST, README = "result.json", "README.md"
@@ -108,6 +110,22 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         if name not in found["files"] and (folder / name).exists():
             raise ResultDamaged(f"{folder} must hold one result; got {name}, of another one. {WAY}")
     return found
+
+
+def read_part(folder: Path, name: str, *, dtype: npt.DTypeLike, shape: Sequence[int]) -> npt.NDArray[Any]:
+    """One array of a result; see :func:`dhaps_core.array_files.read_array`.
+
+    Args:
+        folder: of the result.
+        name: of the part.
+        dtype: it must have.
+        shape: it must have.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ResultDamaged: if it is something else.
+    """
+    return read_array(folder / name, dtype=dtype, shape=shape, advice=WAY, error=ResultDamaged)
 
 
 def is_whole(folder: Path, about: Mapping[str, Any]) -> bool:

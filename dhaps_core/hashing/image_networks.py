@@ -76,9 +76,6 @@ class FineTuned(nn.Module):
     what they make of an image has to be computed once (:mod:`dhaps_core.hashing.stage`). So do all batch
     statistics: a batch of 128 images would estimate them badly.
 
-    Attributes:
-        weights: hex sha256 of the weights that it starts from.
-
     Raises:
         ImportError: as :func:`dhaps_core.hashing.backbones.efficientnet_lite0`.
     """
@@ -89,7 +86,6 @@ class FineTuned(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         backbone = efficientnet_lite0()
-        self.weights = backbone.weights_hash()
         self.pooled = backbone.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = self.pooled.network
         for part in (network._conv_stem, network._bn0, *network._blocks[:CUT]):

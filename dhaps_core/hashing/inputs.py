@@ -14,7 +14,16 @@ from torch.nn.functional import adaptive_avg_pool2d, pad
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 
-__all__ = ["Centring", "Inputs", "ImageRows", "feature_rows", "image_rows", "pixel_references", "squares"]
+__all__ = [
+    "Centring",
+    "Inputs",
+    "ImageRows",
+    "feature_rows",
+    "image_rows",
+    "images_of",
+    "pixel_references",
+    "squares",
+]
 
 PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
 """Networks read images as (pixel - mean) / std: about -2 to 2."""
@@ -71,9 +80,18 @@ def image_rows(items: Items, *, side: int) -> UInt8[Tensor, "n 3 side side"]:
     Raises:
         ValueError: if the items have no images.
     """
+    return squares(images_of(items), side=side)
+
+
+def images_of(items: Items) -> Images:
+    """The images of items, of which a network is to learn.
+
+    Raises:
+        ValueError: if they have none.
+    """
     if items.images is None:
         raise ValueError("items must have images; got features only. Train on the features.")
-    return squares(items.images, side=side)
+    return items.images
 
 
 def squares(images: Images, *, side: int, at: Sequence[int] | None = None) -> UInt8[Tensor, "n 3 side side"]:

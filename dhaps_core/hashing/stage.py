@@ -19,6 +19,7 @@ from torch import Tensor
 from dhaps_core.array_files import write_array
 from dhaps_core.data.images import Images
 from dhaps_core.files import remove_leftovers, replace_text
+from dhaps_core.hashing.backbones import Backbone
 from dhaps_core.hashing.image_networks import CUT, FineTuned
 from dhaps_core.hashing.inputs import ImageRows, squares
 
@@ -60,7 +61,7 @@ class StageRows:
         self.images, self.side, self.cache, self.device = images, side, cache, device
         self.generator = generator
         self._network = FineTuned()
-        self._width = self._network.shape_of(side)
+        self._shape = self._network.shape_of(side)
         self._shards: dict[int, npt.NDArray[np.float16]] = {}
         self._folder: Path | None = None
 
@@ -77,7 +78,7 @@ class StageRows:
         view = torch.zeros(len(positions), dtype=torch.long)
         if self.generator is not None:
             view = torch.randint(2, (len(positions),), generator=self.generator)
-        channels, height, width = self._width
+        channels, height, width = self._shape
         out = torch.empty(len(positions), channels, height * width)
         shard = positions // SHARD
         for number in shard.unique().tolist():
@@ -99,7 +100,7 @@ class StageRows:
 
     def _mapped(self, path: Path, number: int) -> npt.NDArray[np.float16]:
         count = min(SHARD, len(self) - number * SHARD)
-        shape = (count, 2, self._width[0], self._width[1] * self._width[2])
+        shape = (count, 2, self._shape[0], self._shape[1] * self._shape[2])
         rows: npt.NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
         if rows.shape != shape or rows.dtype != np.float16:
             rule = f"{path} must hold float16 {list(shape)}"
@@ -125,7 +126,7 @@ class StageRows:
         if self._folder is None:
             about = {
                 "network": f"efficientnet-lite0, stem and first {CUT} blocks",
-                "weights": self._network.weights,
+                "weights": Backbone("efficientnet-lite0", self._network.pooled).weights_hash(),
                 "side": self.side,
                 "preparation": _PREPARATION,
                 "images": hashlib.sha256("".join(self.images.digests()).encode()).hexdigest(),

@@ -18,6 +18,7 @@ from dhaps_core.hashing.inputs import (
     Inputs,
     feature_rows,
     image_rows,
+    images_of,
     pixel_references,
 )
 from dhaps_core.hashing.methods import METHODS
@@ -89,9 +90,7 @@ class Model:
     def _inputs(self, items: Items, pixels: Tensor | None, activations: Path) -> Inputs:
         settings = self.settings
         if settings.side and settings.network == "efficientnet_lite0":
-            if items.images is None:
-                raise ValueError("items must have images; got features only. Train on the features.")
-            return StageRows(items.images, side=settings.side, cache=activations, device=self.device)
+            return StageRows(images_of(items), side=settings.side, cache=activations, device=self.device)
         return self.references if pixels is None else ImageRows(pixels)
 
     def build(self, number: int, sizes: Mapping[str, int] = NO_SIZES) -> HashNetwork:
