@@ -116,11 +116,15 @@ def test_a_round_is_answered_on_while_it_is_trained(lab, page):
     page.wait_for_timeout(220)
     notebook.step(lambda: page.keyboard.press("r"))
     notebook.card.locator(".dhaps-pair").wait_for()  # at once: chosen ahead, or of the next round
-    for _ in range(3):
-        notebook.press("5")
-    notebook.card.get_by_text("Round 2", exact=True).wait_for()
     with LabelStore(run_folder(lab).parent / "labels.sqlite") as store:
-        assert len(store.answers()) == 9
+        presses = 0
+        while len(store.answers()) < 9:
+            notebook.press("5")
+            presses += 1
+    # Who has not answered yet gets the questions of the new round at once: a press that meets that moment is
+    # of the question before, and counts for nothing.
+    assert presses <= 4
+    notebook.card.get_by_text("Round 2", exact=True).wait_for()
     page.keyboard.press("a")
     notebook.card.locator(".dhaps-go-on input:checked").wait_for()
     while notebook.card.get_by_text("Round 2", exact=True).count():
