@@ -2,16 +2,15 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dhaps_core.hashing.foretelling import Collection, Told, folds
+from dhaps_core.hashing.foretelling import Collection
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective
 from dhaps_core.hashing.methods.piq import Auto
@@ -80,9 +79,9 @@ def train(
     known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator, told, collection)
     lesson = _Lesson(inputs, supervision, references, settings, progress)
     if isinstance(method, Auto):
-        method, tried = _better(method, known, lesson)
+        method = method.taken(told)
         losses = lesson.give(method, known)
-        network.learned = {"method": method.name, **tried, **network.learned}
+        network.learned = {"method": method.name, **network.learned}
         return losses
     return lesson.give(method, known)
 
@@ -114,26 +113,6 @@ class _Lesson:
             if self.progress is not None and self.progress(number + 1, training.steps, loss):
                 raise Cancelled(f"training was cancelled at step {number + 1} of {training.steps}.")
         return training.finish()
-
-
-def _better(method: Auto, known: TrainingSet, lesson: _Lesson) -> tuple[Method, dict[str, Any]]:
-    """Which of its candidates held-out answers speak for, and what they say of each."""
-    few, many = method.candidates
-    if known.told is None or len(known.told.at) < method.least:
-        return few, {}
-    held = folds(known.told.values) == 0
-    kept = Told(known.told.at[~held], known.told.values[~held], known.told.several)
-    queries, rest = known.pool[known.told.at[held]], known.pool[kept.at]
-    supervised = known.supervised[~torch.isin(known.supervised, queries)]
-    found: dict[str, Tensor] = {}
-    for candidate in (few, many):
-        trial = replace(known, network=copy.deepcopy(known.network), told=kept, supervised=supervised)
-        lesson.give(candidate, trial)
-        found[candidate.name] = trial.average_precision(queries, rest)
-    gain = found[many.name] - found[few.name]
-    sure = float(gain.mean()) > 2 * float(gain.std()) / len(gain) ** 0.5
-    tried = {"held_out_mAP": {name: float(values.mean()) for name, values in found.items()}}
-    return (many if sure else few), tried
 
 
 class _Training:
@@ -169,12 +148,16 @@ class _Training:
         self.labelled = _endless_epochs(known.supervised, settings.batch, self.generator)
         self.unlabelled = known.pool[~torch.isin(known.pool, known.supervised)]
         self.steps = min(settings.most, settings.steps_without_labels) if alone else settings.steps(count)
+        if method.evenly is not None:
+            self.steps = min(settings.most, method.evenly.steps)
         if self.unsupervised and not settings.similarity:
             self.steps = 0
         self.tail: list[dict[str, Tensor]] = []
         learning = self._start()
         self.activations = self._settled()
-        rate, decay = method.pace * settings.rate(count), 0.0 if method.decays else settings.decay
+        rate, decay = settings.rate(count), 0.0 if method.decays else settings.decay
+        if method.evenly is not None:
+            rate = method.evenly.rate
         self.optimizer = torch.optim.AdamW(learning.parameters(), lr=rate, weight_decay=decay)
         total = max(1, self.steps)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=total)
@@ -234,9 +217,7 @@ class _Training:
 
     def _batch(self, progress: float) -> tuple[Batch, Tensor | None]:
         """Rows of a step, a view each for network and teacher; references of the unlabelled, or None."""
-        labelled, unlabelled, known = next(self.labelled), self.unlabelled, self.supervision
-        size = self.settings.unlabelled_batch if len(unlabelled) else 0
-        free = unlabelled[torch.randint(max(1, len(unlabelled)), (size,), generator=self.generator)]
+        (labelled, free), known = self._drawn(), self.supervision
         rows, at = torch.cat([labelled, free]), labelled.numpy()
         if self.activations is None:
             hidden = self.network.embed(self.inputs[rows].to(self.device))
@@ -259,6 +240,19 @@ class _Training:
             progress=progress,
         )
         return batch, None if self.references is None else self.references[free].to(self.device)
+
+    def _drawn(self) -> tuple[Tensor, Tensor]:
+        """Positions of a step's rows: supervised ones, and others."""
+        if self.method.evenly is not None:
+            pool, size = self.known.pool, (self.method.evenly.rows,)
+            rows = pool[torch.randint(len(pool), size, generator=self.generator)]
+            supervised = torch.isin(rows, self.known.supervised)
+            return rows[supervised], rows[~supervised]
+        unlabelled = self.unlabelled
+        size = (self.settings.unlabelled_batch if len(unlabelled) else 0,)
+        return next(self.labelled), unlabelled[
+            torch.randint(max(1, len(unlabelled)), size, generator=self.generator)
+        ]
 
     def finish(self) -> dict[str, float]:
         """Let the method find its binarisation; mean of each term over the last tenth of the steps."""

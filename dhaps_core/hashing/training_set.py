@@ -13,7 +13,7 @@ from dhaps_core.codes import sign
 from dhaps_core.hashing.foretelling import Collection, Told
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.network import HashNetwork, encode
-from dhaps_core.retrieval.average_precision import average_precision, mean_average_precision
+from dhaps_core.retrieval.average_precision import mean_average_precision
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.relevance import Relevance
 
@@ -63,16 +63,6 @@ class TrainingSet:
     def encode(self, positions: Int[Tensor, " s"]) -> Float[Tensor, "s b"]:
         """Outputs z of some items, on the CPU."""
         return encode(self.network, self.inputs, positions, batch=1024)
-
-    def average_precision(
-        self, queries: Int[Tensor, " q"], database: Int[Tensor, " s"]
-    ) -> Float[Tensor, " q"]:
-        """Average precision of each of some items that searches others, by what the answers tell of both."""
-        relevance = Relevance.matrix(
-            torch.from_numpy(self.relations(queries.numpy()[:, None], database.numpy()) > 0)
-        )
-        codes = sign(self.encode(queries)), sign(self.encode(database))
-        return average_precision(distance_histograms(*codes, relevance))
 
     def scorer(self, positions: Int[Tensor, " s"]) -> Callable[[Tensor], float]:
         """Mean average precision of outputs [s b] of some items among themselves, from what the answers tell.

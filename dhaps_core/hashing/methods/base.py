@@ -24,6 +24,7 @@ __all__ = [
     "Method",
     "Objective",
     "ClosedForm",
+    "Evenly",
     "check_relations",
     "mean",
     "pair_mean",
@@ -128,6 +129,21 @@ class Method(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Evenly:
+    """Steps whose rows are drawn from all training items alike, known or not.
+
+    Attributes:
+        steps: of a training, at most those of the settings.
+        rows: of a step.
+        rate: peak of the learning rate.
+    """
+
+    steps: int
+    rows: int
+    rate: float
+
+
 class Objective(Method):
     """A loss that the training loop minimises.
 
@@ -137,7 +153,8 @@ class Objective(Method):
             only (``anchor`` of the settings).
         momentum: share of its weights, in [0, 1), that a teacher, a moving average of the network, keeps in a
             step; None: no teacher.
-        pace: how many times the learning rate of the settings it takes.
+        evenly: how it learns from all training items alike, whether or not an answer is about them; None: a
+            step has known items and others, as the settings say.
         decays: whether its loss penalises the squared weights itself; then the optimiser does not, too.
 
     Example:
@@ -158,7 +175,7 @@ class Objective(Method):
 
     prior: ClassVar[bool]
     momentum: float | None = None
-    pace: ClassVar[float] = 1.0
+    evenly: ClassVar[Evenly | None] = None
     decays: ClassVar[bool] = False
 
     @abstractmethod
