@@ -1,4 +1,4 @@
-"""Images to embeddings: decoded in threads ahead of the network, cached on disk by content, resumable."""
+"""Images to embeddings: decoded in threads ahead of the network, each kept on disk by its content."""
 
 import copy
 import hashlib
@@ -25,11 +25,13 @@ from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
+from dhaps_core.json_files import DamagedFileError
 
 __all__ = ["PREPARATION", "embed", "embed_images"]
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 _SHARD = 1024
+_KEY = hashlib.sha256().digest_size
 PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
 
 
@@ -45,14 +47,17 @@ def embed(
 ) -> Float32[np.ndarray, "n d"]:
     """Embedding of every image, from the cache where it is there.
 
+    Each is kept by the content of the image: images that are added are embedded, and they alone; those that
+    are renamed, moved or listed in another order are not, and of equal ones one is.
+
     The largest centred square of each image is scaled to size x size (bicubic): shapes keep their
     proportions, as in the images that networks are trained on, and the ends of long images are lost. A run
-    that is killed goes on after its last shard of 1,024 rows.
+    that is killed goes on after its last file of 1,024 rows.
 
     Args:
         items: with images.
         backbone: the network; it is not changed.
-        cache: folder for the shards; a sub-folder is named by the hash of images, weights and settings.
+        cache: folder for the rows; a sub-folder is named by the hash of weights and settings.
         size: side of the network's input, pixels; the backbone's own by default.
         batch: images in one forward pass; two batches are decoded ahead.
         precision: "float32", or "bf16" for a bfloat16 copy of the network: faster on CPUs that have it, with
@@ -60,8 +65,8 @@ def embed(
         progress: called after each batch with rows done, rows in all, and the estimated seconds left.
 
     Raises:
-        ValueError: if items have no images, the network's output is not finite [n d], or a shard is damaged.
-        UnreadableImage: if an image cannot be decoded; shards written so far stay.
+        ValueError: if items have no images, the network's output is not finite [n d], or a file is damaged.
+        UnreadableImage: if an image cannot be decoded; files written so far stay.
     """
     if items.images is None:
         raise ValueError("items must have images to embed; got features only. Use them as they are.")
@@ -72,20 +77,22 @@ def embed(
     one_of("precision", precision, _DTYPES)
     if items.n == 0:
         raise ValueError("items must be at least 1 to embed; got 0. Look at the source.")
-    folder = _folder(Path(cache), items.images, backbone, size, precision)
+    folder, digests = _folder(Path(cache), backbone, size, precision), items.images.digests()
     remove_leftovers(folder)
-    shards = [
-        (range(items.n)[start : start + _SHARD], folder / f"rows-{start:09}.npy")
-        for start in range(0, items.n, _SHARD)
-    ]
-    if missing := [(rows, path) for rows, path in shards if not path.exists()]:
-        network = _Network(backbone, precision)
-        _fill(missing, items.images, network, size=size, batch=batch, progress=progress)
-    loaded = [_load(path, len(rows)) for rows, path in shards]
-    widths = {rows.shape[1] for rows in loaded}
-    if len(widths) > 1:
-        raise ValueError(f"cached shards must be of one width; got {sorted(widths)} in {folder}. Delete it.")
-    return np.concatenate(loaded)
+    rows = _cached(folder)
+    first = {digest: i for i, digest in reversed(list(enumerate(digests))) if digest not in rows}
+    if missing := sorted(first.values()):
+        _fill(
+            folder,
+            missing,
+            items.images,
+            _Network(backbone, precision),
+            batch=batch,
+            size=size,
+            progress=progress,
+        )
+        rows = _cached(folder)
+    return np.stack([rows[digest] for digest in digests])
 
 
 def embed_images(
@@ -104,8 +111,8 @@ def embed_images(
     return np.concatenate(done)
 
 
-def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precision: str) -> Path:
-    """Sub-folder for these images and settings; settings.json tells a person what it holds."""
+def _folder(cache: Path, backbone: Backbone, size: int, precision: str) -> Path:
+    """Sub-folder for these settings; settings.json tells a person what it holds."""
     settings = {
         "backbone": backbone.name,
         "weights": backbone.weights_hash(),
@@ -114,8 +121,7 @@ def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precisio
         "size": size,
         "precision": precision,
         "preparation": PREPARATION,
-        "images": hashlib.sha256("".join(images.digests()).encode()).hexdigest(),
-        "n": len(images),
+        "rows": "images-*.npy: sha256 of an image (32 bytes), then its embedding (float32)",
     }
     text = json.dumps(settings, indent=1)
     folder = cache / f"{backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -125,7 +131,8 @@ def _folder(cache: Path, images: Images, backbone: Backbone, size: int, precisio
 
 
 def _fill(
-    missing: list[tuple[range, Path]],
+    folder: Path,
+    missing: list[int],
     images: Images,
     network: "_Network",
     *,
@@ -133,18 +140,23 @@ def _fill(
     batch: int,
     progress: Callable[[int, int, float], None] | None,
 ) -> None:
-    positions = [i for rows, _ in missing for i in rows]
-    before, done, started = len(images) - len(positions), 0, time.monotonic()
-    with closing(_squares(images, positions, size, ahead=2 * batch)) as squares:
-        for rows, path in missing:
-            blocks = []
-            for start in range(0, len(rows), batch):
-                blocks.append(network(np.stack(list(islice(squares, min(batch, len(rows) - start))))))
+    """Embed the images at some positions, and write them, a file of at most _SHARD after the other."""
+    digests, others = images.digests(), len(images) - len(missing)
+    done, started = 0, time.monotonic()
+    with closing(_squares(images, missing, size, ahead=2 * batch)) as squares:
+        for first in range(0, len(missing), _SHARD):
+            part, blocks = missing[first : first + _SHARD], []
+            for start in range(0, len(part), batch):
+                blocks.append(network(np.stack(list(islice(squares, min(batch, len(part) - start))))))
                 done += len(blocks[-1])
                 if progress is not None:
-                    left = (time.monotonic() - started) / done * (len(positions) - done)
-                    progress(before + done, len(images), left)
-            write_array(path, np.concatenate(blocks))
+                    left = (time.monotonic() - started) / done * (len(missing) - done)
+                    progress(others + done, len(images), left)
+            names = b"".join(bytes.fromhex(digests[i]) for i in part)
+            keys = np.frombuffer(names, np.uint8).reshape(len(part), _KEY)
+            values = np.ascontiguousarray(np.concatenate(blocks), "<f4").view(np.uint8)
+            name = f"images-{hashlib.sha256(names).hexdigest()[:16]}.npy"
+            write_array(folder / name, np.hstack([keys, values]))
 
 
 class _Network:
@@ -198,8 +210,24 @@ def _square(images: Images, i: int, size: int) -> npt.NDArray[np.uint8]:
     return np.asarray(square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
-def _load(path: Path, count: int) -> npt.NDArray[np.float32]:
-    rows = read_array(path, dtype=np.float32, shape=(count, -1), advice="Delete it.")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{path} must hold finite numbers; got others. Delete it.")
-    return rows
+def _cached(folder: Path) -> dict[str, Float32[np.ndarray, " d"]]:
+    """Rows by the digests of their images, all of one width."""
+    found: dict[str, npt.NDArray[np.float32]] = {}
+    widths: dict[int, Path] = {}
+    for path in sorted(folder.glob("images-*.npy")):
+        held = read_array(path, dtype=np.uint8, shape=(-1, -1), advice="Delete it.")
+        width, rest = divmod(held.shape[1] - _KEY, 4)
+        if width < 1 or rest:
+            rule = f"{path} must hold 32 bytes and then float32 in each row"
+            raise DamagedFileError(f"{rule}; got {held.shape[1]} bytes. Delete it.")
+        rows = np.ascontiguousarray(held[:, _KEY:]).view("<f4")
+        if not np.isfinite(rows).all():
+            raise DamagedFileError(f"{path} must hold finite numbers; got others. Delete it.")
+        widths[width] = path
+        found |= {key.tobytes().hex(): row for key, row in zip(held[:, :_KEY], rows, strict=True)}
+    if len(widths) > 1:
+        told = " and ".join(f"{width} in {path.name}" for width, path in sorted(widths.items()))
+        raise DamagedFileError(
+            f"files of {folder} must hold rows of one width; got {told}. Delete the folder."
+        )
+    return found

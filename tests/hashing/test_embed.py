@@ -89,7 +89,6 @@ def test_cache_is_keyed_by_content_and_settings(tmp_path):
     changed = counting()
     nn.init.ones_(changed.module.bias)
     for items, backbone, size, precision in [
-        (collection(images[::-1]), counting(), 8, "float32"),
         (collection(images), changed, 8, "float32"),
         (collection(images), counting(), 4, "float32"),
         (collection(images), counting(), 8, "bf16"),
@@ -97,6 +96,23 @@ def test_cache_is_keyed_by_content_and_settings(tmp_path):
         SEEN.clear()
         embed(items, backbone, size=size, cache=tmp_path, precision=precision)
         assert SEEN == [3]
+
+
+def test_only_what_is_new_is_embedded(tmp_path):
+    images, seen = random_images(6), []
+    first = embed(collection(images[:4]), counting(), size=8, cache=tmp_path)
+    SEEN.clear()
+    # Another order, one removed, two added of which one is there twice.
+    items = collection(images[[3, 4, 0, 5, 1, 4]])
+    rows = embed(items, counting(), size=8, cache=tmp_path, progress=lambda *now: seen.append(now[:2]))
+    assert SEEN == [2]
+    assert seen == [(6, 6)]
+    assert np.array_equal(rows[[0, 2, 4]], first[[3, 0, 1]])  # those that were there, to the bit
+    assert np.array_equal(rows[1], rows[5])
+    np.testing.assert_allclose(rows, images[[3, 4, 0, 5, 1, 4]].mean(axis=(1, 2)) / 255, atol=1e-5)
+    SEEN.clear()
+    assert np.array_equal(embed(collection(images[:4]), counting(), size=8, cache=tmp_path), first)
+    assert SEEN == []  # what was removed comes back for nothing
 
 
 def test_a_killed_run_goes_on_after_its_last_shard(tmp_path, monkeypatch):
@@ -223,23 +239,24 @@ def test_pixels_in_memory_that_change_are_embedded_as_they_are(tmp_path):
     assert (first != second).any(axis=1).tolist() == [False, True]
 
 
-def test_damaged_shards_are_named(tmp_path, monkeypatch):
+def test_damaged_files_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_SHARD", 2)
     items = collection(random_images(4))
     embed(items, pixels(2), size=4, cache=tmp_path)
     shard, other = sorted(tmp_path.rglob("*.npy"))
-    whole = shard.read_bytes()
+    whole, rows = shard.read_bytes(), np.load(shard)
     flipped = whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:]  # one bit of a number
     for content in (b"", b"no", whole[:-1], whole + b"x", flipped):
         shard.write_bytes(content)
-        with pytest.raises(ValueError, match=rf"{shard.name} must hold float32 \[2 n\]; .*Delete it"):
+        with pytest.raises(ValueError, match=rf"{shard.name} must hold uint8 \[n n\]; .*Delete it"):
             embed(items, pixels(2), size=4, cache=tmp_path)
-    for array in (np.full((2, 12), np.nan, np.float32), np.zeros((2, 12)), np.zeros(24, np.float32)):
+    endless = np.hstack([rows[:, :32], np.full((2, 12), np.nan, np.float32).view(np.uint8)])
+    for array in (endless, rows.astype(np.float32), rows.ravel(), rows[:, :-1], rows[:, :32]):
         np.save(shard, array)
-        with pytest.raises(ValueError, match=rf"{shard.name} must hold f.*Delete it"):
+        with pytest.raises(ValueError, match=rf"{shard.name} must hold .*Delete it"):
             embed(items, pixels(2), size=4, cache=tmp_path)
-    np.save(shard, np.zeros((2, 11), np.float32))
-    with pytest.raises(ValueError, match=r"of one width; got \[11, 12\]"):
+    np.save(shard, rows[:, :-4])
+    with pytest.raises(ValueError, match=r"of one width; got 11 in .* and 12 in .*Delete the folder"):
         embed(items, pixels(2), size=4, cache=tmp_path)
     shard.unlink()
     assert embed(items, pixels(2), size=4, cache=tmp_path).shape == (4, 12)
