@@ -5,14 +5,16 @@ that nobody has compared may well be one, the likeliest two are asked about, by 
 the next item comes into play. So an item is asked against the likeliest group first, after a "different"
 against the next one, and once all others are improbable it is left a group of its own for now. To ask on
 would tell what is known anyway, at the price of an answer for every group; and if later items make two groups
-look alike, they are compared then. First of all, an answer that looks wrong is asked again (`doubts`).
+look alike, they are compared then. Two groups of several items each are compared while the pairs that "same"
+would imply, times its probability, are worth it: a class in two pieces costs more than an item not placed.
+First of all, an answer that looks wrong is asked again (`doubts`).
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.snapshot import Snapshot
@@ -21,7 +23,7 @@ from dhaps_core.session.groups import Groups, Near
 
 __all__ = ["WORTH", "Ask", "next_pair"]
 
-WORTH = 0.05  # probability of "same" from which on a comparison is worth its answer
+WORTH = 0.05  # expected pairs that are implied, from which on a comparison is worth its answer
 AHEAD = 16  # items that come into play at once at first
 
 
@@ -80,24 +82,31 @@ def next_pair(
         odds = np.where(groups.comparable, groups.odds, 0.0)
         _leave_out(odds, groups, skipped)
         for count in range(max(2, alone), len(odds) + 1):
-            if (found := _likeliest(odds[:count, :count], worth=WORTH)) is not None:
+            if (found := _likeliest(odds[:count, :count], groups.size[:count], worth=WORTH)) is not None:
                 return _ask(groups, found)
         if ahead >= len(waiting):
-            found = _likeliest(odds, worth=0.0)
+            found = _likeliest(odds, groups.size, worth=0.0)
             return None if found is None else _ask(groups, found)
         ahead *= 2
 
 
-def _likeliest(odds: Float[np.ndarray, "g g"], *, worth: float) -> tuple[int, int, float] | None:
+def _likeliest(
+    odds: Float[np.ndarray, "g g"], size: Int64[np.ndarray, " g"], *, worth: float
+) -> tuple[int, int, float] | None:
     """The two groups likeliest to be the same, and how likely; None where no two are worth a question.
 
-    An item is of one group or of a new one: the odds of all groups that it may be of compete.
+    An item is of one group or of a new one: the odds of all groups that it may be of compete. Where no two
+    are likely enough, those two groups of several items whose "same" is expected to imply most.
     """
     total = 1 + odds.sum(axis=1)
     same = odds / np.maximum(total[:, None], total[None])
-    if not same.size or same.max() <= worth:
+    value = same
+    if same.size and same.max() <= worth:
+        several = np.where(size > 1, size, 0)
+        value = same * several[:, None] * several
+    if not same.size or value.max() <= worth:
         return None
-    a, b = divmod(int(same.argmax()), len(same))
+    a, b = divmod(int(value.argmax()), len(same))
     return a, b, float(same[a, b])
 
 

@@ -66,6 +66,18 @@ def test_an_item_is_asked_against_the_likeliest_group_first_and_then_against_the
     assert asked("abcx", near, ["x!b", "x=a", "c!a", "c!b"]) is None
 
 
+def test_groups_of_several_items_are_compared_where_an_item_by_itself_is_not():
+    far = {a + b: np.exp(-1.5) for a in "abc" for b in "def"}  # log-odds about -4 of being the same
+    near = matrix(
+        "abcdefgh", ab=LIKELY, ac=LIKELY, bc=LIKELY, de=LIKELY, df=LIKELY, ef=LIKELY, gh=LIKELY, **far
+    )
+    pieces = ["a=b", "b=c", "d=e", "e=f"]
+    assert set(asked("abcdefgh", near, pieces)) & set("abc")  # "same" would imply nine pairs ...
+    assert set(asked("abcdefgh", near, pieces)) & set("def")
+    assert asked("abcdefgh", near, [*pieces, "a!d"]) == "hg"
+    assert asked("abcdefgh", near, pieces[:2], order="dgh") == "hg"  # ... and of d alone it would imply three
+
+
 def test_what_the_closure_knows_is_not_asked():
     near = matrix("abcd", ab=LIKELY, ac=LIKELY, bc=LIKELY, ad=POSSIBLE, bd=POSSIBLE, cd=LIKELY)
     assert asked("abcd", near, ["a=b", "b=c"]) in ("da", "db", "dc")
