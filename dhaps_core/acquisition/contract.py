@@ -44,6 +44,8 @@ class Pool:
         probabilities: gives the probability of every item to be of each class, or of each group of items
             known to be the same, by the answers; rows sum to 1. [n 0] where fewer than two are known,
             or where items may have several.
+        borne_out: gives the mean of what such probabilities give to the truth of known items, by the answers
+            about others, in [0, 1].
         neighbourhood: gives the kernel of who stands for whom among the neighbours of an item
             (:attr:`dhaps_core.neighbours.NeighbourGraph.neighbourhood`), the same in every round.
         keep: gives what a function computes under a name once in a run: a number above 0 for each item.
@@ -61,6 +63,7 @@ class Pool:
     earlier: Callable[[], Tensor]
     calibration: Callable[[], Calibration]
     probabilities: Callable[[], Float[Tensor, "n c"]]
+    borne_out: Callable[[], float]
     neighbourhood: Callable[[], sparse.csr_matrix]
     keep: Callable[[str, Callable[[], Tensor]], Tensor]
 

@@ -8,10 +8,14 @@ is what S covers. Representativeness is what an item would cover alone, sum_i w_
 of it is covered already; uncertainty is w. F is monotone and submodular, so picking the item that adds most,
 again and again, covers at least 1 - 1/e of what any as many items could (Nemhauser, Wolsey, Fisher 1978).
 
+w_i is 1 - the margin between the two greatest class probabilities, to a power that grows with what such
+probabilities give to held-out answers, up to 1 where that is a half: uncertainty enters when the model has
+something to say, and with a hundred classes and few answers all items weigh nearly the same.
+
 Each term can be switched off by a weight of 0: without uncertainty all items weigh 1, without diversity
 nothing counts as covered, without representativeness every item stands for itself alone. Between 0 and 1
-uncertainty is an exponent of w, and diversity a share of what is covered. None of the three is the poster's
-(``docs/readings.md``).
+uncertainty is a factor of that exponent, and diversity a share of what is covered. None of the three is the
+poster's (``docs/readings.md``).
 
 References:
     Bae, Wang, Sutherland: Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.

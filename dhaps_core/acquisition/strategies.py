@@ -5,7 +5,7 @@ sessions, notebooks and grids, and ``tests/acquisition/test_strategies.py`` runs
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, final
 
 import torch
@@ -38,6 +38,7 @@ WEIGHTS: Mapping[str, Weights] = {"covered": COVERED} | {
 }
 """What the three terms weigh by default."""
 
+BORNE_OUT = 0.5  # what held-out answers must be given for uncertainty by such probabilities to count in full
 UNREAD = {"kernel": "invariant", "space": "embeddings", "bandwidth_scale": 0.1, "beta": 1.0}
 """Settings that only problems over pairs read, with their defaults: readings (``docs/readings.md``)."""
 
@@ -120,6 +121,9 @@ class Dhaps(Strategy):
         """Items in the order of what they add, paired in that order, with what each pair's terms were."""
         probabilities = pool.probabilities().double().cpu().numpy()
         weights, candidates = self.weights or WEIGHTS["covered"], pool.candidates.cpu().numpy()
+        # What is uncertain by probabilities that held-out answers do not bear out says little.
+        share = min(1.0, pool.borne_out() / BORNE_OUT)
+        weights = replace(weights, uncertainty=share * weights.uncertainty)
         cover = Cover.of(
             pool.neighbourhood(), margin_uncertainty(probabilities), pool.labelled.tolist(), weights=weights
         )

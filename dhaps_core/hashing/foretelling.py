@@ -118,6 +118,12 @@ class Foretelling:
     trust: tuple[float, ...]
     held_out: Float[Tensor, " l"]
 
+    @property
+    def borne_out(self) -> float | None:
+        """Mean probability that was given to the truth of known items; None where none could be foretold."""
+        usable = self.held_out[~self.held_out.isnan()]
+        return float(usable.mean()) if len(usable) else None
+
 
 def foretell(collection: Collection, told: Told) -> Foretelling:
     """Probabilities of every item from at least two known items of two classes or more.

@@ -170,6 +170,7 @@ class AskingRun(OpenRun):
             earlier=lambda: [*(pair for one in self.proposals() for pair in one.pairs), *awaited],
             calibration=lambda: self.calibration(snapshot),
             probabilities=lambda: self.model.probabilities(snapshot),
+            borne_out=lambda: self.model.borne_out(snapshot),
             neighbourhood=lambda: self.model.collection.graph.neighbourhood,
             awaited=awaited,
         )

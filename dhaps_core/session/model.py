@@ -151,6 +151,11 @@ class Model:
         foretold = None if snapshot.multi_label else self.foretell(snapshot)
         return torch.zeros(len(self.pool), 0) if foretold is None else foretold.probabilities
 
+    def borne_out(self, snapshot: Snapshot) -> float:
+        """How well answers about other items foretell those given, in [0, 1]; 0 where they cannot."""
+        foretold = self.foretell(snapshot)
+        return 0.0 if foretold is None else foretold.borne_out or 0.0
+
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""
         return encode(network, self.inputs, batch=256 if self.settings.side else 4096)

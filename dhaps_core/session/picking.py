@@ -67,6 +67,7 @@ class Picker:
         earlier: Callable[[], Sequence[tuple[str, str]]],
         calibration: Callable[[], Calibration],
         probabilities: Callable[[], Float[Tensor, "m c"]],
+        borne_out: Callable[[], float],
         neighbourhood: Callable[[], sparse.csr_matrix],
         awaited: Sequence[tuple[str, str]] = (),
     ) -> tuple[tuple[tuple[str, str], ...], dict[str, list[float]], dict[str, Any]]:
@@ -100,6 +101,7 @@ class Picker:
             earlier=lambda: self._places(earlier()),
             calibration=calibration,
             probabilities=lambda: probabilities().to(device),
+            borne_out=borne_out,
             neighbourhood=neighbourhood,
             keep=self._keep,
         )

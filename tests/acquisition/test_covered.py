@@ -90,3 +90,18 @@ def test_uncertain_items_are_preferred():
     pool = make_pool(probabilities=lambda: sure)
     pairs = STRATEGIES["dhaps"].of(Settings()).choose(pool, picks=3).pairs
     assert int((pairs >= 20).sum()) == 6
+
+
+def test_uncertainty_counts_as_far_as_held_out_answers_bear_the_probabilities_out():
+    generator = torch.Generator().manual_seed(1)
+    probabilities = torch.rand(40, 3, generator=generator)
+    probabilities /= probabilities.sum(1, keepdim=True)
+
+    def chosen(borne_out, uncertainty=1.0):
+        pool = make_pool(probabilities=lambda: probabilities, borne_out=lambda: borne_out)
+        strategy = STRATEGIES["dhaps"].of(Settings(weights=Weights(uncertainty, 1.0, 1.0)))
+        return strategy.choose(pool, picks=8).pairs.tolist()
+
+    assert chosen(0.0) == chosen(1.0, uncertainty=0.0)  # none of it
+    assert chosen(0.25) == chosen(1.0, uncertainty=0.5)
+    assert chosen(0.5) == chosen(1.0) != chosen(0.0)

@@ -191,7 +191,7 @@ def quantise(training: TrainingSet) -> None:
     if foretold:
         front.learn(training.collection, foretold, generator=generator)
         trust = dict(zip(("graph", "regression", "kernels"), foretold.trust, strict=True))
-        network.learned = {"foretold": _mean(foretold.held_out), "trust": trust}
+        network.learned = {"foretold": foretold.borne_out, "trust": trust}
     some = rows[torch.randperm(len(rows), generator=generator)[:FITTED]]
     seen = torch.cat([front(part) for part in some.split(4096)])
     start = torch.randn(network.bits, seen.shape[1], generator=generator)
@@ -200,9 +200,3 @@ def quantise(training: TrainingSet) -> None:
     network.hash = nn.Linear(front.out_features, network.bits).to(device)
     network.hash.weight.copy_(weight)
     network.hash.bias.copy_(bias)
-
-
-def _mean(held_out: Float[Tensor, " l"]) -> float | None:
-    """Of what could be foretold; None where nothing could."""
-    usable = held_out[~held_out.isnan()]
-    return float(usable.mean()) if len(usable) else None
