@@ -106,8 +106,8 @@ class Foretelling:
         centres: positions of the k known items that the kernels are centred at.
         kernels: weights of the kernels, times the trust in them.
         trust: in the graph, in the regression and in the kernels.
-        held_out: probability that was given to the truth of each known item by the answers about others; NaN
-            where those do not name its class at all.
+        apart: probabilities of the l known items by the answers about others alone.
+        held_out: what those give to the truth; NaN where the others do not name the item's class at all.
     """
 
     probabilities: Float[Tensor, "n c"]
@@ -116,6 +116,7 @@ class Foretelling:
     centres: Int[Tensor, " k"]
     kernels: Float[Tensor, "k c"]
     trust: tuple[float, ...]
+    apart: Float[Tensor, "l c"]
     held_out: Float[Tensor, " l"]
 
     @property
@@ -153,15 +154,16 @@ def foretell(collection: Collection, told: Told) -> Foretelling:
     if not several:  # a class that only one item has is in no other fold
         usable = (heard[:FOLDS].float() @ values)[fold][told.values] > 0
     trust = _trust(apart[:, usable], values[usable], several=several)
-    truth = _likelihood(_together(trust, apart), values, several=several).exp()
+    held_out = _together(trust, apart)
+    truth = _likelihood(held_out, values, several=several).exp()
     truth[~usable] = torch.nan
     graph, linear, kernels = trust[0] * graph, trust[1] * weights[-1], trust[2] * kernels
     linear[:-1] *= SCALE
     linear[-1] += trust[2] * usual
     odds = graph + rows @ linear[:-1] + linear[-1]
     odds += _sum(collection, rows, rows[centres], kernels)
-    probabilities = odds.sigmoid() if several else odds.softmax(1)
-    return Foretelling(probabilities, graph, linear, centres, kernels, tuple(trust.tolist()), truth)
+    probabilities, others = (one.sigmoid() if several else one.softmax(1) for one in (odds, held_out))
+    return Foretelling(probabilities, graph, linear, centres, kernels, tuple(trust.tolist()), others, truth)
 
 
 def folds(values: Bool[Tensor, "l c"]) -> Int[Tensor, " l"]:

@@ -120,15 +120,23 @@ class SelfTest:
         """By the row of an answer, the probability of what it says by the answers about other items.
 
         Of a class it is that of what is known of the item; of a "same" the lesser one of its two items, each
-        in the group that answers put it in. Of "different" and "unsure", and where no other answer names the
-        class, nothing is told.
+        in the group that answers put it in; of a "different" that the two are not of one class or group. Of
+        "unsure", and where no other answer names the class, nothing is told.
         """
         held_out, found = self.held_out(snapshot), {}
+        told, foretelling = self.model.told(snapshot), self.model.foretell(snapshot)
+        row = {} if told is None else {place: i for i, place in enumerate(told.at.tolist())}
         for answer in snapshot.answers:
             places = [self._place[key] for key in answer.keys if key in self._place]
-            told = [one for place in places if (one := held_out.get(place)) is not None]
-            if answer.value not in ("different", "unsure") and told:
-                found[answer.id] = min(told)
+            if answer.value == "different" and foretelling is not None:
+                if len(places) == 2 and all(held_out.get(place) is not None for place in places):
+                    p = foretelling.apart[[row[place] for place in places]]
+                    same = probability_same(p[:1], p[1:], several=snapshot.multi_label)
+                    found[answer.id] = 1 - float(same)
+            elif answer.value != "unsure":
+                sure = [one for place in places if (one := held_out.get(place)) is not None]
+                if sure:
+                    found[answer.id] = min(sure)
         return found
 
     def _next_ten(

@@ -46,7 +46,7 @@ def snapshot(answers, **more):
 class Thinks(Model):
     """A model of eight items that knows a, b and c, and thinks what a test says."""
 
-    def __init__(self, probabilities, *, several=False, held_out=(0.5, 0.5, 0.5)):
+    def __init__(self, probabilities, *, several=False, held_out=(0.5, 0.5, 0.5), apart=None):
         self.pool = torch.arange(8)
         self.thought = Foretelling(
             probabilities,
@@ -55,6 +55,7 @@ class Thinks(Model):
             centres=torch.tensor([0, 1, 2]),
             kernels=torch.zeros(3, 3),
             trust=(1.0, 1.0, 1.0),
+            apart=torch.full((3, 3), 1 / 3) if apart is None else torch.tensor(apart),
             held_out=torch.tensor(held_out),
         )
         self.several = several
@@ -115,6 +116,14 @@ def test_of_several_classes_all_must_be_named():
     # d: .6 .3 .9, but green is below a half; h: 1 .9 .9; e: .5 .6 .9, none above a half.
     assert [named for named, _ in found] == [False, True, True]
     assert [p for _, p in found] == pytest.approx([0.162, 0.81, 0.27])
+
+
+def test_a_different_is_borne_out_as_far_as_the_others_hold_the_two_apart():
+    apart = [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.0, 0.5, 0.5]]
+    thinks = Thinks(THOUGHT, held_out=(0.9, 0.2, float("nan")), apart=apart)
+    known = snapshot(said("pair", ("ab", "different"), ("ac", "different"), ("bd", "different")))
+    # The two of the first are of one class with .9 x .8 + .1 x .2; c has no class, d is not known.
+    assert judge(thinks).borne_out(known) == {1: pytest.approx(1 - 0.74)}
 
 
 def test_held_out_probabilities_are_of_items_that_were_asked_about_and_can_be_named():
