@@ -48,6 +48,7 @@ COLOURS = {"dhaps": "#1b6ca8", "random": "#8c8c8c"}
 OTHERS = ("#c8553d", "#5b8c5a", "#8e6c8a", "#d99a2b", "#3aa6a6", "#6a5acd")  # of all other names, in turn
 DASHES, MARKERS = ("-", "--", ":", "-."), "os^D"  # of the first six of them, the next six, ...
 SPAN = 0.1  # of a metric, that an axis shows at least
+CEILING = "at most"
 LONGEST = 60  # characters of a name beside a curve
 
 
@@ -260,8 +261,14 @@ def _band(values: Sequence[float], level: float | None) -> Interval:
 def at_cuts(
     rows: Iterable[tuple[str, Row]], metric: str, y: str, *, share: bool = True, level: float | None = None
 ) -> Panel:
-    """Curves of a metric that rows have by cut-off; those that have it not are left out."""
-    values = ((name, int(k), value) for name, row in rows for k, value in row.get(metric, {}).items())
+    """Curves of a metric that rows have by cut-off, and of its ceiling, as far as rows have them."""
+    rows, kinds = list(rows), [(metric, None), (metric.replace("_at", "_ceiling_at"), CEILING)]
+    values = (
+        (drawn or name, int(k), value)
+        for kind, drawn in kinds
+        for name, row in rows
+        for k, value in row.get(kind, {}).items()
+    )
     return Panel(gathered(values, level), "k", y, share=share, scale="log")
 
 
@@ -317,8 +324,11 @@ def _looks(shown: Sequence[Panel]) -> dict[str, dict[str, Any]]:
         for name, points in panel.curves.items():
             seeds.setdefault(name, set()).update(point.n for point in points.values())
     others = cycle((colour, *line) for line in zip(DASHES, MARKERS, strict=True) for colour in OTHERS)
-    looks = {}
+    looks: dict[str, dict[str, Any]] = {}
     for name, found in seeds.items():
+        if name == CEILING:
+            looks[name] = {"label": name, "color": "#b0b0b0", "ls": ":", "marker": ""}
+            continue
         colour, dashes, marker = (COLOURS[name], "-", "o") if name in COLOURS else next(others)
         many = " to ".join(str(n) for n in sorted({min(found), max(found)}))
         label = plain_label(name) + (f" ({many} seeds)" if found - {1} else "")

@@ -28,6 +28,7 @@ __all__ = [
     "precision_at_k",
     "precision_recall_curve",
     "precision_within_radius",
+    "precision_ceiling",
     "recall_at_k",
 ]
 
@@ -66,6 +67,21 @@ def precision_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, 
 def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
     """Mean expected share of the relevant items that is among the first k; as :func:`expected_hits`."""
     return ratio(expected_hits(h, ks), h.relevant.sum(1, keepdim=True)).mean(0)
+
+
+def precision_ceiling(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
+    """Mean precision at k of the best ranking there is, min(R, k) / k for R relevant items.
+
+    Example:
+        >>> from dhaps_core.retrieval.histograms import distance_histograms
+        >>> from dhaps_core.retrieval.relevance import Relevance
+        >>> query, database = torch.ones(1, 2), torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+        >>> relevance = Relevance.classes(torch.tensor([0]), torch.tensor([0, 1, 0]))
+        >>> precision_ceiling(distance_histograms(query, database, relevance), [1, 2, 3])
+        tensor([1.0000, 1.0000, 0.6667], dtype=torch.float64)
+    """
+    cuts = torch.tensor(ks, device=h.relevant.device)
+    return (h.relevant.sum(1, keepdim=True).minimum(cuts) / cuts).double().mean(0)
 
 
 def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecision:

@@ -10,7 +10,13 @@ from dhaps_core.data.items import Items
 from dhaps_core.retrieval.average_precision import weighted_average_precision
 from dhaps_core.retrieval.graded import average_cumulative_gain, evaluate_graded, ndcg
 from dhaps_core.retrieval.histograms import DistanceHistograms, distance_histograms
-from dhaps_core.retrieval.metrics import evaluate, precision_at_k, precision_recall_curve, recall_at_k
+from dhaps_core.retrieval.metrics import (
+    evaluate,
+    precision_at_k,
+    precision_ceiling,
+    precision_recall_curve,
+    recall_at_k,
+)
 from dhaps_core.retrieval.relevance import Relevance
 
 __all__ = ["evaluate_codes"]
@@ -22,11 +28,11 @@ NAMED_CUTS = (100, 1000, 5000)  # reported under their own names as well
 def evaluate_codes(items: Items, codes: Float[Tensor, "n b"]) -> dict[str, Any]:
     """Metrics of the query items against the database items, for JSON; empty without labels or queries.
 
-    They are those of :func:`dhaps_core.retrieval.metrics.evaluate`, ``precision_at`` and ``recall_at`` (by
-    cut-off) and ``by_radius`` (precision and recall within each). Items are relevant that share a class by
-    their labels. Where an item may have several, those of
-    :func:`dhaps_core.retrieval.graded.evaluate_graded` and ``ndcg_at``, ``acg_at`` and ``wap_at`` (with the
-    denominator ``min``) come with them.
+    They are those of :func:`dhaps_core.retrieval.metrics.evaluate`, by cut-off ``precision_at``, the
+    ``precision_ceiling_at`` that no ranking passes, and ``recall_at``, and ``by_radius`` precision and recall
+    within each. Items are relevant that share a class by their labels. Where an item may have several, those
+    of :func:`dhaps_core.retrieval.graded.evaluate_graded` and ``ndcg_at``, ``acg_at`` and ``wap_at`` (with
+    the denominator ``min``) come with them.
 
     Raises:
         ValueError: if a query is also a database item, or a value is no code.
@@ -48,6 +54,7 @@ def evaluate_codes(items: Items, codes: Float[Tensor, "n b"]) -> dict[str, Any]:
     found = {
         **evaluate(histograms, ks=named, radius=min(2, codes.shape[1])),
         "precision_at": _by_cut(cuts, precision_at_k(histograms, cuts)),
+        "precision_ceiling_at": _by_cut(cuts, precision_ceiling(histograms, cuts)),
         "recall_at": _by_cut(cuts, recall_at_k(histograms, cuts)),
         "by_radius": {"precision": curve.precision.tolist(), "recall": curve.recall.tolist()},
     }

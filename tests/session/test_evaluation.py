@@ -49,6 +49,8 @@ def test_every_value_of_a_round_is_what_counting_gives(n, bits, multi_label, col
             for ds, rs in rows
         ]
         assert found["precision_at"][str(k)] == pytest.approx(np.mean(hits) / k)
+        best = [sum(sorted(rs, reverse=True)[:k]) / k for _, rs in rows]
+        assert found["precision_ceiling_at"][str(k)] == pytest.approx(np.mean(best))
         shares = [hit / sum(rs) if sum(rs) else 0.0 for hit, (_, rs) in zip(hits, rows, strict=True)]
         assert found["recall_at"][str(k)] == pytest.approx(np.mean(shares))
     for r in range(bits + 1):

@@ -241,6 +241,16 @@ def test_rankings_are_drawn_by_cut_off_and_by_radius():
     assert legend(figure) == ["a (2 seeds)", "b"]
 
 
+def test_precision_at_k_is_drawn_below_its_ceiling_where_rows_have_one():
+    run = {"precision_at": {"1": 0.5, "10": 0.2}}
+    ceiling = {"precision_ceiling_at": {"1": 1.0, "10": 0.4}}
+    figure = precision_curves({"a/1": [run | ceiling], "b/1": [run]})
+    [axes] = figure.axes
+    assert drawn(axes)[-1][:2] == ("at most", [[1, 1.0], [10, 0.4]])
+    assert legend(figure) == ["a", "b", "at most"]
+    assert legend(precision_curves({"a/1": [run], "b/1": [run]})) == ["a", "b"]
+
+
 def test_rankings_of_graded_relevance_have_three_panels_more_and_older_runs_fewer():
     curves = {name: {"1": 0.5, "10": 0.25} for name in ("ndcg_at", "acg_at", "wap_at")}
     figure = ranking_figure([("a", ranked(0.4, **curves))], bits=3)
