@@ -23,7 +23,8 @@ from dhaps_core.session.groups import Groups, Near
 
 __all__ = ["WORTH", "Ask", "next_pair"]
 
-WORTH = 0.05  # expected pairs that are implied, from which on a comparison is worth its answer
+WORTH = 0.05  # probability of "same" from which on a comparison is worth its answer ...
+PIECES = 0.2  # ... or, of two groups of several items, the number of pairs that it is expected to imply
 AHEAD = 16  # items that come into play at once at first
 
 
@@ -103,7 +104,7 @@ def _likeliest(
     value = same
     if same.size and same.max() <= worth:
         several = np.where(size > 1, size, 0)
-        value = same * several[:, None] * several
+        value, worth = same * several[:, None] * several, PIECES
     if not same.size or value.max() <= worth:
         return None
     a, b = divmod(int(value.argmax()), len(same))

@@ -67,7 +67,7 @@ def test_an_item_is_asked_against_the_likeliest_group_first_and_then_against_the
 
 
 def test_groups_of_several_items_are_compared_where_an_item_by_itself_is_not():
-    far = {a + b: np.exp(-1.5) for a in "abc" for b in "def"}  # log-odds about -4 of being the same
+    far = {a + b: np.exp(-1.2) for a in "abc" for b in "def"}  # log-odds about -3 of being the same
     near = matrix(
         "abcdefgh", ab=LIKELY, ac=LIKELY, bc=LIKELY, de=LIKELY, df=LIKELY, ef=LIKELY, gh=LIKELY, **far
     )
