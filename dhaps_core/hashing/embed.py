@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -81,16 +81,9 @@ def embed(
     remove_leftovers(folder)
     rows = _cached(folder)
     first = {digest: i for i, digest in reversed(list(enumerate(digests))) if digest not in rows}
-    if missing := sorted(first.values()):
-        _fill(
-            folder,
-            missing,
-            items.images,
-            _Network(backbone, precision),
-            batch=batch,
-            size=size,
-            progress=progress,
-        )
+    if missing := {i: digest for digest, i in sorted(first.items(), key=lambda one: one[1])}:
+        network = _Network(backbone, precision)
+        _fill(folder, missing, items.images, network, size=size, batch=batch, progress=progress)
         rows = _cached(folder)
     return np.stack([rows[digest] for digest in digests])
 
@@ -132,7 +125,7 @@ def _folder(cache: Path, backbone: Backbone, size: int, precision: str) -> Path:
 
 def _fill(
     folder: Path,
-    missing: list[int],
+    missing: Mapping[int, str],
     images: Images,
     network: "_Network",
     *,
@@ -140,19 +133,19 @@ def _fill(
     batch: int,
     progress: Callable[[int, int, float], None] | None,
 ) -> None:
-    """Embed the images at some positions, and write them, a file of at most _SHARD after the other."""
-    digests, others = images.digests(), len(images) - len(missing)
+    """Embed the images at some positions, by their digests, in files of at most _SHARD."""
+    positions, others = list(missing), len(images) - len(missing)
     done, started = 0, time.monotonic()
-    with closing(_squares(images, missing, size, ahead=2 * batch)) as squares:
+    with closing(_squares(images, positions, size, ahead=2 * batch)) as squares:
         for first in range(0, len(missing), _SHARD):
-            part, blocks = missing[first : first + _SHARD], []
+            part, blocks = positions[first : first + _SHARD], []
             for start in range(0, len(part), batch):
                 blocks.append(network(np.stack(list(islice(squares, min(batch, len(part) - start))))))
                 done += len(blocks[-1])
                 if progress is not None:
                     left = (time.monotonic() - started) / done * (len(missing) - done)
                     progress(others + done, len(images), left)
-            names = b"".join(bytes.fromhex(digests[i]) for i in part)
+            names = b"".join(bytes.fromhex(missing[i]) for i in part)
             keys = np.frombuffer(names, np.uint8).reshape(len(part), _KEY)
             values = np.ascontiguousarray(np.concatenate(blocks), "<f4").view(np.uint8)
             name = f"images-{hashlib.sha256(names).hexdigest()[:16]}.npy"

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
@@ -77,42 +76,24 @@ def train(
     plain = inputs if plain is None else plain
     told = told_of(supervision, supervised, pool)
     known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator, told, collection)
-    lesson = _Lesson(inputs, supervision, references, settings, progress)
-    if isinstance(method, Auto):
-        method = method.taken(told)
-        losses = lesson.give(method, known)
-        network.learned = {"method": method.name, **network.learned}
-        return losses
-    return lesson.give(method, known)
-
-
-@dataclass(frozen=True)
-class _Lesson:
-    """What a training takes beside the method and the training set; see :func:`train`."""
-
-    inputs: Inputs
-    supervision: Supervision
-    references: Tensor | None
-    settings: TrainingSettings
-    progress: Progress | None
-
-    def give(self, method: Method, known: TrainingSet) -> dict[str, float]:
-        """Train the network of a training set."""
-        if isinstance(method, ClosedForm):
-            if self.progress is not None and self.progress(1, 1, 0.0):
-                raise Cancelled("training was cancelled before its only step.")
-            method.fit(known)
-            known.network.eval()
-            return {}
-        assert isinstance(method, Objective)
-        training = _Training(
-            method, self.inputs, self.supervision, known, references=self.references, settings=self.settings
-        )
+    learner = method.taken(told) if isinstance(method, Auto) else method
+    losses: dict[str, float] = {}
+    if isinstance(learner, ClosedForm):
+        if progress is not None and progress(1, 1, 0.0):
+            raise Cancelled("training was cancelled before its only step.")
+        learner.fit(known)
+        network.eval()
+    else:
+        assert isinstance(learner, Objective)
+        training = _Training(learner, inputs, supervision, known, references=references, settings=settings)
         for number in range(training.steps):
             loss = training.step(number)
-            if self.progress is not None and self.progress(number + 1, training.steps, loss):
+            if progress is not None and progress(number + 1, training.steps, loss):
                 raise Cancelled(f"training was cancelled at step {number + 1} of {training.steps}.")
-        return training.finish()
+        losses = training.finish()
+    if isinstance(method, Auto):
+        network.learned = {"method": learner.name, **network.learned}
+    return losses
 
 
 class _Training:
