@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Int8, Int64, UInt8
 from torch import Tensor
 
-from dhaps_core.block_threads import block_threads
+from dhaps_core.blocks import block_cells, block_threads
 from dhaps_core.codes import check_codes, pack_bits
 
 __all__ = ["distance_counts", "hamming_distance", "marked_distance_counts"]
@@ -96,9 +96,8 @@ def _counts(a: Tensor, b_: Tensor, marks: Marks | None, grades: int) -> Int64[Te
     _check_same(a, b_)
     keys = (a.shape[1] + 1) * grades
     counts = torch.zeros(len(a), keys, dtype=torch.int64, device=a.device)
-    cpu = a.device.type == "cpu"
-    way, step = (_count_by_words, _QUERIES) if cpu else (_count_by_product, 256)
-    count = way(a, b_, keys, grades)
+    way = _count_by_words if a.device.type == "cpu" else _count_by_product
+    count, step = way(a, b_, keys, grades), block_cells(a.device, _QUERIES * _ITEMS) // _ITEMS
 
     def work(start: int) -> None:
         rows = slice(start, min(start + step, len(a)))
@@ -149,7 +148,7 @@ def _count_by_words(a: Tensor, b_: Tensor, keys: int, grades: int) -> _Count:
                 key += np.bitwise_count(np.bitwise_xor(words, word, out=differ), out=more)
             if marked is not None:
                 key *= grades
-                key += marked[i]
+                np.add(key, marked[i], out=key, casting="unsafe")  # all marks are below the grades
             if pairwise:
                 pairs = torch.bincount(values, minlength=256 * keys).numpy().reshape(keys, 256)
                 np.add(pairs.sum(1), pairs[:, :keys].sum(0), out=counts[i])

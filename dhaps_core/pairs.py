@@ -16,12 +16,14 @@ References:
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isqrt
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from dhaps_core.blocks import block_cells
 from dhaps_core.checks import one_of
 
 __all__ = [
@@ -39,7 +41,7 @@ Kernel = Literal["invariant", "matched"]
 
 _WIDE = 1e4  # squared distance from the centre, in bandwidths, from which on products lose digits
 _FARTHEST = 1e150  # distance in bandwidths whose square is still a number
-_TILE, _GPU_TILE = 512, 8192  # rows and columns of kernels at a time
+_TILE = 512  # rows and columns of kernels at a time, on a CPU
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def kernel_means(
     """
     dtype, n = _dtype(points), len(points)
     scaled = Points.of(points, bandwidth=bandwidth)
-    block = block or (_TILE if points.device.type == "cpu" else _GPU_TILE)
+    block = block or isqrt(block_cells(points.device, _TILE**2))
     sums = torch.zeros(n, dtype=torch.float64, device=points.device)
     for start in range(0, n, block):
         mine = slice(start, start + block)

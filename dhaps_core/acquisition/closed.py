@@ -13,10 +13,11 @@ from torch import Tensor
 from dhaps_core.acquisition.problem import FILLED_IN, LOG2, Problem, Rounding
 from dhaps_core.acquisition.quadratic import QuadraticForm
 from dhaps_core.acquisition.shortlist import first_by_position
+from dhaps_core.blocks import block_cells
 
 __all__ = ["Closed"]
 
-CELLS = 1 << 21  # costs held at once
+CELLS = 1 << 21  # costs held at once, on a CPU
 PREFIX = 1024  # items put in order at first
 FIRST_ROWS = 64
 BEHIND = 16  # chosen items that a sum may lack
@@ -136,7 +137,8 @@ class _KernelSums:
     def __init__(self, problem: Closed) -> None:
         self.problem, self.chosen = problem, problem.labelled_items
         self.values = torch.zeros_like(problem.means)
-        self._rows = max(1, CELLS // len(self.values))
+        self._cells = block_cells(self.values.device, CELLS)
+        self._rows = max(1, self._cells // len(self.values))
         for part in self.chosen.split(self._rows):
             self.values += problem.kernels(part).sum(0)
         self._all = len(self.chosen)  # of which every sum has at least as many
@@ -157,7 +159,7 @@ class _KernelSums:
         """Bring the sums of some items up to date."""
         places = torch.arange(self._all, len(self.chosen), device=items.device)
         behind = items[self._summed[items] < len(self.chosen)]
-        for part in behind.split(max(1, CELLS // BEHIND)) if len(behind) else ():
+        for part in behind.split(max(1, self._cells // BEHIND)) if len(behind) else ():
             missing = places >= self._summed[part, None]
             self.values[part] += (self.problem.kernels(part, self.chosen[places]) * missing).sum(1)
         self._summed[items] = len(self.chosen)
@@ -221,6 +223,7 @@ class _Best:
         none: no cell is scored twice.
         """
         width, sorted_h, start, rows = len(order), h.cpu(), 0, FIRST_ROWS
+        cells = block_cells(h.device, CELLS)
 
         def reach(least: int) -> int:
             """Number of columns that could still win with the first row, but not less than ``least``."""
@@ -232,7 +235,7 @@ class _Best:
             mine, met = slice(start, start + rows), start
             stop = min(2 * rows, width) if start == 0 else reach(start)
             while met < stop:
-                stop = min(stop, met + max(1, CELLS // rows))
+                stop = min(stop, met + max(1, cells // rows))
                 costs = self._costs(order[mine], order[met:stop], h[mine, None] + h[None, met:stop])
                 # The same pair stands on both sides of the diagonal: the upper one is the pair.
                 if met < start + rows:
@@ -249,7 +252,7 @@ class _Best:
                 if ahead > self.limit:
                     self.rest = min(self.rest, ahead)
                     break
-            rows = min(4 * rows, max(1, CELLS // (met - start + rows)))
+            rows = min(4 * rows, max(1, cells // (met - start + rows)))
 
     def _costs(
         self, a: Int[Tensor, " p"], b: Int[Tensor, " r"], h: Float[Tensor, "p r"]

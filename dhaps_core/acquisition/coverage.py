@@ -12,12 +12,12 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from dhaps_core.acquisition.shortlist import multiplies_float32
-from dhaps_core.block_threads import block_threads
+from dhaps_core.blocks import block_cells, block_threads
 from dhaps_core.pairs import Points, exponents
 
 __all__ = ["Coverage", "cover"]
 
-CELLS = 1 << 20  # kernels held at once, by a thread
+CELLS = 1 << 20  # kernels held at once, by a thread of a CPU
 COLUMNS = 1024
 AT_ONCE, MANY = 64, 1024  # items looked at again at a time; from more on, by bounds first
 TIE = 1e-9
@@ -74,14 +74,15 @@ class Coverage:
         self.population, self.weights = self.points[population[weighs]], weights[weighs].double()
         self.weights /= self.weights.sum()
         self.covered = torch.zeros_like(self.weights)
-        for part in chosen.split(max(1, CELLS // len(self.weights))):
+        self._cells = block_cells(points.device, CELLS)
+        self._rows = max(1, self._cells // len(self.weights))
+        for part in chosen.split(self._rows):
             self.covered = torch.cat([self.covered[None], self._kernels(part)]).amax(0)
 
     def gains(self, items: Int[Tensor, " k"]) -> Float64[Tensor, " k"]:
         """What each item would add, exact."""
-        rows = max(1, CELLS // len(self.weights))
         with block_threads(items.device) as each:
-            return torch.cat(list(each(self._gains, items.split(rows))))
+            return torch.cat(list(each(self._gains, items.split(self._rows))))
 
     def bounds(self, items: Int[Tensor, " k"]) -> Float64[Tensor, " k"]:
         """No less than what each item would add, and little more: by products in float32, twice as fast."""
@@ -104,7 +105,7 @@ class Coverage:
             return sums
 
         with block_threads(items.device) as each:
-            sums = torch.cat(list(each(bound, items.split(CELLS // COLUMNS))))
+            sums = torch.cat(list(each(bound, items.split(self._cells // COLUMNS))))
         already = float(self.weights @ self.covered)
         return sums * (1 + 2 * COLUMNS * eps) + 2 * off * (sums + already)
 

@@ -9,19 +9,18 @@ it are skipped whole.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from math import inf, prod
+from math import inf, isqrt, prod
 from threading import local
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.block_threads import block_threads
+from dhaps_core.blocks import block_cells, block_threads
 
 __all__ = ["Bounds", "Shortlist", "cheapest_pairs", "first_by_position", "tile_of"]
 
 TILE = 512, 2048  # items by items; on the CPU a tile stays in the cache
-GPU_TILE = 8192, 8192
 FIRST_ROWS = 64
 WAVE = 16  # tiles at a time
 
@@ -125,7 +124,7 @@ def _position(pairs: Int[Tensor, "p 2"]) -> Int[Tensor, " p"]:
 
 def tile_of(device: torch.device) -> tuple[int, int]:
     """Rows and columns of a tile."""
-    return TILE if device.type == "cpu" else GPU_TILE
+    return TILE if device.type == "cpu" else (isqrt(block_cells(device, 0)),) * 2
 
 
 def multiplies_float32(device: torch.device) -> bool:

@@ -59,7 +59,7 @@ def pool_features(path: str, n: int) -> Float[Tensor, "n d"]:
 
 
 def _product(left: Tensor, right: Tensor, *, block: int) -> None:
-    out = torch.empty(block, len(right))
+    out = torch.empty(block, len(right), device=right.device)
     for part in left.split(block):
         torch.mm(part, right.T, out=out[: len(part)])
 
@@ -85,6 +85,10 @@ class SelectionCase:
         """A pool whose codes are a random projection of its features [n d]."""
         projection = torch.randn(features.shape[1], bits, generator=torch.Generator().manual_seed(0))
         return cls(features, torch.tanh(features @ projection * 2), picks)
+
+    def to(self, device: str) -> "SelectionCase":
+        """The same pool on a device."""
+        return SelectionCase(self.features.to(device), self.relaxed.to(device), self.picks)
 
     @cached_property
     def codes(self) -> Float[Tensor, "n b"]:
@@ -136,17 +140,17 @@ class SelectionCase:
         return {"closed": self.features, "published": self.codes}[reading]
 
 
-def selection_of(path: str, n: int, bits: int) -> bool:
+def selection_of(path: str, n: int, bits: int, device: str) -> bool:
     """Whether a round of the reading ``published`` is certified: for its peak, in a process of its own."""
-    case = SelectionCase.projected(pool_features(path, n), bits=bits)
+    case = SelectionCase.projected(pool_features(path, n), bits=bits).to(device)
     certificate = case.select("published", case.means("published")).certificate
     return certificate is not None and certificate.exact
 
 
-def huge_pool(n: int, reading: Reading) -> dict[str, Any]:
+def huge_pool(n: int, reading: Reading, device: str) -> dict[str, Any]:
     """Seconds and certificate of a selection among n random clustered codes of 32 bits."""
     relaxed = torch.tanh(3 * made_features(n, 32, clusters=1000))
-    case = SelectionCase(sign(relaxed), relaxed)
+    case = SelectionCase(sign(relaxed), relaxed).to(device)
     started = time.perf_counter()
     chosen = case.select(reading, case.means(reading))
     seconds = time.perf_counter() - started
@@ -156,18 +160,20 @@ def huge_pool(n: int, reading: Reading) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RankingCase:
-    """Codes of queries and of a database of so many items, drawn at random, with ten classes."""
+    """Codes of queries and of a database of so many items, drawn at random, with ten classes, on a device."""
 
     queries: int = 1000
     items: int = 50_000
     bits: int = 32
+    device: str = "cpu"
 
     @cached_property
     def codes(self) -> tuple[Float[Tensor, "q b"], Float[Tensor, "m b"]]:
         """Codes in {-1, +1}."""
         generator = torch.Generator().manual_seed(0)
-        query = sign(torch.randn(self.queries, self.bits, generator=generator))
-        return query, sign(torch.randn(self.items, self.bits, generator=generator))
+        query = torch.randn(self.queries, self.bits, generator=generator)
+        database = torch.randn(self.items, self.bits, generator=generator)
+        return sign(query).to(self.device), sign(database).to(self.device)
 
     @cached_property
     def classes(self) -> tuple[Int[Tensor, " q"], Int[Tensor, " m"]]:
@@ -187,10 +193,10 @@ class RankingCase:
     def argsort(self, queries: int) -> float:
         """Mean average precision of the first queries as the field computes it: a sort for each query."""
         (query, database), (wanted, classes) = self.codes, self.classes
-        h, y = database.numpy(), classes.numpy()
+        h, y = database.cpu().numpy(), classes.numpy()
         total = 0.0
         for i in range(queries):
-            distances = 0.5 * (self.bits - h @ query[i].numpy())
+            distances = 0.5 * (self.bits - h @ query[i].cpu().numpy())
             relevant = (y == int(wanted[i]))[np.argsort(distances)]
             places = np.flatnonzero(relevant) + 1
             total += float(np.mean(np.arange(1, len(places) + 1) / places))
@@ -198,12 +204,12 @@ class RankingCase:
 
     def faiss(self, k: int = 100) -> None:
         """The k nearest items of each query by faiss's exact scan: a shorter answer than a whole ranking."""
-        query, database = (pack(codes).numpy() for codes in self.codes)
+        query, database = (pack(codes).cpu().numpy() for codes in self.codes)
         index = faiss.IndexBinaryFlat(8 * query.shape[1])
         index.add(database)
         index.search(query, k)
 
 
-def map_of_many_queries(queries: int, items: int, bits: int) -> float:
+def map_of_many_queries(queries: int, items: int, bits: int, device: str) -> float:
     """Mean average precision of many queries: for its peak memory, in a process of its own."""
-    return RankingCase(queries, items, bits).histograms()
+    return RankingCase(queries, items, bits, device).histograms()

@@ -20,18 +20,18 @@ from dhaps_core.session.settings import Settings
 __all__ = ["embed_afresh", "forward_alone", "photographs", "session_on", "session_rounds"]
 
 
-def session_on(path: str, n: int, folder: str) -> tuple[ActiveSession, Source]:
+def session_on(path: str, n: int, folder: str, device: str) -> tuple[ActiveSession, Source]:
     """A session on the embeddings with made labels, and the oracle that knows them."""
     features = pool_features(path, n).numpy()
     labels = np.random.default_rng(0).integers(10, size=n)
     items = arrays(features, labels, queries=min(1000, n // 5), seed=0)
-    return ActiveSession(folder, items, Settings(picks=50)), label_oracle(items)
+    return ActiveSession(folder, items, Settings(picks=50), device=device), label_oracle(items)
 
 
-def session_rounds(path: str, n: int, rounds: int) -> list[dict[str, float]]:
+def session_rounds(path: str, n: int, rounds: int, device: str) -> list[dict[str, float]]:
     """Seconds of each round of a session, the unsupervised start first."""
     with tempfile.TemporaryDirectory() as folder:
-        session, oracle = session_on(path, n, folder)
+        session, oracle = session_on(path, n, folder, device)
         return [dict(session.run_round(oracle)["seconds"]) for _ in range(rounds + 1)]
 
 
@@ -60,6 +60,7 @@ def embed_afresh(items: Items, backbone: Backbone, size: int, batch: int) -> Non
 def forward_alone(items: Items, backbone: Backbone, size: int, batch: int) -> None:
     """As many forward passes of the network as embedding takes, on one batch that is there already."""
     module = backbone.module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pixels = torch.rand(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+    device = next(module.parameters(), torch.empty(0)).device
+    pixels = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     for start in range(0, items.n, batch):
         module(pixels[: min(batch, items.n - start)])

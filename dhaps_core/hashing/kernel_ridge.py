@@ -41,7 +41,11 @@ def kernel_ridge(
     References:
         Rifkin, Lippert: Notes on Regularized Least Squares, MIT 2007, for single rows; blocks alike.
     """
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel + RIDGE * torch.eye(len(kernel))))
+    inverse = torch.cholesky_inverse(
+        torch.linalg.cholesky(
+            kernel + RIDGE * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
+        )
+    )
     weights = inverse @ values
     apart = values.clone()
     for number in fold.unique():

@@ -45,7 +45,7 @@ def test_a_case_gives_certified_picks_in_both_readings():
         assert len(chosen.pairs) == 9
         assert chosen.certificate.exact
     assert case.scan(case.means("published")).bound > 0
-    found = huge_pool(400, "closed")
+    found = huge_pool(400, "closed", "cpu")
     assert found["picks"] == 200
     assert found["exact"]
 

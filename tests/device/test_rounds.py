@@ -1,4 +1,4 @@
-"""Whole rounds on a device that is not there: every tensor is where it must be, the picks are the CPU's."""
+"""Whole rounds on another device: every tensor is where it must be, the first picks are the CPU's."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from tests.device.pretended import moved, pretended
+from tests.device.there import REAL, THERE, there
 from tests.given import TINY, tiny_items
 
 pytestmark = pytest.mark.filterwarnings("ignore::dhaps_core.codes.ConstantBits")  # two steps are few
@@ -26,13 +26,22 @@ def played(folder, items, settings, device):
 
 
 def check(tmp_path, items, settings):
-    """Rounds here and there: the same picks, codes and metrics."""
+    """Rounds here and there: the same picks, codes and metrics.
+
+    Another card rounds sums in another order: after two steps of training a few bits near 0 may have turned,
+    and picks with them, so only what comes before is the same to the last digit.
+    """
     here = played(tmp_path / "here", items, settings, "cpu")
-    with pretended():
-        there = played(tmp_path / "there", items, settings, "pretended")
-    assert [p.pairs for p in there.proposals()] == [p.pairs for p in here.proposals()]
-    assert np.array_equal(there.codes(), here.codes())
-    without = [{name: row[name] for name in row if name not in ("seconds", "files")} for row in there.history]
+    with there():
+        away = played(tmp_path / "there", items, settings, THERE)
+    if REAL:
+        assert away.proposals()[0].pairs == here.proposals()[0].pairs
+        assert [row["round"] for row in away.history] == [row["round"] for row in here.history]
+        assert all(np.isfinite(row["mAP@all"]) for row in away.history)
+        return
+    assert [p.pairs for p in away.proposals()] == [p.pairs for p in here.proposals()]
+    assert np.array_equal(away.codes(), here.codes())
+    without = [{name: row[name] for name in row if name not in ("seconds", "files")} for row in away.history]
     assert without == [
         {name: row[name] for name in one} for row, one in zip(here.history, without, strict=True)
     ]
@@ -82,17 +91,3 @@ def test_from_images(tmp_path):
         digits(seed=0),
         Settings(method="dpsh", reading="closed", bits=8, side=8, picks=5, hidden=8, training=few),
     )
-
-
-def test_a_step_of_training_brings_its_rows_and_relations_and_takes_one_number_back(tmp_path):
-    items, moves = tiny_items(), {}
-    for steps in (2, 12):
-        settings = replace(TINY, training=replace(TINY.training, least=steps, most=steps))
-        with pretended():
-            session = ActiveSession(tmp_path / str(steps), items, settings, device="pretended")
-            session.run_round(label_oracle(items))
-            with moved() as found:
-                session.run_round(label_oracle(items))
-            moves[steps] = len(found)
-    # Rows, relations, classes, which have one, and references: what an answer or a CPU generator decides.
-    assert (moves[12] - moves[2]) / 10 <= 5

@@ -1,4 +1,4 @@
-"""Blocks of a large computation in threads of their own.
+"""Blocks of a large computation: how large they are, and on a CPU in threads of their own.
 
 The threads inside torch's operations meet at the end of every operation. Where a block is a chain of short
 operations on data in the cache, that costs more than it gains: two threads took longer than one. A thread for
@@ -12,10 +12,22 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["block_threads"]
+__all__ = ["block_cells", "block_threads"]
+
+_ON_GPU = 1 << 26
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+def block_cells(device: torch.device, on_cpu: int) -> int:
+    """Numbers that a block holds: on a CPU, so many that they stay in the cache; on a GPU, 2^26.
+
+    Beside so many, launching a kernel is nothing. They are half a GiB of float64, on every card, and not a
+    share of what is free: a sum is rounded by its blocks, and so a seed gives the same one whatever else the
+    card holds.
+    """
+    return on_cpu if device.type == "cpu" else _ON_GPU
 
 
 @contextmanager
