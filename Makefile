@@ -96,8 +96,8 @@ coverage: $(VENV)/.ready  ## lines of the core and of the widgets' states that t
 
 check: lint types contracts test  ## what CI runs
 
-gpu: $(VENV)/.ready  ## the same tests on CUDA
-	DHAPS_DEVICE=cuda $(BIN)/python -m pytest -m "not browser"
+gpu: $(VENV)/.ready  ## tests, benchmarks and a fine-tuned row on CUDA; writes runs/gpu/gpu.json
+	OMP_NUM_THREADS=4 $(BIN)/python -m tests.gpu --out runs/gpu
 
 clean:
 	rm -rf $(VENV) runs build $(SITE)

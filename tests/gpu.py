@@ -9,16 +9,17 @@ import argparse
 import json
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 import torch
 
 ROOT = Path(__file__).parents[1]
+WORDS = ("failure", "error", "skipped")
 DATA = os.environ.get("DHAPS_DATA", "")
 
 
@@ -56,10 +57,13 @@ def suite(out: Path, device: str, smoke: bool) -> dict[str, object]:
     if find_spec("xdist"):
         command += ["-n", str(min(12, os.cpu_count() or 1))]
     command += ["tests/device/test_mathematics.py"] if smoke else ["tests"]
-    told, code = _run(command, out / "suite.log", DHAPS_DEVICE=device)
-    counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", told[-300:])}
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", told, re.MULTILINE)
-    return {"code": code, **counts, "failures": failed}
+    report = out / "suite.xml"
+    _, code = _run([*command, f"--junitxml={report}"], out / "suite.log", DHAPS_DEVICE=device)
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    told = {word: [one for one in cases if one.find(word) is not None] for word in WORDS}
+    failures = [f"{one.get('classname')}::{one.get('name')}" for one in told["failure"] + told["error"]]
+    counts = {word: len(found) for word, found in told.items()}
+    return {"code": code, "tests": len(cases), **counts, "failed": failures}
 
 
 def benchmarks(out: Path, device: str, smoke: bool) -> dict[str, object]:

@@ -152,7 +152,7 @@ def test_picks_are_the_same_and_so_is_what_is_certified(reading, more, width):
 
 def test_a_list_over_several_tiles(monkeypatch):
     monkeypatch.setattr("dhaps_core.acquisition.shortlist.TILE", (128, 256))
-    monkeypatch.setattr("dhaps_core.blocks._ON_GPU", 200**2)
+    monkeypatch.setattr("dhaps_core.acquisition.shortlist.block_cells", lambda device, on_cpu: 200**2)
     relaxed = torch.tanh(drawn(1500, 16))
 
     def chosen(relaxed):
