@@ -37,11 +37,13 @@ class Condition(NamedTuple):
     method: str
     data: str
     bits: int
+    erring: float = 0.0
 
     @property
     def title(self) -> str:
         """What tells it from others of its learner."""
-        return f"{self.data.removesuffix('.npz')}, {self.bits} bits"
+        wrong = f", {100 * self.erring:g} % of the answers wrong" if self.erring else ""
+        return f"{self.data.removesuffix('.npz')}, {self.bits} bits{wrong}"
 
 
 Study = Mapping[Condition, Mapping[str, Sequence[Run]]]
@@ -76,7 +78,7 @@ def conditions(runs: Iterable[Run]) -> dict[Condition, dict[str, list[Run]]]:
 
 
 def _fact(run: Run, name: str) -> Any:
-    facts = {**run.settings, **run.facts, "data": run.source or run.facts.get("dataset")}
+    facts = {"erring": 0.0, **run.settings, **run.facts, "data": run.source or run.facts.get("dataset")}
     if facts.get(name) is None:
         raise ValueError(f"runs of a study must say their {name}; {run.name} does not. Move it away.")
     return facts[name]

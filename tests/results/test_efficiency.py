@@ -56,15 +56,21 @@ def test_runs_are_sorted_into_conditions_and_strategies():
     more = [run("random", 0, [0.1], method="dpsh"), run("random", 0, [0.1], data="scenes", bits=48)]
     found = conditions([*RUNS, *more])
     assert [tuple(one) for one in found] == [
-        ("classes", "auto", "digits", 32),
-        ("classes", "dpsh", "digits", 32),
-        ("classes", "auto", "scenes", 48),
+        ("classes", "auto", "digits", 32, 0.0),
+        ("classes", "dpsh", "digits", 32, 0.0),
+        ("classes", "auto", "scenes", 48, 0.0),
     ]  # fmt: skip
     assert {name: [one.seed for one in group] for name, group in found[ONE].items()} == {
         "random": [0, 1], "dhaps": [0, 1], "coreset": [0, 1],
     }  # fmt: skip
     assert list(learners(found)) == ["auto, classes", "dpsh, classes"]
     assert [one.data for one in learners(found)["auto, classes"]] == ["digits", "scenes"]
+
+
+def test_wrong_answers_are_a_condition_of_their_own():
+    right, wrong = run("dhaps", 0, [0.1], bits=12), run("dhaps", 0, [0.1], bits=12, erring=0.05)
+    titles = [one.title for one in conditions([right, wrong])]
+    assert titles == ["digits, 12 bits", "digits, 12 bits, 5 % of the answers wrong"]
 
 
 def test_what_no_run_says_is_named():

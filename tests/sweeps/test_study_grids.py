@@ -20,6 +20,14 @@ def data(tmp_path, monkeypatch):
     made_data(tmp_path, monkeypatch)
 
 
+def test_wrong_answers_have_a_grid_of_their_own():
+    cells = read_grid(NOTEBOOKS / "grids/wrong_answers_digits.yaml").cells
+    assert Counter(cell.parameters["erring"] for cell in cells) == dict.fromkeys([0.0, 0.01, 0.05, 0.1], 10)
+    (_, settings), ends = planned(cells[0]), budgets(cells[0])
+    assert (settings.question, settings.picks_of(3)) == ("pairs", 20)
+    assert ends == [20 * number for number in range(1, 8)]
+
+
 def budgets(cell):
     return [int(number) for number in cell.parameters["budget"].split(",")]
 
