@@ -61,7 +61,8 @@ def test_the_face_knows_no_other_names():
 
 
 @pytest.mark.parametrize(
-    ("what", "absent"), [("__version__", "numpy"), ("digits", "torch"), ("Items", "torch")]
+    ("what", "absent"),
+    [("__version__", "numpy"), ("digits", "torch"), ("Items", "torch"), ("ActiveSession", "sklearn")],
 )
 def test_the_face_loads_what_is_used_and_no_more(what, absent):
     code = f"import sys; from dhaps_core import {what}; sys.exit({absent!r} in sys.modules)"

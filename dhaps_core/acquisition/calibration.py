@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from dhaps_core.acquisition.problem import Calibration
@@ -35,6 +34,8 @@ def fit_calibration(
     References:
         Platt: Probabilistic Outputs for Support Vector Machines, 1999.
     """
+    from sklearn.linear_model import LogisticRegression  # with it the face takes twice as long to import
+
     if len(theta) != len(relation) or not len(random_theta):
         got = f"{len(theta)} thetas, {len(relation)} relations and {len(random_theta)} random pairs"
         raise ValueError(f"each pair must have a relation, and there must be random pairs; got {got}.")

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
 
 __all__ = ["central_items", "turns"]
 
@@ -25,6 +24,8 @@ def central_items(points: npt.NDArray[np.float64], clusters: int, *, seed: int) 
         clusters: how many, at least 1.
         seed: of k-means.
     """
+    from sklearn.cluster import KMeans  # with it the face takes twice as long to import
+
     clusters = min(clusters, len(np.unique(points, axis=0)))
     if not clusters:
         return []
