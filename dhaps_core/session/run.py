@@ -248,9 +248,9 @@ class OpenRun:
             self._outlooks[number] = found
         return found
 
-    def borne_out(self) -> dict[int, float]:
-        """How probable answers are by the others, by row; see :meth:`SelfTest.borne_out`."""
-        return self._self_test.borne_out(self.snapshot())
+    def plausibility(self) -> dict[int, float]:
+        """How probable answers are by the others, by row; see :meth:`SelfTest.plausibility`."""
+        return self._self_test.plausibility(self.snapshot())
 
     def _judge(self, row: dict[str, Any], codes: npt.NDArray[np.int8]) -> Outlook:
         """Outlook after a round, from its row and its codes [n b]."""

@@ -116,7 +116,7 @@ class SelfTest:
         found = zip(told.at.tolist(), foretelling.held_out.tolist(), asked.tolist(), strict=True)
         return {place: None if isnan(value) else value for place, value, one in found if one}
 
-    def borne_out(self, snapshot: Snapshot) -> dict[int, float]:
+    def plausibility(self, snapshot: Snapshot) -> dict[int, float]:
         """By the row of an answer, the probability of what it says by the answers about other items.
 
         Of a class it is that of what is known of the item; of a "same" the lesser one of its two items, each

@@ -118,12 +118,12 @@ def test_of_several_classes_all_must_be_named():
     assert [p for _, p in found] == pytest.approx([0.162, 0.81, 0.27])
 
 
-def test_a_different_is_borne_out_as_far_as_the_others_hold_the_two_apart():
+def test_a_different_is_plausible_as_far_as_the_others_hold_the_two_apart():
     apart = [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.0, 0.5, 0.5]]
     thinks = Thinks(THOUGHT, held_out=(0.9, 0.2, float("nan")), apart=apart)
     known = snapshot(said("pair", ("ab", "different"), ("ac", "different"), ("bd", "different")))
     # The two of the first are of one class with .9 x .8 + .1 x .2; c has no class, d is not known.
-    assert judge(thinks).borne_out(known) == {1: pytest.approx(1 - 0.74)}
+    assert judge(thinks).plausibility(known) == {1: pytest.approx(1 - 0.74)}
 
 
 def test_held_out_probabilities_are_of_items_that_were_asked_about_and_can_be_named():

@@ -217,7 +217,7 @@ class AnswersState:
         found = [answer for answer in reversed(answers) if self.filters.let(answer)]
         if not self.filters.doubted:
             return found, {}
-        probable = self.session.borne_out()
+        probable = self.session.plausibility()
         found = [answer for answer in found if probable.get(answer.id, 1.0) < DOUBTED]
         return sorted(found, key=lambda answer: probable[answer.id]), probable
 

@@ -1,0 +1,175 @@
+"""A folder of images in shards of 1,024, each encoded on its own and kept in a file of its own.
+
+What is written is found again: whoever starts once more, after a crash or with other workers, encodes the
+shards that have no file yet. The plan says which images are in which shard, and by which result they are
+encoded; with another folder of images or another result it is another plan, and refused.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dhaps_core.array_files import read_arrays
+from dhaps_core.data.images import FileImages, UnreadableImage
+from dhaps_core.files import replacing
+from dhaps_core.find.loaded import Loaded, load
+from dhaps_core.find.parts import MANIFEST, NETWORK
+from dhaps_core.json_files import DamagedFileError, member, read_object, write_object
+
+__all__ = ["SHARD", "Plan", "Shard", "encode_shard", "images_below", "open_plan", "shards"]
+
+SHARD = 1024
+PLAN = "plan.json"
+WAY = "Give another --out, or delete this folder to begin anew."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which images are encoded, by what.
+
+    Attributes:
+        images: the folder.
+        names: paths of the images in it, in order.
+        result: folder of the result that encodes.
+        network: digest of its network.
+        out: folder of the shards.
+    """
+
+    images: Path
+    names: tuple[str, ...]
+    result: Path
+    network: str
+    out: Path
+
+    @property
+    def numbers(self) -> range:
+        """Of its shards."""
+        return range(-(-len(self.names) // SHARD))
+
+    def path(self, number: int) -> Path:
+        """File of a shard."""
+        return self.out / f"shard-{number:06}.npz"
+
+    def names_of(self, number: int) -> tuple[str, ...]:
+        """Images of a shard."""
+        return self.names[number * SHARD : (number + 1) * SHARD]
+
+    @property
+    def missing(self) -> list[int]:
+        """Shards without a file."""
+        return [number for number in self.numbers if not self.path(number).exists()]
+
+
+class Shard(NamedTuple):
+    """What came of a shard.
+
+    Attributes:
+        codes: packed, of the images that can be read, [m w].
+        names: theirs.
+        unreadable: (name, reason) of the others.
+    """
+
+    codes: npt.NDArray[np.uint8]
+    names: list[str]
+    unreadable: list[tuple[str, str]]
+
+
+def images_below(folder: Path) -> tuple[list[str], int]:
+    """Paths of the files below a folder, at any depth, that have a name of an image; how many have not.
+
+    Hidden files and folders are passed over.
+    """
+    kinds, names, others = set(Image.registered_extensions()), [], 0
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for file in sorted(files):
+            if file.startswith("."):
+                continue
+            if Path(file).suffix.lower() in kinds:
+                names.append(Path(where, file).relative_to(folder).as_posix())
+            else:
+                others += 1
+    return names, others
+
+
+def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Plan:
+    """The plan of a folder of shards, written if there is none.
+
+    Raises:
+        ValueError: if there is another one.
+        DamagedFileError: if it cannot be read.
+        FileNotFoundError: if there is no result.
+    """
+    network = member(load(result).about, "files", dict, path=result / MANIFEST, advice=WAY)[NETWORK]
+    listed = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
+    about = {"images": str(images), "count": len(names), "names": listed, "network": network, "shard": SHARD}
+    out.mkdir(parents=True, exist_ok=True)
+    if (path := out / PLAN).exists():
+        found = read_object(path, advice=WAY)
+        if differ := sorted(name for name, value in about.items() if found.get(name) != value):
+            what = {"names": "other images in that folder", "network": "another result"}
+            got = ", ".join(dict.fromkeys(what.get(name, f"another {name}") for name in differ))
+            raise ValueError(f"{out} must be of these images and this result; got {got}. {WAY}")
+    else:
+        write_object(path, about)
+    return Plan(images, tuple(names), result, network, out)
+
+
+def encode_shard(result: Path, images: Path, names: Sequence[str], path: Path) -> tuple[int, int]:
+    """Encode the images of a shard and write its file; how many there are, and how many cannot be read."""
+    loaded, unreadable = _loaded(result), []
+    try:
+        codes = _codes(loaded, images, names)
+    except UnreadableImage:
+        unreadable = list(FileImages(names, [images / name for name in names]).check())
+        failed = {name for name, _ in unreadable}
+        names = [name for name in names if name not in failed]
+        codes = _codes(loaded, images, names)
+    told = json.dumps({"names": list(names), "unreadable": unreadable}).encode()
+    with replacing(path) as file:
+        np.savez(file, codes=codes, told=np.frombuffer(told, np.uint8))
+    return len(names) + len(unreadable), len(unreadable)
+
+
+def _codes(loaded: Loaded, images: Path, names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    if not names:
+        return np.empty((0, loaded.index.packed().shape[1]), np.uint8)
+    return loaded.packed([images / name for name in names])
+
+
+def shards(plan: Plan) -> Iterator[Shard]:
+    """What the files of all shards hold, in order.
+
+    Raises:
+        DamagedFileError: if one is not what was written.
+    """
+    return (_read(plan, number) for number in plan.numbers)
+
+
+def _read(plan: Plan, number: int) -> Shard:
+    path = plan.path(number)
+    try:
+        arrays = read_arrays(path)
+        codes, told = arrays["codes"], json.loads(arrays["told"].tobytes())
+        names, unreadable = list(told["names"]), [(str(a), str(b)) for a, b in told["unreadable"]]
+        whole = sorted([*names, *(name for name, _ in unreadable)]) == sorted(plan.names_of(number))
+    except (LookupError, TypeError, ValueError) as error:
+        raise DamagedFileError(f"{path} must be a shard; got {error}. Delete it, and start again.") from error
+    if not whole or codes.dtype != np.uint8 or codes.ndim != 2 or len(codes) != len(names):
+        raise DamagedFileError(f"{path} must be a shard of its images; got another. Delete it, start again.")
+    return Shard(codes, names, unreadable)
+
+
+@cache
+def _loaded(result: Path) -> Loaded:
+    """The result, loaded once a process."""
+    return load(result)

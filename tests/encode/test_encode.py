@@ -1,0 +1,154 @@
+"""Folders of images as codes, by worker processes of a real cluster."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from dhaps_core import load
+from dhaps_core.codes import ConstantBits
+from dhaps_core.encode.__main__ import main
+from dhaps_core.encode.shards import images_below
+from dhaps_core.retrieval.index import HammingIndex
+from tests.find.given import COLOURS, picture, run_of_pictures
+
+pytest.importorskip("distributed", reason="encoding by workers needs the extra 'sweep'")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantBits)
+        base = tmp_path_factory.mktemp("run")
+        run_of_pictures(base)
+    return base / "result"
+
+
+@pytest.fixture
+def images(tmp_path):
+    """40 pictures in two floors of folders, one that cannot be read, and files that are none."""
+    for i in range(40):
+        place = tmp_path / "images" / f"part{i % 3}" / ("deep" if i % 2 else ".")
+        place.mkdir(parents=True, exist_ok=True)
+        picture(list(COLOURS)[i % 3], 100 + i).save(place / f"{i:03}.png")
+    (tmp_path / "images/=broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "images/notes.txt").write_text("of a holiday")
+    (tmp_path / "images/.hidden.png").write_bytes(b"")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr("dhaps_core.encode.shards.SHARD", 16)
+
+
+def command(result, images, out, workers=2):
+    return [str(result), str(images), "--out", str(out), "--workers", str(workers)]
+
+
+@pytest.mark.usefixtures("small")
+def test_every_image_gets_the_code_that_the_result_gives_it_and_what_is_there_is_not_done_again(
+    result, images, tmp_path, capsys
+):
+    out = tmp_path / "codes"
+    assert main(command(result, images, out)) == 0
+    told = capsys.readouterr().out
+    assert "41 images in 3 shards, 0 of them encoded before; left out, by their names no images: 1" in told
+    assert "40 codes of 16 bits" in told
+    assert "1 cannot be read" in told
+    names = [name for name in images_below(images)[0] if name != "=broken.jpg"]
+    index, right = HammingIndex.load(out / "codes.npz"), load(result)
+    assert list(index.keys) == names == json.loads((out / "keys.json").read_text())
+    assert np.array_equal(index.packed(), right.packed([images / name for name in names]))
+    plain = faiss.read_index_binary(str(out / "index.faiss"))
+    distance, found = plain.search(index.packed()[7:8], 1)
+    assert distance[0, 0] == 0
+    assert np.array_equal(index.packed()[found[0, 0]], index.packed()[7])
+    rows = list(csv.reader((out / "unreadable.csv").read_text().splitlines()))
+    assert [row[0] for row in rows] == ["image", "'=broken.jpg"]  # no formula of a spreadsheet
+    assert "not an image" in rows[1][1]
+
+    before = (out / "index.faiss").read_bytes()
+    (out / "shard-000001.npz").unlink()
+    times = {path: path.stat().st_mtime_ns for path in out.glob("shard-*")}
+    assert main(command(result, images, out, workers=1)) == 0
+    assert "2 of them encoded before" in capsys.readouterr().out
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    assert (out / "index.faiss").read_bytes() == before
+
+
+@pytest.mark.usefixtures("small")
+def test_other_images_another_result_and_damage_are_named(result, images, tmp_path, capsys):
+    out = tmp_path / "codes"
+    assert main(command(result, images, out)) == 0
+    picture("red", 500).save(images / "new.png")
+    assert main(command(result, images, out)) == 2
+    assert "got another count, other images in that folder. Give another --out" in capsys.readouterr().err
+    (images / "new.png").unlink()
+    (out / "shard-000000.npz").write_bytes(b"half")
+    assert main(command(result, images, out)) == 2
+    error = capsys.readouterr().err
+    assert "shard-000000.npz must be a shard" in error
+    assert "Delete it, and start again" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("RESULT", "nowhere"), "must be a folder with images; got nothing"),
+        (("nowhere", "IMAGES"), "must be a folder with the result of a run; got nothing"),
+        (("RESULT", "EMPTY"), "must hold images; got none among 0 files"),
+        (("RESULT", "IMAGES", "--workers", "0"), "must be at least 1, a whole number; got '0'"),
+        (("RESULT", "IMAGES", "--scheduler", "tcp://127.0.0.1:9"), "there must be a Dask scheduler"),
+    ],
+)
+def test_a_persons_error_is_a_sentence(result, images, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    monkeypatch.setattr("dhaps_core.sweeps.cluster.patience", lambda: 1.0)
+    (tmp_path / "empty").mkdir()
+    known = {"RESULT": result, "IMAGES": images, "EMPTY": tmp_path / "empty"}
+    line = [str(known.get(word, word)) for word in words]
+    try:
+        status = main([*line, "--out", str(tmp_path / "codes")])
+    except SystemExit as stopped:
+        status = stopped.code
+    assert status in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(result, tmp_path):
+    images, out = tmp_path / "many", tmp_path / "codes"
+    images.mkdir()
+    for i in range(6 * 1024):
+        os.link(_one(tmp_path), images / f"{i:05}.png")
+    line = [sys.executable, "-m", "dhaps_core.encode", *command(result, images, out)]
+    first = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    until = time.monotonic() + 120
+    while not list(out.glob("shard-*.npz")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    done = len(list(out.glob("shard-*.npz")))
+    assert 1 <= done < 6
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"6,144 images in 6 shards, {done} of them encoded before" in again.stdout
+    assert len(HammingIndex.load(out / "codes.npz")) == 6 * 1024
+
+
+def _one(folder):
+    path = folder / "one.png"
+    if not path.exists():
+        picture("red", 1).save(path)
+    return path
