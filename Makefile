@@ -14,6 +14,7 @@ NBSTRIP := --keep-id --extra-keys "metadata.language_info metadata.widgets"
 # Every file is checked against its hash, and none runs a script of its own to install itself. Two things come
 # without: torch, of which people have builds of their own, and what only another system's packages ask for.
 $(VENV)/.ready: pyproject.toml constraints.txt requirements.lock
+	@echo "setting up $(VENV): about 2 GB, most of it torch; some minutes, without a word"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --no-deps --require-hashes --only-binary :all: -r requirements.lock
 	$(PIP) --no-build-isolation -c constraints.txt torch==2.13.0 -e '.[dev,sweep,pretrained,compare]'

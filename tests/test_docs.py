@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dhaps_core.retrieval.graded import evaluate_graded
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.metrics import evaluate
 from dhaps_core.retrieval.relevance import Relevance
+from dhaps_core.sweeps.notebook import Notebook
 
 ROOT = Path(__file__).parents[1]
 SITE = sorted(path for path in ROOT.glob("docs/**/*.md") if "_build" not in path.parts)
@@ -114,6 +116,26 @@ def test_the_page_of_the_code_names_the_face():
     told = re.findall(r"^   ~dhaps_core\.([\w.]+)\.(\w+)$", text, flags=re.MULTILINE)
     assert {name: room for room, name in told} == dhaps_core._HOME
     assert [name for _, name in told] == [name for name in dhaps_core.__all__ if name != "__version__"]
+
+
+def commands(page):
+    """Calls of papermill in the fences of a page: the notebook, where it goes, all words."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    fences = re.findall(r"^ *```sh\n(.*?)^ *```$", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [line for fence in fences for line in fence.splitlines() if "papermill " in line]
+    return [
+        (*[word for word in words if word.endswith(".ipynb")], words) for words in map(shlex.split, lines)
+    ]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_a_command_names_parameters_that_a_notebook_has_and_leaves_nothing_among_the_notebooks(page):
+    for notebook, out, words in commands(page):
+        given = [words[i + 1] for i, word in enumerate(words) if word == "-p"]
+        assert set(given) <= Notebook.read(ROOT / notebook).parameters.keys()
+        assert out.startswith("runs/")  # which git, the linter and the site pass over
+        assert words[words.index("--cwd") + 1] == "notebooks"
+        assert words[words.index("--engine") + 1] == "private"
 
 
 def programs(page):

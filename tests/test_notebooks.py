@@ -10,6 +10,8 @@ from pathlib import Path
 import papermill
 import pytest
 
+from dhaps_core.sweeps.notebook import check_parameters
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SMOKE = {"interactive": False, "smoke": True}
@@ -74,6 +76,14 @@ def test_the_cell_below_the_parameters_checks_them(path):
     cells = content(path)["cells"]
     at = next(i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", []))
     assert "".join(cells[at + 1]["source"]).splitlines()[-1] == "check_parameters(globals())"
+
+
+@every_notebook
+def test_what_a_notebook_begins_with_passes_its_own_check(path):
+    source = next(code for code in code_of(path) if code.startswith("interactive: bool"))
+    namespace = {"In": [source]}
+    exec(source, namespace)
+    check_parameters(namespace)
 
 
 @pytest.mark.slow
@@ -172,6 +182,10 @@ def test_04_runs_the_paper_to_the_letter_by_one_name_and_its_row_tells_what_goes
     assert literal.labels == less.labels == 16
     assert literal.table["preset"] == "paper"
     assert literal.last["losses"].keys() == {"likelihood", "quantisation", "mmd"}
+    given = {"interactive": False, "folder": str(tmp_path), "bits": 12}  # no row of its `rows` is there
+    path = ROOT / "notebooks" / "05_table1.ipynb"
+    papermill.execute_notebook(path, tmp_path / "05.ipynb", given, cwd=path.parent, progress_bar=False)
+    assert "DH-APS (literal) (1%)" in (tmp_path / "table1.md").read_text()
 
 
 LESSONS = [path for path in NOTEBOOKS if "widgets.lessons" in "\n".join(code_of(path))]

@@ -146,7 +146,7 @@ def label_oracle(items: Items) -> Source:
     """
     if items.labels is None:
         rule = "an oracle needs labelled items; got items without labels"
-        raise NoAnswer(f"{rule}. Let a person or a CSV file answer.")
+        raise NoAnswer(f"{rule}. Let a person or a CSV file (kind,a,b,value,who,seconds) answer.")
 
     def answer(question: Question) -> Value:
         if question.kind == "class":

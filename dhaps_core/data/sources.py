@@ -195,7 +195,8 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
     bad = {key for key, _ in unreadable}
     images = images.subset([i for i, key in enumerate(images.keys) if key not in bad])
     if not images.keys:
-        raise ValueError(f"a folder must hold at least one readable image; got none in {path}")
+        rule = "a folder must hold at least one readable image"
+        raise ValueError(f"{rule}; got none in {path}. Look at the path.")
     classes = [key.partition("/")[0] for key in images.keys] if "/" in images.keys[0] else None
     distinct_names(sorted(set(classes or ())))
     of = read_labels(classes)

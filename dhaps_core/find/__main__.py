@@ -9,7 +9,7 @@ from dhaps_core.escaping import one_line
 from dhaps_core.find.loaded import Hit, Loaded, load
 from dhaps_core.find.parts import ResultInUse
 from dhaps_core.find.queries import pictures_in
-from dhaps_core.find.sheet import laid_out, write_sheet
+from dhaps_core.find.sheet import laid_out, sheet_path, write_sheet
 
 SHORTLIST = 200
 
@@ -22,11 +22,12 @@ def main(arguments: Sequence[str]) -> None:
     """
     asked = _parser().parse_args(arguments)
     try:
+        if asked.sheet:
+            sheet_path(asked.sheet)
         loaded = load(asked.folder)
         found = _searched(loaded, asked)
         for image, hits in zip(asked.images, found, strict=True):
-            _write([one_line(image)])
-            _write(f"  {hit.distance:4} bits{_score(hit)}  {one_line(hit.key)}" for hit in hits)
+            _write([one_line(image), *map(_line, hits)])
         if asked.sheet:
             _sheet(loaded, asked, found)
         if asked.add:
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="what to look for")
     parser.add_argument("-k", type=int, default=10, help="how many to find for each (10)")
     parser.add_argument("--radius", type=int, help="find all within so many bits instead")
-    way = f"put a shortlist by Hamming distance ({SHORTLIST} long) in order by the floats behind the codes"
+    way = f"put a shortlist by codes ({SHORTLIST} long) in order by how sure the floats are; show that"
     parser.add_argument("--rerank", type=int, nargs="?", const=SHORTLIST, default=0, metavar="N", help=way)
     parser.add_argument("--sheet", metavar="FILE", help="write the pictures of it all: a .png or an .html")
     parser.add_argument("--add", action="store_true", help="then put the images among what is searched")
@@ -66,8 +67,9 @@ def _sheet(loaded: Loaded, asked: argparse.Namespace, found: Sequence[Sequence[H
     _write([f"sheet: {one_line(asked.sheet)}"])
 
 
-def _score(hit: Hit) -> str:
-    return "" if hit.score is None else f"  {hit.score:6.3f}"
+def _line(hit: Hit) -> str:
+    bits = f"  {hit.distance:4} {'bit ' if hit.distance == 1 else 'bits'}"
+    return f"{bits}{'' if hit.score is None else f'  {hit.score:6.3f}'}  {one_line(hit.key)}"
 
 
 def _write(lines: Iterable[str]) -> None:

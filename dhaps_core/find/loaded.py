@@ -230,7 +230,7 @@ class Loaded:
             least, number = int(name == "k"), whole(value)
             if number is None or not least <= number <= len(self):
                 rule = f"{name} must be from {least} to the {len(self)} items of the collection"
-                raise ValueError(f"{rule}; got {shown(value)}. Ask for fewer.")
+                raise ValueError(f"{rule}; got {shown(value)}. Take one of these.")
         if rerank:
             self._check_floats()
         return max(k, rerank)

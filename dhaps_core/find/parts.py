@@ -143,7 +143,10 @@ def _read(folder: Path) -> dict[str, Any]:
         found = read_object(path, advice=WAY, error=ResultDamaged, signed=True)
     except FileNotFoundError:
         rule = f"{folder} must have {MANIFEST}, which makes its files a result"
-        raise ResultDamaged(f"{rule}; got none. Give the folder that a run keeps up to date. {WAY}") from None
+        below = folder / "result"  # where notebook 07 and the how-to keep it
+        way = "Give the folder that a run keeps up to date"
+        way += f", such as {below}." if (below / MANIFEST).is_file() else f". {WAY}"
+        raise ResultDamaged(f"{rule}; got none. {way}") from None
     if found.get("version") != _VERSION:
         got = f"{found.get('version')!r:.40}"
         raise ResultDamaged(f"{path} must be of version {_VERSION}; got {got}. Use the dhaps that wrote it.")

@@ -15,7 +15,7 @@ from dhaps_core.files import at_home, replace_bytes
 from dhaps_core.find.loaded import Hit, Loaded
 from dhaps_core.find.pictures import SHOWN, small_pictures
 
-__all__ = ["Found", "laid_out", "write_sheet"]
+__all__ = ["Found", "laid_out", "sheet_path", "write_sheet"]
 
 _TILE, _LINE, _GAP = 112, 15, 8  # pixels
 _COLUMNS = 10
@@ -59,19 +59,29 @@ def laid_out(
     ]
 
 
+def sheet_path(path: str | Path) -> Path:
+    """Where a sheet is to go, checked before anything is searched for it.
+
+    Raises:
+        ValueError: if the file is called neither .png nor .html, or its folder is not there.
+    """
+    path = at_home(path)
+    if path.suffix.lower() not in _KINDS:
+        raise ValueError(f"a sheet must be a .png or an .html file; got {path.name!r}. Rename it.")
+    if not path.parent.is_dir():
+        raise ValueError(f"a sheet must go into a folder that is there; got {str(path)!r}. Make the folder.")
+    return path
+
+
 def write_sheet(path: str | Path, found: Sequence[Found]) -> None:
     """Write a sheet, as PNG or HTML by the name of the file, in place of what was there.
 
     Raises:
-        ValueError: if the file is called something else, or the picture would be too large.
+        ValueError: if the path is none of a sheet, or the picture would be too large.
         OSError: if it cannot be written.
     """
-    path = at_home(path)
-    kinds: dict[str, Callable[[Sequence[Found]], bytes]] = {".png": _png, ".html": _html}
-    make = kinds.get(path.suffix.lower())
-    if make is None:
-        raise ValueError(f"a sheet must be a .png or an .html file; got {path.name!r}. Rename it.")
-    replace_bytes(path, make(found))
+    path = sheet_path(path)
+    replace_bytes(path, _KINDS[path.suffix.lower()](found))
 
 
 def _told(hit: Hit) -> str:
@@ -137,3 +147,6 @@ def _tile(picture: bytes, name: str, told: str) -> str:
     source = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
     shown = f'<img alt="" src="{source}">' if picture else ""
     return f"<figure>{shown}<figcaption>{escape(one_line(name))}<br>{escape(told)}</figcaption></figure>"
+
+
+_KINDS: dict[str, Callable[[Sequence[Found]], bytes]] = {".png": _png, ".html": _html}

@@ -119,7 +119,7 @@ class HammingIndex:
         most = whole(k)
         if most is None or not 1 <= most <= len(self):
             raise ValueError(
-                f"k must be from 1 to the {len(self)} items of the index; got {shown(k)}. Ask for fewer."
+                f"k must be from 1 to the {len(self)} items of the index; got {shown(k)}. Take one of these."
             )
         packed = self._packed(queries)
         # One more than asked: if it is as near as the k-th, which of the equals belong in is settled below.

@@ -288,6 +288,8 @@ def test_a_lesson_redraws_by_its_sliders_and_shows_no_code_in_lecture_mode(lab, 
     drawing = ball.locator(".dhaps-drawing")
     before = drawing.inner_html()
     assert "currentColor" in before
+    within = "all => all.every(one => one.scrollWidth <= one.clientWidth + 1)"
+    assert page.locator(".dhaps-drawing").evaluate_all(within)  # no figure is cut off
     ball.locator(".noUi-handle").nth(1).focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(

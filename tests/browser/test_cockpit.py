@@ -200,13 +200,16 @@ def test_the_class_search_has_arrow_keys_and_a_marked_default(lab, page):
     def turn_by(key):
         notebook.step(lambda: page.keyboard.press(key))
 
+    place = search.bounding_box()
     type_in("cattle")
+    assert search.bounding_box() == place  # what is said of the name moves nothing
     assert marked.count() == 0  # no class is called so, and none is made unasked
     page.keyboard.press("Enter")
     assert said() == []
     page.keyboard.press("ArrowDown")
     assert marked.text_content() == "new class: cattle"
     turn_by("Enter")
+    assert abs(search.bounding_box()["y"] - place["y"]) <= 4  # nor does the first of the last answers
     assert page.evaluate(FOCUSED)
     type_in("ca")
     assert marked.text_content().startswith("cattle")  # the only one that is left

@@ -36,6 +36,7 @@ def test_the_command_finds_new_images_and_leaves_a_sheet(result, tmp_path, capsy
     main([str(result), new[0], "--radius", "3"])
     told = capsys.readouterr().out.splitlines()[1:]
     assert all(int(line.split()[0]) <= 3 for line in told)
+    assert all(line.split()[1] == ("bit" if line.split()[0] == "1" else "bits") for line in told)
 
 
 def test_the_command_adds_what_it_looked_for(result, tmp_path, capsys):
@@ -59,7 +60,13 @@ def test_the_command_adds_what_it_looked_for(result, tmp_path, capsys):
         (("RESULT", "IMAGE", "-k", "99"), "k must be from 1 to the 36 items"),
         (("RESULT", "IMAGE", "--radius", "-2"), "radius must be at least 0"),
         (("RESULT", "IMAGE", "--sheet", "a.gif"), "a sheet must be a .png or an .html file; got 'a.gif'"),
-        (("RESULT", "IMAGE", "--sheet", "nowhere/a.png"), "No such file or directory"),
+        (
+            ("RESULT", "IMAGE", "--sheet", "nowhere/a.png"),
+            "must go into a folder that is there; got",
+        ),
+        (("nowhere", "IMAGE", "--sheet", "a.gif"), "a sheet must be"),  # before anything is read
+        (("ABOVE", "IMAGE"), "got none. Give the folder that a run keeps up to date, such as "),
+        (("RESULT", "IMAGE", "-k", "0"), "got 0. Take one of these."),
         (("RESULT",), "the following arguments are required: IMAGE"),
         (("RESULT", "IMAGE", "-k", "x"), "invalid int value"),
     ],
@@ -67,7 +74,13 @@ def test_the_command_adds_what_it_looked_for(result, tmp_path, capsys):
 def test_a_persons_error_is_a_sentence_and_the_status_2(result, tmp_path, capsys, words, message):
     (tmp_path / "text.png").write_text("no picture")
     picture("red", 1).save(tmp_path / "image.png")
-    known = {"RESULT": result, "TEXT": tmp_path / "text.png", "IMAGE": tmp_path / "image.png"}
+    result = result.rename(tmp_path / "result")
+    known = {
+        "RESULT": result,
+        "ABOVE": tmp_path,
+        "TEXT": tmp_path / "text.png",
+        "IMAGE": tmp_path / "image.png",
+    }
     with pytest.raises(SystemExit) as stopped:
         main([str(known.get(word, word)) for word in words])
     assert stopped.value.code == 2

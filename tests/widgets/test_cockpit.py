@@ -74,6 +74,7 @@ def test_r_runs_the_round_and_with_open_questions_only_when_it_is_pressed_twice(
     press(card, "round")
     bench.job.join(60)
     assert bench.session.round == 2
+    assert card.view["note"] == ""  # it was of the round before
     answer(card, items, 1)
     assert card.view["round"] == 2
 

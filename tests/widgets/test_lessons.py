@@ -79,6 +79,7 @@ def test_a_drawing_is_svg_in_the_ink_of_the_page_and_the_same_every_time(materia
     assert INK not in one
     assert "<script" not in one
     assert "<?xml" not in one
+    assert one.count('<svg style="max-width:max(100%,600px);height:auto" ') == 1
     assert 'aria-label="Each item over its relaxed code' in one
     assert len(repr(show(codes_figure, material))) < 50
 

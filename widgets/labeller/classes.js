@@ -24,9 +24,9 @@ function classChooser({ classes, several, picked, choose, leave, button }) {
     marked = !text ? -1 : exact.length ? 0 : found.length === 1 ? 0 : !classes.length ? 0 : -1;
     const more = found.length > SHOWN ? make("span", { class: "dhaps-soft", text: `and ${found.length - SHOWN} more: search` }) : null;
     list.replaceChildren(...found.slice(0, SHOWN).map(chip), ...(more ? [more] : []),
-      ...(text && !exact.length ? [button(`new class: ${text}`, "", "new", (event) => choose(text, event))] : []));
+      ...(text && !exact.length ? [button(`new class: ${text}`, "", "new", (event) => choose(text, event))] : []), hint);
     mark();
-    hint.textContent = !text || marked >= 0 ? "" : found.length ? "several match: ↑ ↓ choose" : "no class is called so: ↓ makes a new one";
+    hint.textContent = !text || marked >= 0 ? "" : found.length ? "several match: ↑ ↓ choose" : "no class is called so: ↓ Enter makes it one";
   }
 
   function chip(one) {
@@ -70,5 +70,5 @@ function classChooser({ classes, several, picked, choose, leave, button }) {
   });
   search.addEventListener("blur", () => !clean() && fill());
   fill();
-  return { list, field: make("label", { class: "dhaps-find" }, search, key("f"), hint) };
+  return { list, field: make("label", { class: "dhaps-find" }, search, key("f")) };
 }

@@ -227,14 +227,14 @@ function render({ model, el }) {
   }
 
   function footer(now) {
-    if (!now.recent.length || now.conflict) return [];
+    if (now.conflict) return [];
     const cells = now.recent.map((one) =>
       make("button", { type: "button", class: "dhaps-recent", "aria-label": `revise answer ${one.row}`, title: one.names.join(" | "),
         onclick: () => { revising = revising === one.row ? null : one.row; foot.replaceChildren(...footer(view())); } },
         make("span", { class: "dhaps-thumbs" }, ...thumbnails(one)), make("span", { class: `dhaps-value dhaps-is-${one.kind === "pair" ? one.value : "class"}`, text: one.value })));
     const open = now.recent.find((one) => one.row === revising);
     return [
-      make("div", { class: "dhaps-strip" }, make("span", { class: "dhaps-label", text: "last answers" }), ...cells),
+      make("div", { class: "dhaps-strip" }, make("span", { class: "dhaps-label", text: now.recent.length ? "last answers" : "last answers: none yet" }), ...cells),
       open ? make("div", { class: "dhaps-reviser" }, make("span", { text: `Change answer ${open.row} to` }), reviser(open)) : null,
     ].filter(Boolean);
   }

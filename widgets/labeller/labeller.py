@@ -104,13 +104,13 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         with self._lock:
             left = state.left
             if turn == state.turn and (not left or self._early == turn):
-                self._early = -1
+                self._early, state.note = -1, ""  # what was said of open questions is done
                 go = True
             else:
                 go, self._early = False, state.turn
                 told = "one question is" if left == 1 else f"{left} questions are"
                 state.note = f"Still {told} open. R again runs the round without."
-                self.view = state.view()
+            self.view = state.view()
         self.send({"ack": True})
         if go:
             self._run()

@@ -1,7 +1,7 @@
 """Figures of lessons as drawings inside the page: sharp at any size, in the ink of any theme, and sliders.
 
 A figure is SVG whose black is the colour of the text around it, on no ground of its own: so it shows in a
-light and in a dark theme, and prints.
+light and in a dark theme, and prints. It shrinks with the page, down to a width at which it can be read.
 """
 
 import io
@@ -52,7 +52,7 @@ def show(draw: Draw, *given: Any, **settings: Any) -> Markup:
     return Markup(
         f'<div class="{PLAIN} dhaps-drawing" role="img" aria-label="{told}" '
         'style="color:var(--jp-content-font-color0, CanvasText);overflow-x:auto">'
-        f"{tag}{rest.replace(INK, 'currentColor')}</div>"
+        f'{tag} style="max-width:max(100%,600px);height:auto"{rest.replace(INK, "currentColor")}</div>'
     )
 
 
