@@ -34,7 +34,13 @@ _NEW = re.compile(r".+\.(?P<process>[0-9]+)-[0-9a-f]{8}\.new")
 
 
 def at_home(path: str | Path) -> Path:
-    """The path with ``~`` expanded, as a shell would."""
+    """The path with ``~`` expanded, as a shell would.
+
+    Raises:
+        ValueError: if it is no path, or an empty one, which would be the working directory.
+    """
+    if not isinstance(path, str | Path) or not str(path):
+        raise ValueError(f"a path must be text or a Path; got {path!r:.80}. Name the file or folder.")
     return Path(os.path.expanduser(path))
 
 

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from dhaps_core.files import remove_leftovers, replace_text, replacing
+from dhaps_core.files import at_home, remove_leftovers, replace_text, replacing
+from dhaps_core.session.active import ActiveSession
+from tests.given import TINY, tiny_items
 
 
 def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -68,3 +70,16 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
         first.write(b"first")
         second.write(b"second")
     assert path.read_bytes() == b"first"  # the outer block ends last
+
+
+@pytest.mark.parametrize("path", [None, 3, b"a", "", ["a"]], ids=repr)
+def test_what_is_no_path_is_refused_in_words(unchecked, path):
+    with pytest.raises(ValueError, match="a path must be text or a Path"):
+        at_home(path)
+
+
+def test_a_run_without_a_name_is_not_begun_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="a path must be text"):
+        ActiveSession("", tiny_items(), TINY)
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ An answer is checked once, where it is given; whoever holds an `Answer` can rely
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, SupportsIndex, cast
@@ -15,7 +15,7 @@ from dhaps_core.data.class_names import NO_CLASS, class_name
 from dhaps_core.json_files import is_text
 from dhaps_core.keys import LONGEST_KEY
 
-__all__ = ["Answer", "Kind", "StoreError", "Value"]
+__all__ = ["Answer", "Kind", "StoreError", "Value", "check_name"]
 
 Kind = Literal["class", "pair"]
 Value = str | SupportsIndex | Sequence[str | SupportsIndex]
@@ -96,12 +96,10 @@ class Answer:
             >>> Answer.given("pair", ("cat", "ant"), "same", who="anna", seconds=2.0, id=1).keys
             ('ant', 'cat')
         """
-        shown = tuple(shown)
-        if not all(map(_text, shown)):
+        if not isinstance(shown, Iterable) or not all(map(_text, shown := tuple(shown))):
             rule = "item keys must be strings with at least one character, and no zero byte"
             raise StoreError(f"{rule}, at most {LONGEST_KEY} long; got {shown!r:.200}.")
-        if not _text(who) or not who.strip() or not is_text(who):
-            raise StoreError(f"who must be a name; got {who!r:.200}. Say who gave the answer.")
+        check_name(who)
         if question is not None and not _text(question, 4 * LONGEST_KEY):
             raise StoreError(f"a question's id must be a string of its keys' length; got {question!r:.200}.")
         took: object = seconds
@@ -130,6 +128,16 @@ class Answer:
     def classes(self) -> tuple[str, ...]:
         """The classes that it gives; none if it is a word on a pair."""
         return () if isinstance(self.value, str) else self.value
+
+
+def check_name(who: str) -> None:
+    """Refuse a person's name that is none: what is kept under it could not be read again.
+
+    Raises:
+        StoreError: it is not.
+    """
+    if not _text(who) or not who.strip() or not is_text(who):
+        raise StoreError(f"who must be a name; got {who!r:.200}. Say who gave the answer.")
 
 
 def _word(value: Value) -> str:

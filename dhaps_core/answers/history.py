@@ -51,6 +51,7 @@ class History:
         self._asked: dict[tuple[str, str], set[int]] = {}
         self._revised: dict[int, int] = {}  # what each revision took the place of
         self._withdrawn: dict[int, Row] = {}  # undos and retractions that no redo has lifted
+        self._beside: dict[int, frozenset[int]] = {}  # what stood to the question of each of these then
         self._newest: dict[str | None, int] = {}  # newest answer of each person; of anybody under None
         self._steps: dict[int, range] = {}  # rows of each step, by its first
         self._step_of: dict[int, int] = {}
@@ -82,6 +83,7 @@ class History:
             del self._withdrawn[cast("int", row.target)]
         else:
             self._withdrawn[row.id] = row
+            self._beside[row.id] = frozenset(self.standing(cast("Answer", leaving)))
         if row.step is not None:
             self._steps[row.step] = range(row.step, row.id + 1)
             self._step_of[row.id] = row.step
@@ -139,18 +141,20 @@ class History:
         last = max((i for i, row in self._withdrawn.items() if who in (None, row.who)), default=0)
         if last <= self._newest.get(who, 0):
             return []
-        return [
-            i for i in self._together(last) if i in self._withdrawn and self._liftable(self._withdrawn[i])
-        ]
+        rows = [self._withdrawn[i] for i in self._together(last) if i in self._withdrawn]
+        leaving = {self._below(row) for row in rows}
+        return [row.id for row in rows if self._liftable(row, leaving)]
 
     def _together(self, row_id: int) -> list[int]:
         """A row, or all rows of its step, the last one first."""
         step = self._step_of.get(row_id)
         return [row_id] if step is None else list(reversed(self._steps[step]))
 
-    def _liftable(self, row: Row) -> bool:
+    def _liftable(self, row: Row, leaving: set[int | None]) -> bool:
+        """Whether a row can be lifted with its step, which puts some answers out of force."""
         answer, below = self._every[cast("int", row.target)], self._below(row)
-        return (below is None or below in self.active) and not self.standing(answer) - {below}
+        new = self.standing(answer) - self._beside[row.id] - leaving
+        return (below is None or below in self.active) and not new
 
     def _below(self, row: Row) -> int | None:
         """Id of the answer that an undo brings back: what the undone answer had revised."""

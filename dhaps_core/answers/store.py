@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from dhaps_core.answers.answer import Answer, Kind, StoreError, Value
+from dhaps_core.answers.answer import Answer, Kind, StoreError, Value, check_name
 from dhaps_core.answers.csv_file import write_csv
 from dhaps_core.answers.history import History, Row
 from dhaps_core.answers.sqlite import LogFile
@@ -192,7 +192,7 @@ class LabelStore:
         """Row id of the retraction of an active answer; its question may be answered again.
 
         Raises:
-            StoreError: the row is not an active answer.
+            StoreError: the row is not an active answer, or `who` is no name.
         """
         (new,) = self.retract_all([row_id], who=who)
         return new
@@ -201,8 +201,9 @@ class LabelStore:
         """Row ids of the retractions of active answers at once; see `retract`.
 
         Raises:
-            StoreError: a row is not an active answer, or comes twice.
+            StoreError: a row is not an active answer, or comes twice, or `who` is no name.
         """
+        check_name(who)
         with self._changing() as history:
             targets = [_active(history, row_id).id for row_id in row_ids]
             rows = [Row(history.seen + i, "retract", who, None, one) for i, one in enumerate(targets, 1)]
@@ -279,6 +280,8 @@ class LabelStore:
         who: str | None,
         check: Check | None,
     ) -> int | None:
+        if who is not None:
+            check_name(who)
         with self._changing() as history:
             found = find(history, who)
             rows = [Row(history.seen + i, kind, who, None, one) for i, one in enumerate(found, 1)]

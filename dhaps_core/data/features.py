@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["first_equal", "read_features"]
+__all__ = ["far_row", "first_equal", "read_features"]
 
 _MOST_LOST = 1e-4
 """Most of the features' variance that rounding to float32 may take away."""
@@ -56,6 +56,29 @@ def first_equal(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1)
     _, index, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
     return index[inverse].astype(np.int64)
+
+
+def far_row(rows: npt.NDArray[np.float32]) -> int | None:
+    """Position of a row so far from the others that float32, once they are centred, cannot tell these apart.
+
+    Such a row is a slip: a sentinel such as 1e20, or another unit. None of rows as they should be.
+
+    Example:
+        >>> far_row(np.array([[0.0], [1.0], [2.0], [1e9]], dtype=np.float32))
+        3
+    """
+    some = rows[:: len(rows) // 1000 + 1] / 2  # halves, so that no difference overflows
+    middle = np.median(some, axis=0).astype(np.float32)
+    far = np.concatenate([_farthest(rows[i : i + 4096], middle) for i in range(0, len(rows), 4096)])
+    apart = far[far > 0]
+    usual = np.quantile(apart, 0.5, method="lower") if len(apart) else np.float32(0)
+    return int(far.argmax()) if usual < np.finfo(np.float32).eps * far.max() else None
+
+
+def _farthest(rows: npt.NDArray[np.float32], middle: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Largest difference of each row from the middle, both halved."""
+    apart: npt.NDArray[np.float32] = np.abs(rows / 2 - middle).max(axis=1)
+    return apart
 
 
 def _check_held(rows: npt.NDArray[Any], single: npt.NDArray[np.float32]) -> None:

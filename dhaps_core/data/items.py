@@ -18,7 +18,7 @@ from jaxtyping import Bool, Integer
 from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import check_positions
 from dhaps_core.data.class_labels import Labels
-from dhaps_core.data.features import first_equal
+from dhaps_core.data.features import far_row, first_equal
 from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
 from dhaps_core.json_files import DamagedFileError, is_text
@@ -255,6 +255,10 @@ def _check_content(items: Items) -> None:
     if len(bad):
         got = f"NaN or infinity in {len(bad)} rows, first {items.keys[bad[0]]!r}"
         raise ValueError(f"features must be finite; got {got}")
+    if (far := far_row(features)) is not None:
+        got = f"values up to {np.abs(features[far]).max():.3g} in {items.keys[far]!r}, far from all others"
+        way = "Leave that item out, or divide its column by a constant"
+        raise ValueError(f"features must be of one size, so that float32 tells items apart; got {got}. {way}")
 
 
 def _check_labels(items: Items) -> None:

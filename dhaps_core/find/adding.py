@@ -1,6 +1,5 @@
 """New items put among what a result searches: all of them, or none."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +9,8 @@ import numpy as np
 from dhaps_core.array_files import write_array
 from dhaps_core.checks import shown
 from dhaps_core.codes import pack, sign
-from dhaps_core.data.features import read_features
 from dhaps_core.find.added import read_rows, rows_of, write_rows
-from dhaps_core.find.keep import unit_floats, write_searched
+from dhaps_core.find.keep import contents_of_rows, unit_floats, write_searched
 from dhaps_core.find.parts import (
     ADDED,
     ANSWERS,
@@ -31,7 +29,7 @@ from dhaps_core.find.parts import (
     write_manifest,
 )
 from dhaps_core.find.pictures import read_pictures, small_pictures, write_pictures
-from dhaps_core.find.queries import Reader, pictures_in
+from dhaps_core.find.queries import Reader, pictures_in, rows_in
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.keys import item_keys
 from dhaps_core.retrieval.index import HammingIndex
@@ -119,8 +117,7 @@ def _contents(given: Sequence[Any]) -> list[bytes]:
     images = pictures_in(given)
     if images is not None:
         return [bytes.fromhex(digest) for digest in images.digests()]
-    rows = read_features(np.stack([np.asarray(one) for one in given]))
-    return [hashlib.sha256(row.tobytes()).digest() for row in rows]
+    return contents_of_rows(rows_in(given))
 
 
 def _chosen(

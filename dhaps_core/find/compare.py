@@ -98,10 +98,9 @@ def known_classes(items: Items, answers: str = "") -> dict[str, tuple[str, ...]]
     """
     if items.labels is not None:
         return {key: items.classes_of(i) for i, key in enumerate(items.keys)}
-    path = at_home(answers)
-    if not answers or not path.is_file():
+    if not answers or not at_home(answers).is_file():
         return {}
-    return {one.keys[0]: one.classes for one in read_csv(path) if one.kind == "class"}
+    return {one.keys[0]: one.classes for one in read_csv(answers) if one.kind == "class"}
 
 
 def compare(

@@ -47,7 +47,7 @@ from dhaps_core.hashing.network import encode
 from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.retrieval.index import HammingIndex
 
-__all__ = ["Result", "keep", "unit_floats", "write_searched"]
+__all__ = ["Result", "contents_of_rows", "keep", "unit_floats", "write_searched"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +149,15 @@ def contents_of(items: Items) -> UInt8[np.ndarray, "n 32"]:
     """sha256 of each image (of its file), or of each row of features where there are none."""
     if items.images is None:
         assert items.features is not None
-        digests = [hashlib.sha256(row.tobytes()).digest() for row in items.features]
+        digests = contents_of_rows(items.features)
     else:
         digests = [bytes.fromhex(digest) for digest in items.images.digests()]
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
+def contents_of_rows(rows: npt.NDArray[np.float32]) -> list[bytes]:
+    """sha256 of each row of features; 0.0 and -0.0 are one number, as where duplicates are found."""
+    return [hashlib.sha256(row.tobytes()).digest() for row in rows + np.float32(0)]
 
 
 def unit_floats(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:

@@ -208,7 +208,7 @@ class Loaded:
             ResultInUse: if another process changes the result, or has changed it since it was loaded.
             OSError: if it cannot be written; then it is as before.
         """
-        done = add(self.folder, self.about, list(images), keys, reader=self.reader, network=self.network)
+        done = add(self.folder, self.about, _listed(images), keys, reader=self.reader, network=self.network)
         if done.added:
             vars(self).update(vars(Loaded(self.folder, self.reader.backbone)))
         return done
@@ -216,9 +216,7 @@ class Loaded:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _read(self, images: Iterable[Any]) -> Inputs:
-        if isinstance(images, str | Path):
-            raise ValueError(f"images must be a list; got {shown(str(images))}. Write [image] for one.")  # noqa: TRY004
-        return self.reader(list(images))
+        return self.reader(_listed(images))
 
     def _codes(self, rows: Inputs) -> Int8[np.ndarray, "q b"]:
         codes: Int8[np.ndarray, "q b"] = sign(encode(self.network, rows)).to(torch.int8).numpy()
@@ -259,3 +257,10 @@ class Loaded:
             rule = f"{path} must name the {columns} classes that its network foretells"
             raise ResultDamaged(f"{rule}; got {shown(names)}. {WAY}")
         return names
+
+
+def _listed(images: Iterable[Any]) -> list[Any]:
+    """What was given, as a list; one path or number is none."""
+    if isinstance(images, str | Path) or not isinstance(images, Iterable) or not getattr(images, "ndim", 1):
+        raise ValueError(f"images must be a list; got {shown(images)}. Write [image] for one.")
+    return list(images)

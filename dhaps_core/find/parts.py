@@ -20,8 +20,8 @@ from dhaps_core.json_files import DamagedFileError, read_object, write_object
 
 __all__ = [
     "ADDED", "ANSWERS", "CODES", "CONTENTS", "ENCODER", "FAISS", "FLOATS", "KEYS", "MANIFEST", "NETWORK",
-    "NEXT", "PARTS", "PICTURES", "README", "WAY", "ResultDamaged", "ResultInUse", "is_whole", "read_manifest",
-    "read_part", "replaced", "write_manifest",
+    "NEXT", "PARTS", "PICTURES", "README", "WAY", "ResultDamaged", "ResultInUse", "check_free", "is_whole",
+    "read_manifest", "read_part", "replaced", "write_manifest",
 ]  # fmt: skip
 
 MANIFEST, README = "result.json", "README.md"
@@ -49,6 +49,23 @@ class ResultInUse(RuntimeError):  # noqa: N818
     """Somebody else is changing the result just now, or has changed it since it was loaded."""
 
 
+def check_free(folder: Path) -> None:
+    """Refuse a folder in which a result would take the place of files that are of no result.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    if (folder / LOCK).exists():  # stays where a result was ever begun
+        return
+    with suppress(FileNotFoundError, ResultDamaged):
+        _read(folder)
+        return
+    taken = next((name for name in (MANIFEST, *PARTS) if os.path.lexists(folder / name)), None)
+    if taken is not None:
+        rule = f"{folder} must hold no files but those of a result"
+        raise ValueError(f"{rule}; got {taken}, which is of something else. Give another folder.")
+
+
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
     """A folder for new parts, which take the places of the old ones if the block ends with a manifest.
@@ -56,7 +73,9 @@ def replaced(folder: Path) -> Iterator[Path]:
     Raises:
         ResultInUse: if another process changes the result for longer than a moment.
         OSError: if something is in the way.
+        ValueError: if there are files that are of no result.
     """
+    check_free(folder)
     make_folder(folder)
     try:
         with FileLock(folder / LOCK).acquire(timeout=PATIENCE):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float32
 
 from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import read_fields, shown
@@ -21,7 +22,7 @@ from dhaps_core.hashing.inputs import Centring, ImageRows, Inputs, squares
 from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.hashing.projection import Projection
 
-__all__ = ["Reader", "pictures_in"]
+__all__ = ["Reader", "pictures_in", "rows_in"]
 
 
 class _Pixels(Images):
@@ -64,6 +65,19 @@ def pictures_in(given: Iterable[Any]) -> Images | None:
         rule = "images must all be paths, or all uint8 arrays [h w 3]"
         raise ValueError(f"{rule}; got both kinds, or others beside them. Give one kind.")
     return None
+
+
+def rows_in(given: Sequence[Any]) -> Float32[np.ndarray, "n d"]:
+    """What is given as rows of features, one below the other.
+
+    Raises:
+        ValueError: if they are no numbers, or of several lengths.
+    """
+    rows = [np.asarray(one) for one in given]
+    if len(shapes := {row.shape for row in rows}) > 1:
+        rule = "rows of features must be of one length"
+        raise ValueError(f"{rule}; got {shown(sorted(shapes))}. Make them with the same network.")
+    return read_features(np.stack(rows))
 
 
 @dataclass(eq=False)
@@ -120,7 +134,7 @@ class Reader:
             if self.encoder is not None:
                 got = shown(given[0])
                 raise ValueError(f"images must be paths or uint8 arrays [h w 3]; got {got}. Give the images.")
-            rows = read_features(np.stack([np.asarray(one) for one in given]))
+            rows = rows_in(given)
             if not np.isfinite(rows).all():
                 raise ValueError("features must be finite; got NaN or infinity. Leave those rows out.")
             return rows

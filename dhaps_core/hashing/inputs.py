@@ -25,6 +25,8 @@ __all__ = [
     "squares",
 ]
 
+FARTHEST = 1e15
+"""Most that a centred row may be, in root mean squared norms: float32 squares it, and sums the squares."""
 PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
 """Networks read images as (pixel - mean) / std: about -2 to 2."""
 
@@ -140,12 +142,18 @@ class Centring:
         """Any rows; the squared norm of the train rows is 1 on average.
 
         Raises:
-            ValueError: if they have another number of features.
+            ValueError: if they have another number of features, or are so far away that float32 has no
+                square of them.
         """
         if rows.shape[1] != len(self.origin):
             rule = f"rows must have the {len(self.origin)} features that the run learned from"
             raise ValueError(f"{rule}; got {rows.shape[1]}. Make them with the same network.")
-        return (self._centred(rows) / self.norm).float()
+        centred = self._centred(rows) / self.norm
+        most = float(centred.abs().max()) if centred.numel() else 0.0
+        if most > FARTHEST:
+            rule = "rows must be of the size of those that the run learned from"
+            raise ValueError(f"{rule}; got one that is {most:.2g} times as far. Leave it out.")
+        return centred.float()
 
     def _centred(self, rows: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
         centred = rows.double() - self.origin.double()

@@ -171,8 +171,9 @@ def find_device(name: str) -> torch.device:
         ValueError: if there is no such device here.
     """
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails an assertion
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch without CUDA fails an assertion
         got = f"{name!r} ({str(error).splitlines()[0]})"
         raise ValueError(f"device must be one that torch can use here; got {got}. Use cpu.") from error
-    return torch.device(name)
+    return device

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from dhaps_core.checks import whole
+from dhaps_core.checks import shown, whole
 from dhaps_core.hamming import marked_distance_counts
 from dhaps_core.keys import item_key, positions
 from dhaps_core.retrieval.relevance import Relevance
@@ -73,13 +73,19 @@ class DistanceHistograms:
         """
         if k is None:
             return self.items
+        return (self.cut(k) - self.items_before).clamp(min=0).minimum(self.items)
+
+    def cut(self, k: int) -> int:
+        """A cut-off that every ranking reaches.
+
+        Raises:
+            ValueError: if k is below 1 or above the length of the shortest ranking.
+        """
         cut, shortest = whole(k), int(self.items.sum(1).min())
         if cut is None or not 1 <= cut <= shortest:
-            raise ValueError(
-                f"k must be from 1 to the {shortest} items of the shortest ranking, and whole; got {k}. "
-                "Give a smaller k, or None for the whole ranking."
-            )
-        return (cut - self.items_before).clamp(min=0).minimum(self.items)
+            rule = f"k must be from 1 to the {shortest} items of the shortest ranking, and whole"
+            raise ValueError(f"{rule}; got {shown(k)}. Give a smaller k, or None for the whole ranking.")
+        return cut
 
 
 def distance_histograms(

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from dhaps_core.checks import shown, whole
 from dhaps_core.retrieval.average_precision import (
     average_precision_bounds,
     mean_average_precision,
@@ -55,7 +56,7 @@ def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "
     """
     hits = h.items.new_empty(len(h.items), len(ks), dtype=torch.float64)
     for column, k in zip(hits.T, ks, strict=True):
-        column[:] = ratio(h.first(k) * h.relevant, h.items).sum(1)
+        column[:] = ratio(h.first(h.cut(k)) * h.relevant, h.items).sum(1)
     return hits
 
 
@@ -72,6 +73,9 @@ def recall_at_k(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k
 def precision_ceiling(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, " k"]:
     """Mean precision at k of the best ranking there is, min(R, k) / k for R relevant items.
 
+    Raises:
+        ValueError: if a cut-off is below 1 or above the length of a ranking.
+
     Example:
         >>> from dhaps_core.retrieval.histograms import distance_histograms
         >>> from dhaps_core.retrieval.relevance import Relevance
@@ -80,7 +84,7 @@ def precision_ceiling(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tenso
         >>> precision_ceiling(distance_histograms(query, database, relevance), [1, 2, 3])
         tensor([1.0000, 1.0000, 0.6667], dtype=torch.float64)
     """
-    cuts = torch.tensor(ks, device=h.relevant.device)
+    cuts = torch.tensor([h.cut(k) for k in ks], device=h.relevant.device)
     return (h.relevant.sum(1, keepdim=True).minimum(cuts) / cuts).double().mean(0)
 
 
@@ -88,14 +92,14 @@ def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecisi
     """Mean precision within a Hamming ball of a radius in bits; a query with an empty ball counts as 0.
 
     Raises:
-        ValueError: if the radius is not between 0 and b.
+        ValueError: if the radius is no whole number between 0 and b.
     """
-    if not 0 <= radius <= h.bits:
-        raise ValueError(
-            f"radius must be from 0 to the {h.bits} bits of the codes; got {radius}. Choose one inside."
-        )
-    items = h.items[:, : radius + 1].sum(1)
-    precision = ratio(h.relevant[:, : radius + 1].sum(1), items)
+    most = whole(radius)
+    if most is None or not 0 <= most <= h.bits:
+        rule = f"radius must be from 0 to the {h.bits} bits of the codes, and whole"
+        raise ValueError(f"{rule}; got {shown(radius)}. Choose one inside.")
+    items = h.items[:, : most + 1].sum(1)
+    precision = ratio(h.relevant[:, : most + 1].sum(1), items)
     return RadiusPrecision(float(precision.mean()), float((items == 0).double().mean()))
 
 

@@ -27,6 +27,7 @@ from dhaps_core.answers.questions import Answering, Source, round_of
 from dhaps_core.codes import bit_report, pack, sign
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home, digest
+from dhaps_core.find.parts import check_free
 from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.hashing.methods.piq import Foretold
 from dhaps_core.hashing.training import Progress
@@ -66,8 +67,8 @@ class ActiveSession(RelabelledRun):
             without it a result takes no new images.
 
     Raises:
-        ValueError: if the folder belongs to other items or other settings, there is no such device, or what
-            was given is no items or no settings.
+        ValueError: if the folder belongs to other items or other settings, the one for the result holds
+            something else, there is no such device, or what was given is no items or no settings.
         RunDamaged: if a part of the run is missing or damaged (a ValueError, too).
         StoreError: if its label store is.
         RunInUse: if another process is beginning the run just now.
@@ -103,6 +104,8 @@ class ActiveSession(RelabelledRun):
         check_encoder(self, encoder)
         self.encoder = encoder
         self.result = None if result is None or self.read_only else at_home(result).absolute()
+        if self.result is not None:
+            check_free(self.result)
         last = self.round - 1
         if self.result is not None and last >= 0 and not is_exported(self, last, self.result):
             with suppress(RunInUse), self.folder.owned("keeps its result", patience=0.0):
@@ -163,7 +166,8 @@ class ActiveSession(RelabelledRun):
             folder: made if it is absent. The result of another round or run is replaced as a whole.
 
         Raises:
-            ValueError: before the unsupervised start (round 0) is trained, or if the folder is none.
+            ValueError: before the unsupervised start (round 0) is trained, or if the folder is none, or holds
+                files of something else that would be replaced.
             RunDamaged: if something is in the way in the folder; the result before stays.
             RunInUse: if somebody else is changing the run.
         """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
+from dhaps_core.data.class_names import NO_CLASS
 from dhaps_core.session.meanwhile import MeanwhileRun
 from dhaps_core.session.placing import Ask
 
@@ -213,6 +214,11 @@ class AnsweredRun(MeanwhileRun):
             raise PersonAsked(said)
 
     def _agree(self, answers: Sequence[Answer]) -> None:
-        """Refuse answers of the store that contradict each other."""
+        """Refuse answers that contradict each other, or say "no class" where each item has one."""
+        none = next((one for one in answers if one.classes == (NO_CLASS,)), None)
+        if none is not None and not self.items.multi_label:
+            rule = "an item must have a class, as each item here has one"
+            got = f"{NO_CLASS!r} for {none.keys[0]!r:.80}"
+            raise StoreError(f"{rule}; got {got}. Name its class, or skip the question.")
         with self._facts:
             self._all_facts.update(self.labels.agreeing(answers))

@@ -184,3 +184,52 @@ def test_killed_anywhere_all_of_a_step_is_there_or_none(tmp_path, stage):
             assert (len(found), changed) in (
                 {"add": [(20, 0), (50, 30)], "rename": [(20, 0), (20, 20)]}[stage]
             )
+
+
+def test_a_step_over_what_two_people_said_to_one_question_is_redone_whole(store):
+    for who in ("anna", "bob"):
+        store.add("class", ("a",), "cat", who=who, seconds=1.0, question="1.a")
+    store.revise_all([(1, "tiger"), (2, "tiger")], who="bob")  # a class is renamed
+    store.undo(who="bob")
+    assert [one.value for one in store.answers()] == [("cat",), ("cat",)]
+    store.redo(who="bob")
+    assert [(one.id, one.value) for one in store.answers()] == [(3, ("tiger",)), (4, ("tiger",))]
+
+
+def test_a_revision_of_what_somebody_else_said_is_redone_beside_ones_own_answer(store):
+    for who in ("anna", "bob"):
+        store.add("class", ("a",), "cat", who=who, seconds=1.0, question="1.a")
+    store.revise(1, "dog", who="bob", seconds=1.0)
+    store.undo(who="bob")
+    assert store.redo(who="bob") is not None
+    assert [(one.id, one.value) for one in store.answers()] == [(2, ("cat",)), (3, ("dog",))]
+
+
+def test_a_retraction_is_not_lifted_over_what_was_said_since(store):
+    store.add("class", ("a",), "cat", who="anna", seconds=1.0, question="1.a")
+    store.retract(1, who="bob")
+    store.add("class", ("a",), "dog", who="anna", seconds=1.0, question="1.a")
+    assert store.redo(who="bob") is None
+    assert values(store) == {"a": "dog"}
+
+
+NO_NAMES = [3, None, b"anna", float("nan"), True, ["anna"], "", " ", "a\0", "\ud800"]
+
+
+@pytest.mark.parametrize("who", NO_NAMES, ids=repr)
+def test_what_is_no_name_is_refused_and_the_store_reads_on(unchecked, store, who):
+    store.add("class", ("a",), "cat", who="anna", seconds=1.0)
+    for change in (store.retract, lambda row, who: store.revise(row, "dog", who=who, seconds=1.0)):
+        with pytest.raises(StoreError, match="who must be a name"):
+            change(1, who=who)
+    for step in (store.undo, store.redo) if who is not None else ():
+        with pytest.raises(StoreError, match="who must be a name"):
+            step(who=who)
+    with LabelStore(store.path) as again:
+        assert values(again) == {"a": "cat"}
+
+
+@pytest.mark.parametrize("keys", [5, None])
+def test_keys_that_are_no_list_are_refused_in_words(unchecked, store, keys):
+    with pytest.raises(StoreError, match="item keys must be strings"):
+        store.add("pair", keys, "same", who="anna", seconds=1.0)

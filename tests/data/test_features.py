@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from dhaps_core.data.features import first_equal, read_features
+from dhaps_core.data.features import far_row, first_equal, read_features
 from dhaps_core.data.sources import arrays
 
 POINTS = np.random.default_rng(0).normal(size=(50, 4))
@@ -97,3 +97,17 @@ few = st.sampled_from([0.0, -0.0, 1.0, 1e-40])
 def test_the_first_equal_row_is_that_of_a_slow_search(rows):
     values = rows.tolist()
     assert first_equal(rows).tolist() == [values.index(value) for value in values]
+
+
+def test_a_row_beside_which_float32_forgets_the_others_is_named():
+    points = POINTS.copy()
+    points[20] = 1e25
+    with pytest.raises(ValueError, match=r"must be of one size.*values up to 1e\+25 in '20'"):
+        arrays(points, queries=0, seed=0)
+
+
+@pytest.mark.parametrize(
+    "rows", [[[1], [1e30]], [[0], [0], [1e9]], [[3e38], [-3e38], [0]], [[5]] * 4], ids=str
+)
+def test_rows_of_which_none_is_alone_are_taken(rows):
+    assert far_row(np.array(rows, np.float32)) is None

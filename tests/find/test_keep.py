@@ -311,3 +311,27 @@ def test_an_encoder_of_other_features_is_refused(tmp_path):
     with pytest.raises(ValueError, match="what made the 6 features of the items; got one that makes 16"):
         ActiveSession(tmp_path / "new", tiny_items(), result=tmp_path / "out", encoder=encoder)
     assert items.features.shape[1] == 16
+
+
+@pytest.mark.parametrize("name", ["README.md", "codes.npz", "answers.csv", "result.json"])
+def test_a_file_that_is_of_no_result_is_never_replaced(tmp_path, name):
+    session = ActiveSession(tmp_path / "run", tiny_items(), Settings(bits=16, picks=3))
+    session.train()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / name).write_text("my own")
+    with pytest.raises(ValueError, match=f"got {name}, which is of something else"):
+        session.export(mine)
+    with pytest.raises(ValueError, match=f"got {name}, which is of something else"):
+        ActiveSession(tmp_path / "run", tiny_items(), result=mine)
+    assert [(path.name, path.read_text()) for path in mine.iterdir()] == [(name, "my own")]
+
+
+def test_a_result_of_which_only_the_manifest_or_the_lock_is_left_is_made_whole(tmp_path):
+    session = ActiveSession(tmp_path / "run", tiny_items(), Settings(bits=16, picks=3))
+    session.train()
+    for lost in ("result.json", ".lock"):
+        session.export(tmp_path / "result")
+        (tmp_path / "result" / lost).unlink()
+        session.export(tmp_path / "result")
+        assert len(load(tmp_path / "result")) == session.items.n

@@ -293,3 +293,29 @@ def test_the_face_loads_a_result():
 def test_a_run_without_a_result_folder_keeps_none(tmp_path):
     played(tmp_path / "run", tiny_items(), 1, TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("images", [None, True, 3, np.array(3.0), "a.jpg"], ids=repr)
+def test_what_is_no_list_of_images_is_refused_in_words(tmp_path, unchecked, images):
+    ActiveSession(tmp_path / "run", tiny_items(60), TINY, result=tmp_path / "result").train()
+    found = load(tmp_path / "result")
+    for call in (found.encode, found.packed, found.search_all, found.add):
+        with pytest.raises(ValueError, match="images must be a list"):
+            call(images)
+
+
+def test_rows_of_several_lengths_are_refused_in_words(tmp_path):
+    items = tiny_items(60)
+    ActiveSession(tmp_path / "run", items, TINY, result=tmp_path / "result").train()
+    found, row = load(tmp_path / "result"), items.features[0]
+    for call in (found.encode, lambda rows: found.add(rows, ["a", "b"])):
+        with pytest.raises(ValueError, match="rows of features must be of one length"):
+            call([row, row[:2]])
+
+
+def test_a_row_with_a_zero_of_the_other_sign_is_there_already(tmp_path):
+    items = arrays(np.abs(np.random.default_rng(0).normal(size=(30, 4))).round(), queries=0, seed=0)
+    session = ActiveSession(tmp_path / "run", items, TINY, result=tmp_path / "result")
+    session.train()
+    row = items.features[np.flatnonzero((items.features == 0).any(1))[0]]
+    assert not load(tmp_path / "result").add([np.where(row == 0, np.float32(-0.0), row)], ["new"]).added

@@ -99,3 +99,11 @@ def test_features_that_lie_in_the_memory_of_a_file_are_read_without_a_word(tmp_p
     items = arrays(tmp_path / "x.npz", queries=0, seed=0)
     rows, _ = feature_rows(items, torch.arange(6))
     assert rows.shape == (6, 6)
+
+
+def test_a_new_row_that_float32_has_no_square_of_is_refused():
+    points = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    _, centring = feature_rows(arrays(points, queries=0, seed=0), torch.arange(50))
+    assert centring(torch.full((1, 4), 1e10)).square().sum().isfinite()
+    with pytest.raises(ValueError, match="rows must be of the size of those that the run learned from"):
+        centring(torch.full((1, 4), 1e25))

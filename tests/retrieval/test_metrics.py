@@ -23,6 +23,7 @@ from dhaps_core.retrieval.metrics import (
     evaluate,
     expected_hits,
     precision_at_k,
+    precision_ceiling,
     precision_recall_curve,
     precision_within_radius,
     recall_at_k,
@@ -548,3 +549,17 @@ def test_labels_come_in_any_order_of_memory_and_text_is_refused():
     for text in (np.array(["cat"]), np.array([None]), ["cat"]):
         with pytest.raises(ValueError, match="Number the classes from 0"):
             Relevance.classes(text, np.array([0]))
+
+
+@pytest.mark.parametrize("k", [0, 4, -1, 2.0, True, None], ids=repr)
+def test_no_metric_takes_a_cut_off_that_no_ranking_reaches(unchecked, k):
+    h = ranking([0, 1, 1], [1, 0, 1])
+    for metric in (precision_at_k, recall_at_k, precision_ceiling):
+        with pytest.raises(ValueError, match="k must be from 1 to the 3 items"):
+            metric(h, [k])
+
+
+@pytest.mark.parametrize("radius", [-1, 3, 1.0, True], ids=repr)
+def test_a_radius_is_a_whole_number_of_bits(unchecked, radius):
+    with pytest.raises(ValueError, match="radius must be from 0 to the 2 bits of the codes, and whole"):
+        precision_within_radius(ranking([0, 1, 1], [1, 0, 1], bits=2), radius)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.answers.questions import (
     PersonAsked,
@@ -298,3 +299,18 @@ def test_what_the_run_cannot_have_asked_is_not_answered(tmp_path, items, name, k
     with pytest.raises(ValueError, match=message):
         session.answer(question, "same" if kind == "pair" else "0", who="me", seconds=1.0)
     assert session.store.answers() == []
+
+
+def test_no_class_is_no_answer_where_each_item_has_one(items, tmp_path):
+    session = ActiveSession(tmp_path, items, TINY)
+    session.train()
+    first, second = session.questions()[:2]
+    row = session.answer(first, "cat", who="me", seconds=1.0)
+    told = "an item must have a class, as each item here has one"
+    with pytest.raises(StoreError, match=told):
+        session.answer(second, "(none)", who="me", seconds=1.0)
+    with pytest.raises(StoreError, match=told):
+        session.revise(row, "(none)", who="me")
+    with pytest.raises(StoreError, match=told):
+        session.rename_class("cat", "(none)", who="me")
+    assert [one.classes for one in session.answers()] == [("cat",)]

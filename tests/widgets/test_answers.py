@@ -202,3 +202,29 @@ def test_the_panel_hears_the_cards_and_the_cards_hear_it(tmp_path, items):
 def test_the_state_loads_no_torch():
     code = "import sys, widgets.answers.state; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_undo_lifts_the_retraction_that_was_made_here_and_nothing_else(state):
+    session = state.session
+    first = session.answers()[0]
+    assert state.retract([first.id])
+    session.undo(who="anna")  # in the card
+    assert not state.undo()
+    assert "in the card first" in state.note
+    session.redo(who="anna")
+    assert state.undo()
+    assert first in session.answers()
+
+
+def test_redo_makes_again_what_was_undone_here_and_nothing_else(state):
+    session = state.session
+    last = session.answers()[-1]
+    value = "2" if last.value != ("2",) else "3"
+    assert state.revise(last.id, value)
+    assert state.undo()
+    session.undo(who="anna")  # in the card
+    assert not state.redo()
+    assert state.note == "anna has undone an answer since. Redo that in the card first."
+    session.redo(who="anna")
+    assert state.redo()
+    assert session.answers()[-1].value == (value,)

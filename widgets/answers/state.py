@@ -135,13 +135,12 @@ class AnswersState:
             self.note = "Nothing was changed here that could be undone."
             return False
         last = self._done[-1]
+        if not self._stands(last):
+            return False
         if last.retracted:  # a retraction is lifted, and leaves nothing to redo
             done = self._step(self.session.redo, last.who)
-        elif self._newest(last.who) != last.newest:
-            self.note = f"{last.who} has answered since. Undo that in the card first."
-            return False
         elif done := self._step(self.session.undo, last.who):
-            self._undone.append(last)
+            self._undone.append(last._replace(newest=self._newest(last.who)))
         self._done.pop()
         return done
 
@@ -150,7 +149,10 @@ class AnswersState:
         if not self._undone:
             self.note = "Nothing was undone here that could be made again."
             return False
-        last = self._undone.pop()
+        last = self._undone[-1]
+        if not self._stands(last):
+            return False
+        self._undone.pop()
         if done := self._step(self.session.redo, last.who):
             self._done.append(last._replace(newest=self._newest(last.who)))
         return done
@@ -258,6 +260,14 @@ class AnswersState:
 
     def _newest(self, who: str) -> int:
         return max((answer.id for answer in self.session.answers() if answer.who == who), default=0)
+
+    def _stands(self, last: _Change) -> bool:
+        """Whether the store is where a change has left it, so that a step is one of that change."""
+        if (newest := self._newest(last.who)) == last.newest:
+            return True
+        done, way = ("answered", "Undo") if newest > last.newest else ("undone an answer", "Redo")
+        self.note = f"{last.who} has {done} since. {way} that in the card first."
+        return False
 
     def _step(self, change: Callable[..., int | None], who: str) -> bool:
         try:
