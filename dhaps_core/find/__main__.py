@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=name, description=__doc__, allow_abbrev=False)
     parser.add_argument("folder", metavar="FOLDER", help="that a run keeps up to date, or a copy of it")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="what to look for")
-    parser.add_argument("-k", type=int, default=10, help="how many to find for each (10)")
+    parser.add_argument("-k", type=int, help="how many to find for each (10, or all if those are fewer)")
     parser.add_argument("--radius", type=int, help="find all within so many bits instead")
     way = f"put a shortlist by codes ({SHORTLIST} long) in order by how sure the floats are; show that"
     parser.add_argument("--rerank", type=int, nargs="?", const=SHORTLIST, default=0, metavar="N", help=way)
@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 def _searched(loaded: Loaded, asked: argparse.Namespace) -> list[list[Hit]]:
     if asked.radius is not None:
         return [loaded.within(one, asked.radius, rerank=bool(asked.rerank)) for one in asked.images]
-    return loaded.search_all(asked.images, asked.k, rerank=min(asked.rerank, len(loaded)))
+    k = min(10, len(loaded)) if asked.k is None else asked.k
+    return loaded.search_all(asked.images, k, rerank=min(asked.rerank, len(loaded)))
 
 
 def _sheet(loaded: Loaded, asked: argparse.Namespace, found: Sequence[Sequence[Hit]]) -> None:

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dhaps_core.data.sources import image_folder
 from dhaps_core.find.__main__ import main
 from dhaps_core.find.compare import compare, known_classes
 from dhaps_core.find.loaded import Hit, load
 from dhaps_core.find.sheet import Found, write_sheet
+from dhaps_core.hashing.backbones import pixels
+from dhaps_core.hashing.encoder import embedded
 from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
+from dhaps_core.session.settings import Settings
 from tests.find.given import colour_of, picture, write_pictures
 from tests.given import NASTY, TINY, played, tiny_items
 
@@ -37,6 +42,15 @@ def test_the_command_finds_new_images_and_leaves_a_sheet(result, tmp_path, capsy
     told = capsys.readouterr().out.splitlines()[1:]
     assert all(int(line.split()[0]) <= 3 for line in told)
     assert all(line.split()[1] == ("bit" if line.split()[0] == "1" else "bits") for line in told)
+
+
+def test_of_a_few_items_all_are_found(tmp_path, capsys):
+    items = image_folder(write_pictures(tmp_path / "images", each=2), queries=0, seed=0)
+    items, encoder = embedded(items, pixels(4), cache=tmp_path / "embeddings", dims=5)
+    settings, result = Settings(bits=8, picks=2), tmp_path / "result"
+    ActiveSession(tmp_path / "run", items, settings, result=result, encoder=encoder).train()
+    main([str(result), str(tmp_path / "images/red00.png")])
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 6
 
 
 def test_the_command_adds_what_it_looked_for(result, tmp_path, capsys):
