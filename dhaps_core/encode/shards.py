@@ -105,11 +105,15 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
     """The plan of a folder of shards, written if there is none.
 
     Raises:
-        ValueError: if there is another one.
+        ValueError: if there is another one, or the result encodes no images.
         DamagedFileError: if it cannot be read.
         FileNotFoundError: if there is no result.
     """
-    network = member(load(result).about, "files", dict, path=result / MANIFEST, advice=WAY)[NETWORK]
+    loaded = load(result)
+    if not loaded.reader.plan.side and loaded.reader.encoder is None:
+        rule = f"{result} must be of a run that learned from images"
+        raise ValueError(f"{rule}; got one of rows of features. Encode these by load(...).packed(rows).")
+    network = member(loaded.about, "files", dict, path=result / MANIFEST, advice=WAY)[NETWORK]
     listed = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
     about = {"images": str(images), "count": len(names), "names": listed, "network": network, "shard": SHARD}
     out.mkdir(parents=True, exist_ok=True)

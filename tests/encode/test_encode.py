@@ -19,7 +19,9 @@ from dhaps_core.codes import ConstantBits
 from dhaps_core.encode.__main__ import main
 from dhaps_core.encode.shards import images_below
 from dhaps_core.retrieval.index import HammingIndex
+from dhaps_core.session.active import ActiveSession
 from tests.find.given import COLOURS, picture, run_of_pictures
+from tests.given import TINY, tiny_items
 
 pytest.importorskip("distributed", reason="encoding by workers needs the extra 'sweep'")
 
@@ -125,6 +127,14 @@ def test_a_persons_error_is_a_sentence(result, images, tmp_path, capsys, monkeyp
         status = stopped.code
     assert status in (1, 2)
     assert message in capsys.readouterr().err
+
+
+def test_a_result_of_features_is_refused_before_anything_runs(images, tmp_path, capsys):
+    items = tiny_items()
+    session = ActiveSession(tmp_path / "run", items, TINY, result=tmp_path / "features")
+    session.train()
+    assert main(command(tmp_path / "features", images, tmp_path / "codes")) == 2
+    assert "must be of a run that learned from images; got one of rows" in capsys.readouterr().err
 
 
 @pytest.mark.slow
