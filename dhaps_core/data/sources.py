@@ -181,8 +181,10 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
         UnreadableImage: listing every file that cannot be decoded and every folder that cannot be opened,
             unless they are skipped.
         ValueError: if it is no folder, there is no image, loose files lie beside class folders, class folders
-            hold folders, or two of them are or look like one class.
+            hold folders, two of them are or look like one class, or skip_unreadable is no bool.
     """
+    if type(skip_unreadable) is not bool:
+        raise ValueError(f"skip_unreadable must be True or False; got {skip_unreadable!r:.80}.")
     path = at_home(path)
     if not os.path.isdir(path):
         got = "a file" if os.path.exists(path) else "nothing of that name"

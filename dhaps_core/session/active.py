@@ -147,7 +147,7 @@ class ActiveSession(RelabelledRun):
         """Keep a fact about the run in its ``metrics.json``, under a name; later rounds leave it there.
 
         Raises:
-            ValueError: if the name is one of the run's own.
+            ValueError: if the name is one of the run's own, or the content is no JSON.
             RunInUse: if somebody else is changing the run.
             RunReadOnly: if the run is only looked at.
         """

@@ -4,6 +4,7 @@ The rows of all rounds are also in ``metrics.json`` of the run, for those who la
 file follows: it is written after the round's own, and a process killed in between leaves it one round behind.
 """
 
+import json
 import threading
 import warnings
 from collections.abc import Mapping
@@ -61,8 +62,13 @@ class Rounds:
         """Keep a fact about the run in its metrics.json, also in later rounds; only for who owns the folder.
 
         Raises:
-            ValueError: if the name is one of the run's own.
+            ValueError: if the name is one of the run's own, or the content is no JSON.
         """
+        try:
+            json.dumps(content, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            rule = "a note must be text, finite numbers, lists and dictionaries of them"
+            raise ValueError(f"{rule}; got something else: {error}. Convert it first.") from error
         if name in {*(self._folder.read_json("settings.json") or {}), "rounds", "sha256"}:
             rule = f"a note must have a name of its own; got {name!r}, which the run uses"
             raise ValueError(f"{rule}. Choose another.")

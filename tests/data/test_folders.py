@@ -36,6 +36,12 @@ def test_links_that_lead_nowhere_count(cats):
     assert items.skipped == error.value.failures
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_whether_files_are_skipped_is_no_text(cats):
+    with pytest.raises(ValueError, match="skip_unreadable must be True or False; got 'no'"):
+        image_folder(cats, queries=0, seed=0, skip_unreadable="no")
+
+
 def test_links_in_a_circle_count(cats):
     (cats / "cat" / "round.png").symlink_to("round.png")
     with pytest.raises(UnreadableImage, match=r"cat/round.png: a link that leads nowhere"):

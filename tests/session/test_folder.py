@@ -468,6 +468,10 @@ def test_a_note_stays_with_later_rounds_and_with_the_run_as_it_is(run, items):
     assert [row["round"] for row in summary["rounds"]] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="a note must have a name of its own; got 'rounds'"):
         session.note("rounds", {})
+    for content in ({"a": float("nan")}, {"a": np.int64(1)}, {"a": {1, 2}}):
+        with pytest.raises(ValueError, match="a note must be text, finite numbers, lists and dictionaries"):
+            session.note("table", content)
+    assert session.noted("table") == {"row": "DH-APS 1 %"}
 
 
 def test_the_store_of_another_run_is_refused(run, items):
