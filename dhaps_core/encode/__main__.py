@@ -8,7 +8,6 @@ of a search: codes.npz for HammingIndex, index.faiss and keys.json for plain fai
 import argparse
 import csv
 import io
-import json
 import os
 import signal
 import sys
@@ -17,15 +16,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import faiss
 import numpy as np
 
 from dhaps_core.checks import whole
 from dhaps_core.encode.shards import Plan, encode_shard, images_below, open_plan, shards
 from dhaps_core.escaping import csv_cell
-from dhaps_core.files import at_home, remove_leftovers, replace_bytes, replace_text
-from dhaps_core.find.loaded import load
-from dhaps_core.find.parts import CODES, FAISS, KEYS
+from dhaps_core.files import at_home, remove_leftovers, replace_text
+from dhaps_core.find.keep import write_index
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.sweeps.cluster import SweepError, connect, local_client
 from dhaps_core.sweeps.grid import require
@@ -39,11 +36,12 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
     try:
         plan = _plan(asked)
-        if plan.missing:
-            workers = min(asked.workers, len(plan.missing))
+        missing = plan.missing
+        if missing:
+            workers = min(asked.workers, len(missing))
             local = partial(local_client, resources={}, dashboard=False, report=_say)
             with connect(asked.scheduler) if asked.scheduler else local(workers) as client:
-                _run(client, plan, _say)
+                _run(client, plan, missing, _say)
         _join(plan)
     except KeyboardInterrupt:
         _say("Stopped. What is encoded stays; the same command goes on.", sys.stderr)
@@ -95,7 +93,7 @@ def _plan(asked: argparse.Namespace) -> Plan:
     return plan
 
 
-def _run(client: Any, plan: Plan, report: Callable[[str], None]) -> None:
+def _run(client: Any, plan: Plan, missing: Sequence[int], report: Callable[[str], None]) -> None:
     """Encode the missing shards, a line for each that is done.
 
     Raises:
@@ -103,7 +101,7 @@ def _run(client: Any, plan: Plan, report: Callable[[str], None]) -> None:
     """
     from distributed import as_completed
 
-    missing, started, images = plan.missing, time.monotonic(), 0
+    started, images = time.monotonic(), 0
     names, paths = [plan.names_of(one) for one in missing], [plan.path(one) for one in missing]
     always = [plan.result] * len(missing), [plan.images] * len(missing)
     futures = client.map(encode_shard, *always, names, paths, pure=False, retries=1)
@@ -129,14 +127,8 @@ def _join(plan: Plan) -> None:
     replace_text(plan.out / UNREADABLE, table.getvalue())
     if not names:
         raise ValueError(f"{plan.images} must hold images that can be read; got none. See {UNREADABLE}.")
-    index = HammingIndex(
-        np.concatenate([one.codes for one in found]), names, bits=load(plan.result).index.bits
-    )
-    index.save(plan.out / CODES)
-    plain = faiss.IndexBinaryFlat(8 * index.packed().shape[1])
-    plain.add(index.packed())
-    replace_bytes(plan.out / FAISS, faiss.serialize_index_binary(plain).tobytes())
-    replace_text(plan.out / KEYS, json.dumps(names) + "\n")
+    index = HammingIndex(np.concatenate([one.codes for one in found]), names, bits=plan.bits)
+    write_index(plan.out, index)
     left = f"; {len(unreadable)} cannot be read, see {UNREADABLE}" if unreadable else ""
     _say(f"{len(names):,} codes of {index.bits} bits in {plan.out}{left}")
 

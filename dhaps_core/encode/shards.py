@@ -40,14 +40,14 @@ class Plan:
         images: the folder.
         names: paths of the images in it, in order.
         result: folder of the result that encodes.
-        network: digest of its network.
+        bits: of its codes.
         out: folder of the shards.
     """
 
     images: Path
     names: tuple[str, ...]
     result: Path
-    network: str
+    bits: int
     out: Path
 
     @property
@@ -125,7 +125,7 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
             raise ValueError(f"{out} must be of these images and this result; got {got}. {WAY}")
     else:
         write_object(path, about)
-    return Plan(images, tuple(names), result, network, out)
+    return Plan(images, tuple(names), result, loaded.index.bits, out)
 
 
 def encode_shard(result: Path, images: Path, names: Sequence[str], path: Path) -> tuple[int, int]:

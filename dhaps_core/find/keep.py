@@ -47,7 +47,7 @@ from dhaps_core.hashing.network import encode
 from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.retrieval.index import HammingIndex
 
-__all__ = ["Result", "contents_of_rows", "keep", "unit_floats", "write_searched"]
+__all__ = ["Result", "contents_of_rows", "keep", "unit_floats", "write_index", "write_searched"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +135,19 @@ def keep(folder: Path, result: Result) -> None:
 
 
 def write_searched(new: Path, index: HammingIndex, contents: UInt8[np.ndarray, "n 32"]) -> None:
-    """Write what is searched: codes and keys for us and for plain faiss, and what the keys stand for."""
-    index.save(new / CODES)
+    """Write what is searched, and what its keys stand for."""
+    write_index(new, index)
+    write_array(new / CONTENTS, contents)
+
+
+def write_index(folder: Path, index: HammingIndex) -> None:
+    """Write codes and keys into a folder, for us and for plain faiss."""
+    index.save(folder / CODES)
     codes = index.packed()
     plain = faiss.IndexBinaryFlat(8 * codes.shape[1])
     plain.add(codes)
-    replace_bytes(new / FAISS, faiss.serialize_index_binary(plain).tobytes())
-    replace_text(new / KEYS, json.dumps(index.keys) + "\n")
-    write_array(new / CONTENTS, contents)
+    replace_bytes(folder / FAISS, faiss.serialize_index_binary(plain).tobytes())
+    replace_text(folder / KEYS, json.dumps(index.keys) + "\n")
 
 
 def contents_of(items: Items) -> UInt8[np.ndarray, "n 32"]:
