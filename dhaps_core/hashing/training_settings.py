@@ -91,7 +91,7 @@ USUAL: Mapping[str, TrainingSettings] = {
         learning_rate=3e-3, highest_rate=3e-3, similarity=0.1, anchor=10.0,
     ),
     "efficientnet_lite0": TrainingSettings(
-        least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10,
+        least=100, most=300, batch=64, unlabelled_batch=64, prior_items=10, steps_without_labels=300,
         learning_rate=5e-4, highest_rate=5e-4, anchor=10.0,
     ),
 }  # fmt: skip
