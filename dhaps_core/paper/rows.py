@@ -16,7 +16,7 @@ from dhaps_core.paper.table import ROWS, normal_budget
 from dhaps_core.session.presets import PRESETS
 from dhaps_core.session.settings import Settings
 
-__all__ = ["printed_name", "row_name", "variety_of", "with_variety"]
+__all__ = ["SELECTION", "printed_name", "row_name", "variety_of", "with_variety"]
 
 SELECTION = ("kernel", "space", "bandwidth_scale", "beta")
 OURS: Mapping[str, Any] = {
