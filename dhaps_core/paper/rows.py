@@ -17,10 +17,11 @@ from dhaps_core.paper.table import ROWS, normal_budget
 from dhaps_core.session.presets import PRESETS
 from dhaps_core.session.settings import Settings
 
-__all__ = ["printed_name", "row_name", "variety_of", "with_variety"]
+__all__ = ["SELECTION", "printed_name", "row_name", "variety_of", "with_variety"]
 
 SELECTION = ("kernel", "space", "bandwidth_scale", "beta", "weights", "calibrated")
 OURS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in SELECTION}
+LEARNERS = ("auto", "follow")  # that go with the reading covered: on embeddings, and from images
 VARIETY = re.compile(r"(DH-APS(?:\+PTS3H)?) \(([^()%*]+)\)")
 
 
@@ -63,7 +64,7 @@ def row_name(settings: Mapping[str, Any], acquisition: str, budget: str, rounds:
         words.insert(0, f"{rounds} rounds")
     name = f"{method} {acquisition} {budget}".rstrip()
     if acquisition == "dhaps" and not pairs:
-        name = f"DH-APS+ours ({budget})" if method == "auto" else f"{method} covered {budget}"
+        name = f"DH-APS+ours ({budget})" if method in LEARNERS else f"{method} covered {budget}"
     for row in () if acquisition == "dhaps" and not pairs else ROWS:
         if (row.method, row.acquisition) == (method, acquisition) and (fixed or row.budget == budget):
             name = row.name
