@@ -20,7 +20,7 @@ from dhaps_core.session.settings import Settings
 __all__ = ["SELECTION", "printed_name", "row_name", "variety_of", "with_variety"]
 
 SELECTION = ("kernel", "space", "bandwidth_scale", "beta", "weights", "calibrated")
-OURS: dict[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in SELECTION}
+OURS: Mapping[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in SELECTION}
 LEARNERS = ("auto", "follow")  # that go with the reading covered: on embeddings, and from images
 VARIETY = re.compile(r"(DH-APS(?:\+PTS3H)?) \(([^()%*]+)\)")
 
@@ -110,7 +110,8 @@ def printed_name(name: str) -> str:
 
 def _of_pairs(reading: str, settings: Mapping[str, Any], rounds: int) -> list[str]:
     """What of a choice of pairs departs from ours, or from the paper's."""
-    words = told = _departures(reading, settings, OURS | PRESETS["paper"] if reading == "published" else OURS)
+    base = {**OURS, **PRESETS["paper"]} if reading == "published" else OURS
+    words = told = _departures(reading, settings, base)
     if reading == "published":
         similarity = settings["training"].get("similarity")
         words = ["published", *told] if told or similarity else ["literal"]

@@ -46,7 +46,7 @@ def test_search_and_within_are_brute_force(bits):
 
 def test_within_includes_the_radius():
     codes = torch.tensor([[1, 1, 1, 1], [1, 1, 1, -1], [1, 1, -1, -1], [1, -1, -1, -1]], dtype=torch.int8)
-    ((keys, distances),) = HammingIndex(codes, "abcd").within(codes[:1], 2)
+    ((keys, distances),) = HammingIndex(codes, list("abcd")).within(codes[:1], 2)
     assert (keys, distances.tolist()) == (["a", "b", "c"], [0, 1, 2])
 
 
