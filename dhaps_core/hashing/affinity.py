@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from dhaps_core.neighbours import NeighbourGraph
+from dhaps_core.hashing.neighbours import NeighbourGraph
 
 __all__ = ["Affinity"]
 
