@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from dhaps_core.array_files import read_arrays
-from dhaps_core.data.images import Images, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
 from dhaps_core.find.parts import WAY, ResultDamaged
 

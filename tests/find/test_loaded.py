@@ -13,7 +13,7 @@ from PIL import Image
 
 import dhaps_core
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.data.images import UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.find import queries
 from dhaps_core.find.loaded import load

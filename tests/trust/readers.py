@@ -20,7 +20,7 @@ from PIL import Image
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.cifar import read_cifar10
-from dhaps_core.data.images import to_rgb8
+from dhaps_core.data.decoding import to_rgb8
 from dhaps_core.data.sources import arrays, image_folder, list_files
 from dhaps_core.results.runs import find_rounds
 from dhaps_core.results.tables import round_table
