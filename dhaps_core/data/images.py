@@ -1,4 +1,4 @@
-"""Lazy sequences of images: in files, or in one array of pixels; decoded when asked for and never kept."""
+"""Lazy sequences of images: in files, or in memory as pixels; decoded when asked for and never kept."""
 
 import hashlib
 import io
@@ -38,19 +38,22 @@ class Images(ABC):
     def __getitem__(self, i: int) -> Pixels:
         return self.read(i)
 
-    def thumbnail(self, i: int, size: int) -> bytes:
-        """JPEG file of image ``i``, scaled down to fit size x size pixels; aspect kept, never scaled up."""
+    def thumbnail(self, i: int, size: int, *, quality: int = 90) -> bytes:
+        """JPEG file of image ``i``, scaled down to fit size x size pixels; aspect kept, never scaled up.
+
+        Its quality is on Pillow's scale, up to 95.
+        """
         image = Image.fromarray(self.read(i, at_least=size))
         image.thumbnail((size, size))
         file = io.BytesIO()
-        image.save(file, "JPEG", quality=90)
+        image.save(file, "JPEG", quality=quality)
         return file.getvalue()
 
 
 class ArrayImages(Images):
-    """Images held in one array of uint8 RGB."""
+    """Images held in memory as uint8 RGB: in one array, or each in one of a size of its own."""
 
-    def __init__(self, pixels: UInt8[np.ndarray, "n h w 3"]) -> None:
+    def __init__(self, pixels: UInt8[np.ndarray, "n h w 3"] | Sequence[UInt8[np.ndarray, "_ _ 3"]]) -> None:
         self.pixels = pixels
 
     def __len__(self) -> int:
