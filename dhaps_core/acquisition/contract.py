@@ -16,7 +16,8 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dhaps_core.acquisition.problem import Calibration, Known
+from dhaps_core.acquisition.calibration import Calibration
+from dhaps_core.acquisition.problem import Known
 from dhaps_core.acquisition.select import Selection
 from dhaps_core.seeds import derive_generator
 

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dhaps_core.acquisition.calibration import fit_calibration
-from dhaps_core.acquisition.problem import Calibration
+from dhaps_core.acquisition.calibration import Calibration, fit_calibration
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure
 from dhaps_core.answers.questions import Question

@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 import torch
 from torch.nn.functional import normalize
 
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.contract import Pool
-from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import READINGS
 from dhaps_core.hashing.neighbours import NeighbourGraph
 
