@@ -26,7 +26,8 @@ from dhaps_core.results.runs import find_rounds
 from dhaps_core.results.tables import round_table
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.sweeps.grid import GridError, read_grid
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.grid_text import GridError
 from dhaps_core.sweeps.marker import read_marker
 from dhaps_core.sweeps.notebook import Notebook
 from tests.given import write_grid, write_notebook
