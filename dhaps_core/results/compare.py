@@ -47,6 +47,20 @@ class Interval:
         spread = "" if self.n < 2 else f" ± {100 * self.spread:.1f}"
         return f"{100 * self.mean:{sign}.1f}{spread} ({self.n})"
 
+    def points(self) -> str:
+        """A difference in percent with its interval, or that it is of one seed.
+
+        Example:
+            >>> interval([0.02, 0.03]).points(), interval([0.02]).points()
+            ('+2.5 (-3.9 to +8.9; 2)', '+2.0 (1)')
+        """
+        mean = f"{100 * self.mean:+.1f}"
+        return (
+            f"{mean} (1)"
+            if self.n < 2
+            else f"{mean} ({100 * self.low:+.1f} to {100 * self.high:+.1f}; {self.n})"
+        )
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -113,7 +113,7 @@ class Settings:
         """Refuse what the method or its network cannot learn."""
         if self.side and issubclass(method, ClosedForm | ForetellingMethod):
             rule = f"{self.method} learns from embeddings"
-            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train another method.")
+            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train follow.")
         Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
         if self.side:
             Range(SMALLEST_SIDE[self.network]).check(f"side of {self.network}", self.side)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import label_oracle
@@ -18,7 +19,7 @@ from dhaps_core.hashing.image_networks import ResidualCNN
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Objective
 from dhaps_core.hashing.methods.graphbit import Instructions
-from dhaps_core.hashing.methods.piq import Auto, ForetellingMethod
+from dhaps_core.hashing.methods.piq import Auto, ForetellingMethod, foretold_same
 from dhaps_core.hashing.network import HashNetwork, encode, seed_parameters
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_settings import TrainingSettings
@@ -122,6 +123,7 @@ def one_batch(method, network, rows, labelled, *, relation=None, classes="given"
         head=head,
         teacher=network.hash(hidden).detach() * 0.9,
         network=network,
+        foretold=foretold_same(normalize(POINTS[rows]), torch.zeros(len(rows), 0), several=False).to(weight),
         progress=progress,
     )
 

@@ -13,7 +13,7 @@ from dhaps_core.hashing.methods.dh import DH
 from dhaps_core.hashing.methods.dpsh import DPSH
 from dhaps_core.hashing.methods.dsh import DSH
 from dhaps_core.hashing.methods.graphbit import GraphBit
-from dhaps_core.hashing.methods.piq import PIQ, Auto, PIQNetwork
+from dhaps_core.hashing.methods.piq import PIQ, Auto, Follow, PIQNetwork
 from dhaps_core.hashing.methods.pts3h import PTS3H
 from dhaps_core.hashing.methods.sdsh import SDSH
 from dhaps_core.hashing.methods.ssdh import SSDH
@@ -22,6 +22,7 @@ from dhaps_core.hashing.methods.ssh import SSH
 __all__ = ["METHODS"]
 
 METHODS: Mapping[str, type[Method]] = {
-    method.name: method for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH, PIQ, PIQNetwork, Auto)
+    method.name: method
+    for method in (DH, GraphBit, SSH, SSDH, PTS3H, DSH, DPSH, SDSH, PIQ, PIQNetwork, Follow, Auto)
 }
 """By name, in the order of Table 1: what stands here is known to sessions, grids and the contract suite."""
