@@ -56,11 +56,11 @@ class OpenRun:
         self,
         folder: str | Path,
         items: Items,
-        settings: Settings | None = None,
+        settings: Settings | None,
         *,
-        device: str = "cpu",
-        read_only: bool = False,
-        labels: str | Path | None = None,
+        device: str,
+        read_only: bool,
+        labels: str | Path | None,
     ) -> None:
         self.device = find_device(device)
         given: tuple[object, object] = (items, settings)
