@@ -27,8 +27,9 @@ from widgets.explore.places import sample_rows, tsne
 from widgets.explore.tiles import tile
 from widgets.labeller.labeller import Labeller
 from widgets.pictures import Pictures
+from widgets.run_names import run_name
 from widgets.stepper import Stepper
-from widgets.workbench import Workbench, run_name
+from widgets.workbench import Workbench
 
 # A method with steps, so that a round can be cancelled and looked on at.
 QUICK = replace(LONGER, question="pairs")
