@@ -212,9 +212,7 @@ def parts(runs: Sequence[TableRun]) -> str:
             sides = grouped(group, PARTS[part])
             if len(sides) == 2:
                 (_, less), (_, more) = sorted(sides.items())
-                row = min(
-                    less[0].row, more[0].row, key=len
-                )  # the other says what it departs in
+                row = min(less[0].row, more[0].row, key=len)  # the other says what it departs in
                 add(f"{part} in {row}", more[0].bits, more, less)
     rows = grouped(ordered, lambda run: (run.row, run.bits))
     for text, of in (
