@@ -1,8 +1,9 @@
-"""Published hashing methods: one file each, a loss and its defaults, on the one training loop.
+"""Hashing methods: one file each, a loss and its defaults, on the one training loop.
 
 Read ``base`` first (what a method is), then ``dpsh``, the shortest. By what they read of the answers:
 nothing (``dh``, ``graphbit``), relations of pairs (``dpsh``, ``dsh``, ``sdsh``, ``pts3h``, and ``ssh``, which
-is solved and not trained), or class labels (``ssdh``). What is read into their papers: ``docs/readings.md``.
+is solved and not trained), or class labels (``ssdh``); these are published, and what is read into their
+papers is in ``docs/readings.md``. Ours, for few answers, is ``piq``.
 """
 
 from collections.abc import Mapping

@@ -27,12 +27,21 @@ from dhaps_core.hashing.network import HashNetwork, relax
 from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training_set import TrainingSet
 
-__all__ = ["PIQ", "Auto", "Follow", "Foretold", "PIQNetwork", "Slope", "foretold_same", "probability_same"]
+__all__ = [
+    "PIQ",
+    "Auto",
+    "Follow",
+    "ForetellingMethod",
+    "PIQNetwork",
+    "Slope",
+    "foretold_same",
+    "probability_same",
+]
 
 FITTED = 20_000  # rows that the rotation is found on
 
 
-class Foretold(Method):
+class ForetellingMethod(Method):
     """What PIQ and the network that starts from it share: the layers, and their solution."""
 
     def layers(
@@ -48,7 +57,7 @@ class Foretold(Method):
 
 @final
 @dataclass(frozen=True)
-class PIQ(Foretold, ClosedForm):
+class PIQ(ForetellingMethod, ClosedForm):
     """Probability-informed quantisation: ITQ of [x, sqrt(a) p / |p|], for few answers.
 
     x are unit features and p the class probabilities that the answers foretell of every item, labelled or not
@@ -69,7 +78,7 @@ class PIQ(Foretold, ClosedForm):
 
 @final
 @dataclass(frozen=True)
-class Auto(Foretold):
+class Auto(ForetellingMethod):
     """PIQ, and from ``least`` known items on the network that starts from it (ours).
 
     What was taken is told in the round's metrics.
@@ -103,7 +112,7 @@ class Slope(nn.Module):
 
 @final
 @dataclass(frozen=True)
-class PIQNetwork(Foretold, Objective):
+class PIQNetwork(ForetellingMethod, Objective):
     """A hash layer that starts as that of PIQ and learns who is the same from what was foretold (ours).
 
     J = mean over the pairs of a step of the cross-entropy between s_ij = r_ij + (1 - r_ij) p_i . p_j and the
@@ -204,7 +213,7 @@ def probability_same(
 
 
 def front_of(network: HashNetwork) -> Foreteller:
-    """The layer below the hash layer of a network whose method is :class:`Foretold`."""
+    """The layer below the hash layer of a network whose method is :class:`ForetellingMethod`."""
     (front,) = network.hidden
     assert isinstance(front, Foreteller)
     return front
