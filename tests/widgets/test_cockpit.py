@@ -292,7 +292,9 @@ def test_a_plot_has_the_ink_of_the_page_and_a_picture_beside_it():
     assert "currentColor" in text
     for wrong in ("#000000", "<style", "<b>", "<!--", "<metadata", "#ffffff"):
         assert wrong not in text
-    assert set(Plot(figure)._repr_mimebundle_()) == {"text/html", "image/png"}
+    shown = Plot(figure)._repr_mimebundle_()
+    assert set(shown) == {"text/html", "image/png"}
+    assert shown["text/html"].startswith('<div style="overflow-x:auto"><div style="min-width:311px"><svg ')
 
 
 def test_how_long_it_takes_is_told_by_steps_or_by_the_last_time():
