@@ -61,9 +61,9 @@ def main(out):
                 lab.set_parameters(
                     NAME, question="pairs", who="anna", guideline="Are these two the same digit?"
                 )
+                pairs(lab, page, out)
                 lab.write_notebook("rounds.ipynb", START, ROUNDS, CARDS)
                 lab.write_notebook("embeddings.ipynb", START, EMBEDDINGS)
-                pairs(lab, page, out)
                 rounds(lab, page, out)
                 embeddings(lab, page, out)
         finally:
