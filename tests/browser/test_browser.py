@@ -270,7 +270,7 @@ def test_the_chosen_pairs_can_be_looked_at_on_600_pixels(lab, page):
     notebook = Notebook(lab, page, "02_chosen_pairs.ipynb")
     page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     notebook.command("notebook:run-all-cells")
-    page.locator(".dhaps-bar").get_by_text("3 of 3 rounds").wait_for()
+    page.locator(".dhaps-wait").get_by_text("3 of 3 rounds").wait_for()
     page.locator('.dhaps-map[data-ready="1"]').wait_for()
     page.locator(".dhaps-neighbours").wait_for()
     cut = page.evaluate(
