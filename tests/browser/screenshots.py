@@ -37,9 +37,11 @@ chart = PairMap(bench)
 chart.job.join()
 display(chart, Gallery(bench).box)
 browser = NeighbourBrowser(bench)
-# The first query that the unsupervised start gets mostly wrong.
-starts = ([one.verdict for one in nearest(bench.session, key, 0, k=16)] for key in browser.keys)
-browser.number.value = 1 + next(i for i, start in enumerate(starts) if start.count("right") < 8)
+# The query that gained most.
+right = lambda key, number: [one.verdict for one in nearest(bench.session, key, number, k=16)].count("right")
+last = bench.session.round - 1
+gains = [right(key, last) - right(key, 0) for key in browser.keys]
+browser.number.value = 1 + gains.index(max(gains))
 display(browser.box)
 """
 EMBEDDINGS = """
