@@ -141,8 +141,8 @@ def check_width(name: str, rows: Any, width: int) -> None:
     Raises:
         ValueError: saying the shape that was got.
     """
-    if (shape := tuple(rows.shape)) != (*shape[:1], width) or len(shape) != 2:
-        raise ValueError(f"{name} must have the shape [n, {width}]; got {list(shape)}.")
+    if tuple(rows.shape[1:]) != (width,):
+        raise ValueError(f"{name} must have the shape [n, {width}]; got {list(rows.shape)}.")
 
 
 def check_fields(record: Any) -> None:

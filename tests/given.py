@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,6 +21,13 @@ DEVICE = torch.device(os.environ.get("DHAPS_DEVICE", "cpu"))
 TINY = Settings(
     method="dpsh", reading="closed", picks=3, bits=8, hidden=0, training=TrainingSettings(least=2, most=2)
 )
+
+# Rounds of a second on the digits, by a method with steps: they can be cancelled, and looked on at.
+BRIEF = Settings(
+    method="dpsh", reading="closed", picks=4, bits=16, hidden=32,
+    training=TrainingSettings(least=5, most=5, batch=64),
+)  # fmt: skip
+LONGER = replace(BRIEF, training=replace(BRIEF.training, least=20, most=20))
 
 
 def tiny_items(n=40, seed=0):

@@ -26,10 +26,22 @@ def test_a_room_says_what_happens_in_it_and_in_which_order_to_read_its_files(nam
     told = importlib.import_module(name.replace("/", ".")).__doc__.split("\n")
     assert told[0].endswith(".")
     assert len(told) <= 12
-    named = re.findall(r"``(\w+)``", "\n".join(told))
-    files = {path.stem for path in room.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert len(set(named) & files) >= 2
-    assert not [one for one in named if one.islower() and one not in files]
+    named = {one for one in re.findall(r"``(\w+)``", "\n".join(told)) if one.islower()}
+    files = {path.stem for path in room.glob("*.py")}
+    files |= {path.parent.name for path in room.glob("*/__init__.py")}
+    assert files - {"__init__", "__main__"} <= named <= files
+
+
+def test_the_map_names_every_file_of_the_ground():
+    (line,) = re.findall(r"\n(\| ground: .*)\n", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    files = {path.stem for path in (ROOT / "dhaps_core").glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"`(\w+)`", line)) == files
+
+
+def test_the_readme_names_every_room_of_the_core():
+    told = (ROOT / "README.md").read_text(encoding="utf-8").split("\n`dhaps_core/` has")[1].split(";")[0]
+    core = {name.removeprefix("dhaps_core/") for name in NAMES if name.startswith("dhaps_core/")}
+    assert set(re.findall(r"`(\w+)/`", told)) == core
 
 
 def test_the_map_has_a_line_for_every_room_and_for_no_other():

@@ -7,7 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from dhaps_core.data.images import Images, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
 
 __all__ = ["Pictures"]

@@ -8,8 +8,6 @@ runs, and count in every run. What is answered in one is asked in none. Only the
 oracle answers for comparison, keeps its answers to itself.
 """
 
-import hashlib
-import json
 import logging
 import threading
 import time
@@ -25,31 +23,18 @@ from dhaps_core.hashing.encoder import Encoder
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.collection import changes, remember
-from dhaps_core.session.errors import RunDamaged
-from dhaps_core.session.opening import LABELS, fits, shares_labels
+from dhaps_core.session.opening import LABELS
 from dhaps_core.session.settings import Settings
 from widgets.background import Job, Report
 from widgets.pictures import Pictures
 from widgets.progress import Estimate, Work
+from widgets.run_names import RunNames, run_name
 
-__all__ = ["Change", "Workbench", "run_name"]
+__all__ = ["Change", "Workbench"]
 
 LOG = logging.getLogger(__name__)
 Change = Literal["answers", "busy", "round", "idle", "run"]
 EVERY = 0.1  # seconds between two reports of the work
-ALONE = "-oracle"  # in the name of a run that keeps an oracle's answers to itself, for comparison
-
-
-def run_name(settings: Settings) -> str:
-    """Folder name of a run: what people look for in it, and a digest of all settings.
-
-    Example:
-        >>> run_name(Settings(bits=16)).rsplit("-", 1)[0]
-        'dhaps-auto-16b-s0'
-    """
-    text = json.dumps(settings.to_json(), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{settings.acquisition}-{settings.method}-{settings.bits}b-s{settings.seed}-{digest}"
 
 
 class Workbench:
@@ -104,7 +89,7 @@ class Workbench:
         self._followers: list[Callable[[], object]] = []
         self._starting = threading.Lock()
         self._next: tuple[Source | None, bool] | None = None  # a round that waits for the work to end
-        self._fitting: dict[str, bool] = {}
+        self._names = RunNames(self.folder, items)
         self.session, self.news = self._look_around(settings)
         self._keep_guideline()
         # The splits of the run count from here on, whatever the items came with.
@@ -148,14 +133,14 @@ class Workbench:
 
     def name_of(self, settings: Settings) -> str:
         """Folder name of the run with these settings on the items as they are now, begun or not."""
-        return self._name(run_name(settings), shared=True)
+        return self._names.shared(settings)
 
     def runs(self) -> dict[str, list[dict[str, Any]]]:
         """Rounds of the run in use and of random pairs on the same seed, as figures want them."""
         session, baseline = self.session, self.baseline
         runs = {f"{session.settings.acquisition}/run": session.history}
         if baseline != session.settings:
-            name = self._name(f"{run_name(baseline)}{ALONE}", shared=False)
+            name = self._names.alone(baseline)
             runs["random/run"] = session.history_beside(name)[: session.round]
         return {name: rounds for name, rounds in runs.items() if rounds}
 
@@ -228,8 +213,8 @@ class Workbench:
             if baseline and self.items.labels is not None and self.baseline != session.settings:
                 stage, estimate = "Random pairs, for comparison", Estimate(None)
                 show()
-                name = self._name(f"{run_name(self.baseline)}{ALONE}", shared=False)
-                other = ActiveSession(self.folder / name, self.items, self.baseline, device=self.device)
+                folder = self.folder / self._names.alone(self.baseline)
+                other = ActiveSession(folder, self.items, self.baseline, device=self.device)
                 while other.round < session.round:
                     other.run_round(label_oracle(self.items), progress=report)
 
@@ -270,16 +255,6 @@ class Workbench:
             encoder=self.encoder,
         )
 
-    def _name(self, name: str, *, shared: bool) -> str:
-        """The name of a run, with what tells the items apart where a run of other ones has it already."""
-        if name not in self._fitting:
-            begun = (self.folder / name / "settings.json").exists()
-            fitting = not begun or fits(self.folder / name, self.items, shared=shared)
-            if not begun:
-                return name
-            self._fitting[name] = fitting
-        return name if self._fitting[name] else f"{name}-{self.items.n}-{self.items.content()[:6]}"
-
     def _look_around(self, settings: Settings) -> tuple[ActiveSession, str]:
         """The run to begin with, and the news."""
         told, earlier = [], (self.folder / run_name(settings) / "settings.json").exists()
@@ -291,7 +266,7 @@ class Workbench:
             told.append(str(error))
         begins = not self.exists(settings)
         session = self._open(settings)
-        brought, runs = session.bring_over_all([path for path in self._earlier_runs() if path.is_dir()])
+        brought, runs = session.bring_over_all(self._names.earlier())
         if brought:
             told.append(f"{brought} answers of {runs} earlier run{'s' * (runs > 1)} were brought over")
         if begins and earlier and not told:
@@ -304,15 +279,3 @@ class Workbench:
             told.append(f"a new run begins: {session.name}" if begins else f"the run {session.name} goes on")
         remember(self.folder, self.items)
         return session, "; ".join(told)
-
-    def _earlier_runs(self) -> list[Path]:
-        """Runs of before the store was shared."""
-        found = []
-        for path in sorted(self.folder.glob("*/settings.json")):
-            try:
-                own = not shares_labels(path.parent)
-            except RunDamaged:
-                own = True  # its answers may be sound
-            if own and ALONE not in path.parent.name:
-                found.append(path.parent)
-        return found

@@ -1,17 +1,32 @@
 """Log-odds that two items are similar, fitted on the pairs whose answer is known."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from dhaps_core.acquisition.problem import Calibration
-
-__all__ = ["fit_calibration", "probability_same"]
-
+__all__ = ["Calibration", "fit_calibration"]
 
 PRIOR_SHARE = 0.1  # before any answer: the most alike tenth of random pairs is taken as similar ...
 PRIOR_WEIGHT = 10.0  # ... with the weight of this many answers
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Log-odds of "similar" as a line in theta: slope * theta + intercept. The default leaves theta alone."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def log_odds(self, theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
+        """Log-odds that each pair is similar."""
+        return theta * self.slope + self.intercept
+
+    def probability(self, theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
+        """Model's probability that each pair is similar, in [0, 1]."""
+        return self.log_odds(theta).sigmoid()
 
 
 def fit_calibration(
@@ -53,8 +68,3 @@ def fit_calibration(
     model = LogisticRegression(C=1e2, max_iter=500)
     model.fit(x[:, None], target, sample_weight=weight)
     return Calibration(float(model.coef_[0, 0]), float(model.intercept_[0]))
-
-
-def probability_same(theta: Float[Tensor, "*p"], calibration: Calibration) -> Float[Tensor, "*p"]:
-    """Model's probability that each pair is similar, in [0, 1]."""
-    return torch.sigmoid(theta * calibration.slope + calibration.intercept)

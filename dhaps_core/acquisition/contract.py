@@ -16,7 +16,8 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from dhaps_core.acquisition.problem import Calibration, Known
+from dhaps_core.acquisition.calibration import Calibration
+from dhaps_core.acquisition.problem import Known
 from dhaps_core.acquisition.select import Selection
 from dhaps_core.seeds import derive_generator
 
@@ -47,7 +48,7 @@ class Pool:
         borne_out: gives the mean of what such probabilities give to the truth of known items, by the answers
             about others, in [0, 1].
         neighbourhood: gives the kernel of who stands for whom among the neighbours of an item
-            (:attr:`dhaps_core.neighbours.NeighbourGraph.neighbourhood`), the same in every round.
+            (:attr:`dhaps_core.hashing.neighbours.NeighbourGraph.neighbourhood`), the same in every round.
         keep: gives what a function computes under a name once in a run: a number above 0 for each item.
     """
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dhaps_core.acquisition.contract import ItemStrategy, Pool
-from dhaps_core.acquisition.coverage import Coverage, cover
 from dhaps_core.acquisition.covered import margin_uncertainty
+from dhaps_core.acquisition.facility_location import Coverage, cover
 from dhaps_core.pairs import Points, exponents
 
 __all__ = ["MaxHerding", "UncertaintyHerding"]

@@ -34,18 +34,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.means import pool_kernel_means, sampled
 from dhaps_core.acquisition.quadratic import MOST_PAIRS, QuadraticForm
 from dhaps_core.checks import Range, check_fields, check_positions
 from dhaps_core.pairs import Points, exponents
 
-__all__ = ["LOG2", "Calibration", "Known", "Problem", "Rounding", "Weights", "uncertainty"]
+__all__ = ["LOG2", "Known", "Problem", "Rounding", "Weights", "uncertainty"]
 
 LOG2 = 0.6931471805599453  # the least uncertainty of a pair
 
 Known = Callable[[Tensor, Tensor], Tensor]
 WEIGHT = Range(0.0, 1e6)
 FILLED_IN: Any = None
+UNFITTED = Calibration()
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,6 @@ class Weights:
 
     def __post_init__(self) -> None:
         check_fields(self)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Log-odds of "similar" as a line in theta: slope * theta + intercept. The default leaves theta alone."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
 
 
 def uncertainty(theta: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
@@ -158,7 +152,7 @@ class Problem(ABC):
     candidates: Bool[Tensor, " n"] = FILLED_IN
     known: Known | None = None
     credit: Float[Tensor, " n"] = FILLED_IN
-    calibration: Calibration = Calibration()
+    calibration: Calibration = UNFITTED
     means: Float[Tensor, " n"] = FILLED_IN
     note: str = field(default="", init=False)
 
@@ -254,7 +248,7 @@ class Problem(ABC):
         return self._doubt(self.relaxed[a].mul_(self.relaxed[b]).sum(1))
 
     def _doubt(self, products: Float[Tensor, "*p"]) -> Float[Tensor, "*p"]:
-        return uncertainty(products / 2 * self.calibration.slope + self.calibration.intercept)
+        return uncertainty(self.calibration.log_odds(products / 2))
 
     def forbidden(self, rows: Int[Tensor, " p"], columns: Int[Tensor, " r"]) -> Bool[Tensor, "p r"]:
         """Pairs that must not be asked: an item with itself, answered or implied pairs."""

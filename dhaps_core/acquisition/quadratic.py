@@ -18,6 +18,7 @@ __all__ = ["QuadraticForm", "round_to_disjoint", "solve_exhaustive", "solve_gree
 
 MOST_SUBSETS = 2_000_000
 MOST_PAIRS = 20_000
+STEPS = 500  # of the relaxation
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +117,7 @@ def _touching(form: QuadraticForm, chosen: Int[Tensor, " t"]) -> Bool[Tensor, " 
     return (form.pairs[:, :, None] == form.pairs[chosen].flatten()).flatten(1).any(1)
 
 
-def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor, " q"], float]:
+def solve_relaxed(form: QuadraticForm) -> tuple[Int[Tensor, " q"], float]:
     """Relaxation over [0, 1]^u, rounded, then improved by best swaps; and a lower bound on every set.
 
     Accelerated projected gradient on the capped simplex, for as many pairs as a greedy pass makes disjoint;
@@ -135,7 +136,7 @@ def solve_relaxed(form: QuadraticForm, *, steps: int = 500) -> tuple[Int[Tensor,
     point = torch.full_like(form.linear, q / len(form.linear))
     ahead, momentum = point, 1.0
     step = 1 / max(1e-12, float(form.quadratic.abs().sum(1).max()))  # no eigenvalue exceeds a sum of a row
-    for _ in range(steps):
+    for _ in range(STEPS):
         gradient = form.linear + form.quadratic @ ahead
         new = _project_capped_simplex(ahead - step * gradient, q)
         faster = (1 + (1 + 4 * momentum**2) ** 0.5) / 2

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from dhaps_core.acquisition.badge import Badge
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.closed import Closed
 from dhaps_core.acquisition.contract import Pool, Strategy, paired, random_pairs
 from dhaps_core.acquisition.covered import COVERED, TERMS, Cover, margin_uncertainty
@@ -20,7 +21,7 @@ from dhaps_core.acquisition.dropquery import DropQuery
 from dhaps_core.acquisition.herding import MaxHerding, UncertaintyHerding
 from dhaps_core.acquisition.means import pool_kernel_means
 from dhaps_core.acquisition.peers import CoreSet, Margin, TypiClust
-from dhaps_core.acquisition.problem import Calibration, Problem, Weights
+from dhaps_core.acquisition.problem import Problem, Weights
 from dhaps_core.acquisition.published import Published
 from dhaps_core.acquisition.select import Selection, select
 from dhaps_core.codes import sign

@@ -1,4 +1,4 @@
 """Benchmarks: what notebook 09 times, each beside its floor and beside what others would run.
 
-Read ``measuring`` first, then ``cases``.
+Read ``measuring`` first, then ``cases`` (selection and ranking), ``sessions`` (whole rounds) and ``peers``.
 """

@@ -13,10 +13,10 @@ from dhaps_core.benchmarks.cases import SelectionCase, made_features
 
 __all__ = ["peer_selections", "quadratic_programme", "small_form"]
 
+CLASSES = 10
 
-def peer_selections(
-    features: Float[Tensor, "n d"], *, picks: int, classes: int = 10
-) -> dict[str, Callable[[], object]]:
+
+def peer_selections(features: Float[Tensor, "n d"], *, picks: int) -> dict[str, Callable[[], object]]:
     """Selections of ``picks`` items by scikit-activeml, with two labelled items of each class.
 
     Raises:
@@ -31,8 +31,8 @@ def peer_selections(
 
     rows = features.numpy()
     labels = np.full(len(rows), np.nan)
-    labels[: 2 * classes] = np.arange(2 * classes) % classes
-    model = SklearnClassifier(LogisticRegression(max_iter=200), classes=range(classes), random_state=0)
+    labels[: 2 * CLASSES] = np.arange(2 * CLASSES) % CLASSES
+    model = SklearnClassifier(LogisticRegression(max_iter=200), classes=range(CLASSES), random_state=0)
     return {
         "TypiClust": lambda: TypiClust(random_state=0).query(rows, labels, batch_size=picks),
         "CoreSet": lambda: CoreSet(random_state=0).query(rows, labels, batch_size=picks),

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from dhaps_core.checks import one_of
 from dhaps_core.data.batch_pickles import read_pickle
-from dhaps_core.data.images import ArrayImages, Pixels
+from dhaps_core.data.decoding import Pixels
+from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.splits import draw_per_class, seeded
 from dhaps_core.files import at_home

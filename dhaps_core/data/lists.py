@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dhaps_core.checks import one_of
-from dhaps_core.data.images import FileImages, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import FileImages
 from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.protocols import PROTOCOLS, as_published
 from dhaps_core.files import at_home

@@ -13,9 +13,10 @@ from dhaps_core.checks import one_of
 from dhaps_core.data.cifar import Protocol, cifar10, under_protocol
 from dhaps_core.data.class_labels import read_labels
 from dhaps_core.data.class_names import distinct_names
+from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.features import read_features
 from dhaps_core.data.folders import folder_files
-from dhaps_core.data.images import ArrayImages, FileImages, UnreadableImage
+from dhaps_core.data.images import ArrayImages, FileImages
 from dhaps_core.data.items import Items
 from dhaps_core.data.lists import list_files
 from dhaps_core.data.protocols import PROTOCOLS

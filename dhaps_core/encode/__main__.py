@@ -25,7 +25,7 @@ from dhaps_core.files import at_home, remove_leftovers, replace_text
 from dhaps_core.find.keep import write_index
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.sweeps.cluster import SweepError, connect, local_client
-from dhaps_core.sweeps.grid import require
+from dhaps_core.sweeps.packages import require
 
 UNREADABLE = "unreadable.csv"
 

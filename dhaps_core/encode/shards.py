@@ -19,7 +19,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from dhaps_core.array_files import read_arrays
-from dhaps_core.data.images import FileImages, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import FileImages
 from dhaps_core.files import replacing
 from dhaps_core.find.loaded import Loaded, load
 from dhaps_core.find.parts import MANIFEST, NETWORK

@@ -113,15 +113,8 @@ def carried(
     if (folder / PICTURES).exists():
         pictures = read_pictures(folder / PICTURES, len(index))
     taken = set(keys)
-    stay = [i for i, name in enumerate(names, len(index) - len(rows)) if name not in taken]
-    first = len(index) - len(rows)
-    return (
-        Added(
-            [index.keys[i] for i in stay],
-            rows[[i - first for i in stay]],
-            contents[stay],
-            [pictures[i] for i in stay],
-        )
-        if stay
-        else None
-    )
+    stay = [i for i, name in enumerate(names) if name not in taken]
+    if not stay:
+        return None
+    at = [len(index) - len(rows) + i for i in stay]
+    return Added([names[i] for i in stay], rows[stay], contents[at], [pictures[i] for i in at])

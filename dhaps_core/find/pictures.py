@@ -1,16 +1,15 @@
 """Small pictures of what is searched, kept in the result, so that a contact sheet needs no collection."""
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dhaps_core.array_files import read_arrays
-from dhaps_core.data.images import Images, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import Images
 from dhaps_core.files import replacing
 from dhaps_core.find.parts import WAY, ResultDamaged
 
@@ -25,13 +24,9 @@ def small_pictures(images: Images) -> list[bytes]:
 
     def picture(i: int) -> bytes:
         try:
-            image = Image.fromarray(images.read(i, at_least=SHOWN))
+            return images.thumbnail(i, SHOWN, quality=80)
         except UnreadableImage:
             return b""  # the sheet has its name in its place
-        image.thumbnail((SHOWN, SHOWN))
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=80)
-        return file.getvalue()
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(picture, range(len(images))))

@@ -1,6 +1,5 @@
 """What somebody gives to be found (paths, pixels, features) as the rows that the network reads."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from jaxtyping import Float32
 from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import read_fields, shown
 from dhaps_core.data.features import read_features
-from dhaps_core.data.images import FileImages, Images
+from dhaps_core.data.images import ArrayImages, FileImages, Images
 from dhaps_core.find.parts import ENCODER, WAY, ResultDamaged
 from dhaps_core.hashing.backbones import Backbone, named_backbone
 from dhaps_core.hashing.encoder import Encoder
@@ -23,23 +22,6 @@ from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.hashing.projection import Projection
 
 __all__ = ["Reader", "pictures_in", "rows_in"]
-
-
-class _Pixels(Images):
-    """Pixel arrays, each of a size of its own."""
-
-    def __init__(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> None:
-        self.pixels = pixels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def read(self, i: int, *, at_least: int | None = None) -> npt.NDArray[np.uint8]:
-        del at_least
-        return self.pixels[i]
-
-    def digests(self) -> tuple[str, ...]:
-        return tuple(hashlib.sha256(one.tobytes()).hexdigest() for one in self.pixels)
 
 
 def pictures_in(given: Iterable[Any]) -> Images | None:
@@ -60,7 +42,7 @@ def pictures_in(given: Iterable[Any]) -> Images | None:
         files = [Path(one).expanduser() for one in found]
         return FileImages([str(file) for file in files], files)
     if all(pixels):
-        return _Pixels(found)
+        return ArrayImages(found)
     if any(paths) or any(pixels):
         rule = "images must all be paths, or all uint8 arrays [h w 3]"
         raise ValueError(f"{rule}; got both kinds, or others beside them. Give one kind.")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32
 
-from dhaps_core.neighbours import NeighbourGraph
+from dhaps_core.hashing.neighbours import NeighbourGraph
 
 __all__ = ["Affinity"]
 
@@ -24,11 +24,10 @@ class Affinity:
 
     Args:
         graph: of all items.
-        n: number of them.
     """
 
-    def __init__(self, graph: NeighbourGraph, n: int) -> None:
-        self._graph, self._n = graph, n
+    def __init__(self, graph: NeighbourGraph) -> None:
+        self._graph = graph
         self._columns: dict[int, np.ndarray] = {}
 
     def __call__(self, places: Sequence[int]) -> Float32[np.ndarray, "m m"]:
@@ -40,7 +39,7 @@ class Affinity:
 
     def _column(self, place: int) -> np.ndarray:
         if (found := self._columns.get(place)) is None:
-            evidence = np.zeros((self._n, 1), dtype=np.float32)
+            evidence = np.zeros((len(self._graph), 1), dtype=np.float32)
             evidence[place] = 1
             spread = self._graph.spread(evidence)[:, 0]
             found = self._columns[place] = np.minimum(spread / spread.mean(), HIGHEST).astype(np.float16)

@@ -31,6 +31,7 @@ __all__ = ["PREPARATION", "embed", "embed_images"]
 
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 _SHARD = 1024
+_BATCH = 64
 _KEY = hashlib.sha256().digest_size
 PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
 
@@ -41,7 +42,7 @@ def embed(
     *,
     cache: str | Path,
     size: int | None = None,
-    batch: int = 64,
+    batch: int = _BATCH,
     precision: str = "float32",
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Float32[np.ndarray, "n d"]:
@@ -88,9 +89,7 @@ def embed(
     return np.stack([rows[digest] for digest in digests])
 
 
-def embed_images(
-    images: Images, backbone: Backbone, *, size: int, batch: int = 64
-) -> Float32[np.ndarray, "n d"]:
+def embed_images(images: Images, backbone: Backbone, *, size: int) -> Float32[np.ndarray, "n d"]:
     """Embedding of each of a few images, as :func:`embed` makes it in float32; nothing is kept.
 
     Raises:
@@ -98,8 +97,8 @@ def embed_images(
         UnreadableImage: as there.
     """
     network, done = _Network(backbone, "float32"), []
-    with closing(_squares(images, range(len(images)), size, ahead=2 * batch)) as squares:
-        while block := list(islice(squares, batch)):
+    with closing(_squares(images, range(len(images)), size, ahead=2 * _BATCH)) as squares:
+        while block := list(islice(squares, _BATCH)):
             done.append(network(np.stack(block)))
     return np.concatenate(done)
 

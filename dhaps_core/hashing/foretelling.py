@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from dhaps_core.hashing.kernel_ridge import kernel_ridge, unit_kernel
-from dhaps_core.neighbours import NeighbourGraph
+from dhaps_core.hashing.neighbours import NeighbourGraph
 from dhaps_core.pairs import median_bandwidth
 
 __all__ = ["Collection", "Foretelling", "Told", "foretell", "folds"]

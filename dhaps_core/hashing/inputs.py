@@ -117,7 +117,7 @@ class Centring:
     Without centring, cosines of non-negative features (pixels, activations) are all large and say little.
 
     Attributes:
-        origin: a train row, from which all are centred; see :func:`_centred`.
+        origin: a train row, from which all are centred; see :meth:`centred`.
         mean: of the train rows, seen from the origin.
         norm: root of the mean squared norm of the centred train rows; 1 where that is 0.
     """
@@ -135,7 +135,7 @@ class Centring:
         origin = features[train[0]]
         mean = (features.double() - origin.double())[train].mean(0)
         found = cls(origin, mean, 1.0)
-        norm = float(found._centred(features)[train].square().sum(1).mean().sqrt())
+        norm = float(found.centred(features)[train].square().sum(1).mean().sqrt())
         return cls(origin, mean, norm if norm > 0 else 1.0)
 
     def __call__(self, rows: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
@@ -148,14 +148,19 @@ class Centring:
         if rows.shape[1] != len(self.origin):
             rule = f"rows must have the {len(self.origin)} features that the run learned from"
             raise ValueError(f"{rule}; got {rows.shape[1]}. Make them with the same network.")
-        centred = self._centred(rows) / self.norm
+        centred = self.centred(rows) / self.norm
         most = float(centred.abs().max()) if centred.numel() else 0.0
         if most > FARTHEST:
             rule = "rows must be of the size of those that the run learned from"
             raise ValueError(f"{rule}; got one that is {most:.2g} times as far. Leave it out.")
         return centred.float()
 
-    def _centred(self, rows: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
+    def centred(self, rows: Float[Tensor, "n d"]) -> Float64[Tensor, "n d"]:
+        """Any rows minus the mean of the train rows, by way of the origin.
+
+        Far from zero float32 has no digits left for a mean and none for small differences, it has no squares
+        of large numbers, and equal rows would differ from their mean.
+        """
         centred = rows.double() - self.origin.double()
         centred -= self.mean
         return centred
@@ -184,19 +189,9 @@ def pixel_references(
     """
     parts = [adaptive_avg_pool2d(part.float() / 255, 8).flatten(1) for part in pixels.split(1024)]
     train = train if len(train) else torch.arange(len(pixels))
-    centred = _centred(torch.cat(parts), train)
+    rows = torch.cat(parts)
+    centred = Centring.fit(rows, train).centred(rows)
     covariance = centred[train].T @ centred[train] / len(train)
     directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :dims]
     references: Tensor = centred @ directions
     return references.float()
-
-
-def _centred(rows: Float[Tensor, "n d"], train: Tensor) -> Float[Tensor, "n d"]:
-    """Rows minus the mean of the train rows, in float64, from a row as the origin.
-
-    Far from zero float32 has no digits left for a mean and none for small differences, it has no squares of
-    large numbers, and equal rows would differ from their mean.
-    """
-    centred = rows.double() - rows[train[0]].double()
-    centred -= centred[train].mean(0)
-    return centred

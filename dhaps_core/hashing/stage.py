@@ -7,6 +7,7 @@ images the mirror is left.
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +28,21 @@ __all__ = ["StageRows"]
 
 SHARD = 512  # images in a file
 BATCH = 64
-_PREPARATION = "scaled to fit, grey borders; float16 [n 2 c h*w], the second view mirrored"
+KEY = hashlib.sha256().digest_size
 
 
 class StageRows:
     """Images as rows that a :class:`FineTuned` goes on from: indexing by positions gives one float batch.
 
-    A file of 512 images is computed at the first look at one of them: for 60,000 images of 128 pixels all of
-    them take ten minutes of one core and 1.2 GB. They are mapped, not read, into memory. What was computed
-    does not depend on who asks first, nor on how many processes do.
+    They are kept by the content of each image: of a collection that has grown only what is new is computed.
+    The first look at one image computes those missing of the 512 around it: for 60,000 images of 128 pixels
+    all of them take a quarter of an hour of one core and 1.2 GB. Files are mapped, not read, into memory.
+    What was computed does not depend on who asks first, nor on how many processes do.
 
     Args:
         images: n of them.
         side: of the squares that they are scaled to, pixels.
-        cache: folder in which these images and this network have one of their own.
+        cache: folder in which this network and side have one of their own.
         device: where what is missing is computed.
         generator: CPU generator of mirrored views; None: no image is mirrored.
 
@@ -58,58 +60,87 @@ class StageRows:
         device: torch.device,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.images, self.side, self.cache, self.device = images, side, cache, device
+        self._kept = _Kept(images, side, cache, device)
         self.generator = generator
-        self._network = FineTuned()
-        self._shape = self._network.shape_of(side)
-        self._shards: dict[int, npt.NDArray[np.float16]] = {}
-        self._folder: Path | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self._kept.images)
 
     def augmented(self, generator: torch.Generator) -> "StageRows":
         """The same rows, mirrored by chance."""
         rows = StageRows.__new__(StageRows)
-        rows.__dict__.update(vars(self) | {"generator": generator})
+        rows._kept, rows.generator = self._kept, generator
         return rows
 
     def __getitem__(self, positions: Int[Tensor, " n"]) -> Float[Tensor, "n c h w"]:
-        view = torch.zeros(len(positions), dtype=torch.long)
+        views = torch.zeros(len(positions), dtype=torch.long)
         if self.generator is not None:
-            view = torch.randint(2, (len(positions),), generator=self.generator)
-        channels, height, width = self._shape
-        out = torch.empty(len(positions), channels, height * width)
-        shard = positions // SHARD
-        for number in shard.unique().tolist():
-            here = shard == number
-            rows = self._shard(number)[(positions[here] % SHARD).numpy(), view[here].numpy()]
-            out[here] = torch.from_numpy(rows.astype(np.float32))
-        return out.view(-1, channels, height, width)
+            views = torch.randint(2, (len(positions),), generator=self.generator)
+        shape = self._kept.shape
+        out = np.empty((len(positions), int(np.prod(shape))), dtype=np.float32)
+        for row, position, view in zip(out, positions.tolist(), views.tolist(), strict=True):
+            row[:] = self._kept.both(position)[view]
+        return torch.from_numpy(out).view(-1, *shape)
 
-    def _shard(self, number: int) -> npt.NDArray[np.float16]:
-        """Activations of one file, mapped; computed first where they are not there."""
-        if (found := self._shards.get(number)) is None:
-            path = self._own_folder() / f"images-{number * SHARD:09}.npy"
+
+class _Kept:
+    """The activations of both views of each image, by its digest; see :class:`StageRows`."""
+
+    def __init__(self, images: Images, side: int, cache: Path, device: torch.device) -> None:
+        self.images, self.side, self.cache, self.device = images, side, cache, device
+        self._network = FineTuned()
+        self.shape = self._network.shape_of(side)
+        self._views: dict[str, npt.NDArray[np.float16]] = {}
+
+    def both(self, position: int) -> npt.NDArray[np.float16]:
+        """Activations [2 c*h*w] of an image and its mirror view; computed first where they are not kept."""
+        digest = self._digests[position]
+        if digest not in self._views:
+            first = position - position % SHARD
+            self._fill(range(first, min(first + SHARD, len(self.images))))
+        return self._views[digest]
+
+    @cached_property
+    def _digests(self) -> tuple[str, ...]:
+        return self.images.digests()
+
+    def _fill(self, block: range) -> None:
+        """Look again at what is there, and compute what is missing of some images."""
+        for path in sorted(self._folder.glob("images-*.npy")):
+            self._take(path)
+        missing = {self._digests[i]: i for i in reversed(block) if self._digests[i] not in self._views}
+        if not missing:
+            return
+        names = b"".join(bytes.fromhex(digest) for digest in missing)
+        path = self._folder / f"images-{hashlib.sha256(names).hexdigest()[:16]}.npy"
+        with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                with FileLock(path.with_suffix(".lock")):
-                    if not path.exists():
-                        write_array(path, self._computed(number))
-            found = self._shards[number] = self._mapped(path, number)
-        return found
+                keys = np.frombuffer(names, np.uint8).reshape(len(missing), KEY)
+                found = self._computed(list(missing.values()))
+                write_array(path, np.hstack([keys, found.reshape(len(keys), -1).view(np.uint8)]))
+        self._take(path)
 
-    def _mapped(self, path: Path, number: int) -> npt.NDArray[np.float16]:
-        count = min(SHARD, len(self) - number * SHARD)
-        shape = (count, 2, self._shape[0], self._shape[1] * self._shape[2])
-        rows: npt.NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
-        if rows.shape != shape or rows.dtype != np.float16:
-            rule = f"{path} must hold float16 {list(shape)}"
-            raise ValueError(f"{rule}; got {rows.dtype} {list(rows.shape)}. Delete it.")
-        return rows
+    def _take(self, path: Path) -> None:
+        """Map a file, once."""
+        if path in self._taken:
+            return
+        rule = f"{path} must hold rows of {(width := KEY + 4 * int(np.prod(self.shape)))} bytes"
+        try:
+            held = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{rule}; got {error}. Delete it.") from error
+        if held.dtype != np.uint8 or held.ndim != 2 or held.shape[1] != width:
+            raise ValueError(f"{rule}; got {held.dtype} {list(held.shape)}. Delete it.")
+        views = held[:, KEY:].view(np.float16).reshape(len(held), 2, -1)
+        self._views |= {key.tobytes().hex(): both for key, both in zip(held[:, :KEY], views, strict=True)}
+        self._taken.add(path)
+
+    @cached_property
+    def _taken(self) -> set[Path]:
+        return set()
 
     @torch.inference_mode()
-    def _computed(self, number: int) -> npt.NDArray[np.float16]:
-        at = range(number * SHARD, min((number + 1) * SHARD, len(self)))
+    def _computed(self, at: list[int]) -> npt.NDArray[np.float16]:
         plain, network = ImageRows(squares(self.images, side=self.side, at=at)), self._network.to(self.device)
         parts = []
         for rows in torch.arange(len(at)).split(BATCH):
@@ -118,25 +149,22 @@ class StageRows:
             parts.append(both.flatten(3).half().cpu())
         found = torch.cat(parts)
         if not bool(found.isfinite().all()):
-            raise ValueError(f"activations of images {at} must be finite in float16; got others.")
+            raise ValueError(f"activations must be finite in float16; got others, of the images at {at}.")
         return found.numpy()
 
-    def _own_folder(self) -> Path:
-        """Sub-folder for these images and this network; about.json tells a person what it holds."""
-        if self._folder is None:
-            about = {
-                "network": f"efficientnet-lite0, stem and first {CUT} blocks",
-                "weights": Backbone("efficientnet-lite0", self._network.pooled).weights_hash(),
-                "side": self.side,
-                "preparation": _PREPARATION,
-                "images": hashlib.sha256("".join(self.images.digests()).encode()).hexdigest(),
-                "n": len(self),
-            }
-            text = json.dumps(about, indent=1)
-            name = f"efficientnet-lite0-stage-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-            folder = self.cache / name
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(folder)
-            replace_text(folder / "about.json", text + "\n")
-            self._folder = folder
-        return self._folder
+    @cached_property
+    def _folder(self) -> Path:
+        """Sub-folder for this network and side; about.json tells a person what it holds."""
+        about = {
+            "network": f"efficientnet-lite0, stem and first {CUT} blocks",
+            "weights": Backbone("efficientnet-lite0", self._network.pooled).weights_hash(),
+            "side": self.side,
+            "preparation": "scaled to fit, grey borders",
+            "rows": "images-*.npy: sha256 of an image (32 bytes), float16 [c h w], and mirrored",
+        }
+        text = json.dumps(about, indent=1)
+        folder = self.cache / f"efficientnet-lite0-stage-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        replace_text(folder / "about.json", text + "\n")
+        return folder

@@ -6,13 +6,13 @@ from math import isfinite
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dhaps_core.hashing.foretelling import Collection
 from dhaps_core.hashing.inputs import Inputs
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Method, Objective
-from dhaps_core.hashing.methods.piq import Auto
+from dhaps_core.hashing.methods.piq import Auto, foretold_same
 from dhaps_core.hashing.network import Dropout, HashNetwork, seed_parameters
 from dhaps_core.hashing.shared_terms import shared_terms
 from dhaps_core.hashing.supervision import Supervision, told_of
@@ -62,7 +62,8 @@ def train(
         generator: CPU generator; the only source of randomness.
         progress: see :data:`Progress`; a closed form is one step, which can be cancelled before it.
         plain: rows without augmentation, for what is found before and after the steps; ``inputs`` by default.
-        collection: the training items as they are foretold, where they are at hand.
+        collection: the training items as they are foretold, where they are at hand; by default those of the
+            references, or of what the network reads.
 
     Raises:
         Cancelled: if the progress callback returned True.
@@ -75,6 +76,8 @@ def train(
         supervised = supervised[:0]
     plain = inputs if plain is None else plain
     told = told_of(supervision, supervised, pool)
+    if collection is None and references is not None:
+        collection = Collection(references[pool])
     known = TrainingSet(network, plain, supervision.relations, pool, supervised, generator, told, collection)
     learner = method.taken(told) if isinstance(method, Auto) else method
     losses: dict[str, float] = {}
@@ -133,6 +136,7 @@ class _Training:
             self.steps = min(settings.most, method.evenly.steps)
         if self.unsupervised and not settings.similarity:
             self.steps = 0
+        self.followed = _Followed(known) if method.follows and not self.unsupervised else None
         self.tail: list[dict[str, Tensor]] = []
         learning = self._start()
         self.activations = self._settled()
@@ -218,6 +222,7 @@ class _Training:
             head=self.head,
             teacher=teacher,
             network=self.network,
+            foretold=None if self.followed is None else self.followed.same(rows).to(self.device),
             progress=progress,
         )
         return batch, None if self.references is None else self.references[free].to(self.device)
@@ -241,6 +246,24 @@ class _Training:
         self.method.binarise(self.network, self.head, self.known)
         names = self.tail[0] if self.tail else ()
         return {name: sum(float(row[name]) for row in self.tail) / len(self.tail) for name in names}
+
+
+class _Followed:
+    """What the answers foretell of the training items, for steps that ask about pairs of them."""
+
+    def __init__(self, known: TrainingSet) -> None:
+        told, self.rows = known.told, known.collection.rows
+        self.several = told is not None and told.several
+        self.probabilities = torch.zeros(len(self.rows), 0)
+        if told is not None and told.values.shape[1] > 1:
+            self.probabilities = known.collection.foretold(told).probabilities
+        self.place = torch.empty(int(known.pool.max()) + 1, dtype=torch.long)
+        self.place[known.pool] = torch.arange(len(known.pool))
+
+    def same(self, positions: Int[Tensor, " n"]) -> Float[Tensor, "n n"]:
+        """Probability that each two of some items are the same."""
+        at = self.place[positions]
+        return foretold_same(self.rows[at], self.probabilities[at], several=self.several)
 
 
 def _class_matrix(supervision: Supervision, positions: np.ndarray) -> Bool[Tensor, "l c"]:

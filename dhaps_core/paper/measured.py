@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.json_files import DamagedFileError, member
-from dhaps_core.paper.rows import row_name
+from dhaps_core.paper.rows import SELECTION, row_name
 from dhaps_core.paper.table import share_of
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
 from dhaps_core.results.runs import RESTORE, Run, take_runs
@@ -39,6 +39,12 @@ class TableRun(Run):
         """Its settings of training in words, but for the weights that are in the names of rows."""
         numbers = self.settings["training"].items()
         return ", ".join(f"{name}={value}" for name, value in numbers if name not in TERMS)
+
+    @property
+    def chosen(self) -> tuple[Any, ...]:
+        """What learned and what chose how many labels, whatever the terms of training and the rounds."""
+        selection = (self.settings.get(name) for name in ("reading", *SELECTION))
+        return self.settings["method"], self.table["acquisition"], self.table["budget"], *selection
 
     @property
     def kind(self) -> str:

@@ -1,10 +1,11 @@
 """Measured rows of Table 1 as Markdown: values beside the paper's, the claimed order, selection, seconds."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import hypot
 from statistics import median
+from typing import Any
 
 from dhaps_core import escaping
 from dhaps_core.paper.cut_off import customary, left_out
@@ -14,7 +15,14 @@ from dhaps_core.paper.table import BITS, DATASETS, ORDER, ROWS, UNLIKE, Claim, c
 from dhaps_core.results.compare import Interval, grouped, interval, last_by_seed
 from dhaps_core.results.tables import Marked, Table, count_range
 
-__all__ = ["check_claims", "markdown", "order", "report", "seconds", "selection", "verdict"]
+__all__ = ["check_claims", "markdown", "order", "parts", "report", "seconds", "selection", "verdict"]
+
+PARTS: Mapping[str, Callable[[TableRun], float]] = {
+    "MMD_S": lambda run: run.settings["training"].get("mmd", 0.0),
+    "the similarity term": lambda run: run.settings["training"].get("similarity", 0.0),
+    "several rounds": lambda run: float(run.table["rounds"] > 1),
+}
+"""What a row may have or not, as a number that is greater where it has it."""
 
 Cells = Mapping[tuple[str, int], Interval]
 Lines = dict[str, dict[int, str]]
@@ -23,13 +31,14 @@ Lines = dict[str, dict[int, str]]
 def report(runs: Sequence[TableRun]) -> str:
     """All that follows of runs of one kind, one below the other; mAP@all in %."""
     cells, stands_for = gather(runs), runs[0].table["stands_for"]
-    parts = {
+    tables = {
         "mAP@all in %: mean ± standard deviation (seeds)": markdown(runs),
         "The paper's order, in points": order(cells, stands_for),
         "Selected minus random labels, in points": selection(runs),
+        "What each part brings, in points": parts(runs),
         "Seconds per run": seconds(runs),
     }
-    sections = [f"## {title}\n\n{table}" for title, table in parts.items()]
+    sections = [f"## {title}\n\n{table}" for title, table in tables.items()]
     return "\n\n".join([f"Runs of {escaping.markdown(runs[0].kind)}.", *sections]) + "\n"
 
 
@@ -158,7 +167,7 @@ def verdict(claim: Claim, cells: Cells, bits: int) -> str:
 
 
 def selection(runs: Sequence[TableRun]) -> str:
-    """What selection gains in mAP@all over as many random labels, seed by seed: mean ± deviation (seeds).
+    """What selection gains in mAP@all over as many random labels, seed by seed: mean, 95 % interval, seeds.
 
     Beside the random row that was trained alike: with the same method and the same terms.
     """
@@ -174,10 +183,48 @@ def selection(runs: Sequence[TableRun]) -> str:
         for row, group in sorted(grouped(others, lambda run: run.row).items()):
             chosen = last_by_seed(group, "mAP@all")
             if gains := [chosen[seed] - drawn[seed] for seed in chosen if seed in drawn]:
-                lines.setdefault(row, {})[bits] = interval(gains).percent("+")
+                lines.setdefault(row, {})[bits] = interval(gains).points()
     if not lines:
         return "No two runs are here that differ in nothing but who chose the labels."
     return Table.by_length(lines, (run.bits for run in runs), corner="row").markdown()
+
+
+def parts(runs: Sequence[TableRun]) -> str:
+    """What a term of training or several rounds bring to mAP@all, seed by seed: mean, 95 % interval, seeds.
+
+    Of rows that differ in it alone, the one that has it, minus the other; and what DH-APS as ours, and our
+    learner, bring where its letter, and DH-APS, stand beside them.
+    """
+    lines: Lines = {}
+
+    def add(text: str, bits: int, more: Sequence[TableRun], less: Sequence[TableRun]) -> None:
+        with_it, without = last_by_seed(more, "mAP@all"), last_by_seed(less, "mAP@all")
+        if gains := [with_it[seed] - without[seed] for seed in with_it if seed in without]:
+            lines.setdefault(text, {})[bits] = interval(gains).points()
+
+    ordered = sorted(runs, key=lambda run: (run.share, run.row))
+    for part in PARTS:
+
+        def alike(run: TableRun, part: str = part) -> tuple[Any, ...]:
+            return run.chosen, run.bits, *(has(run) for name, has in PARTS.items() if name != part)
+
+        for group in grouped(ordered, alike).values():
+            sides = grouped(group, PARTS[part])
+            if len(sides) == 2:
+                (_, less), (_, more) = sorted(sides.items())
+                row = min(less[0].row, more[0].row, key=len)  # the other says what it departs in
+                add(f"{part} in {row}", more[0].bits, more, less)
+    rows = grouped(ordered, lambda run: (run.row, run.bits))
+    for text, of in (
+        ("ours in place of", lambda row: with_variety(row, "literal")),
+        ("our learner in place of", lambda row: row.replace("+ours", "")),
+    ):
+        for (row, bits), group in rows.items():
+            if (other := of(row)) != row and (other, bits) in rows:
+                add(f"{text} {other}", bits, group, rows[other, bits])
+    if not lines:
+        return "No two runs are here that differ in one part alone."
+    return Table.by_length(lines, (run.bits for run in runs), corner="part").markdown()
 
 
 def seconds(runs: Sequence[TableRun]) -> str:

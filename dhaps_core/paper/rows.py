@@ -16,12 +16,13 @@ from dhaps_core.paper.table import ROWS, normal_budget
 from dhaps_core.session.presets import PRESETS
 from dhaps_core.session.settings import Settings
 
-__all__ = ["printed_name", "row_name", "variety_of", "with_variety"]
+__all__ = ["SELECTION", "printed_name", "row_name", "variety_of", "with_variety"]
 
 SELECTION = ("kernel", "space", "bandwidth_scale", "beta")
 OURS: Mapping[str, Any] = {
     field.name: field.default for field in fields(Settings) if field.name in SELECTION
 } | {"mmd": 1.0}
+LEARNERS = ("auto", "follow")  # that go with the reading covered: on embeddings, and from images
 VARIETY = re.compile(r"(DH-APS(?:\+PTS3H)?) \(([^()%*]+)\)")
 
 
@@ -61,7 +62,7 @@ def row_name(settings: Mapping[str, Any], acquisition: str, budget: str, rounds:
         words.insert(0, f"{rounds} rounds")
     name = f"{method} {acquisition} {budget}".rstrip()
     if acquisition == "dhaps" and not pairs:
-        name = f"DH-APS+ours ({budget})" if method == "auto" else f"{method} covered {budget}"
+        name = f"DH-APS+ours ({budget})" if method in LEARNERS else f"{method} covered {budget}"
     for row in () if acquisition == "dhaps" and not pairs else ROWS:
         if (row.method, row.acquisition) == (method, acquisition) and (fixed or row.budget == budget):
             name = row.name

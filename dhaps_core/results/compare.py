@@ -37,15 +37,29 @@ class Interval:
     n: int
     spread: float = math.nan
 
-    def percent(self, sign: str = "") -> str:
-        """Mean ± spread (n) in percent; with ``sign="+"`` for differences.
+    def percent(self) -> str:
+        """Mean ± spread (n) in percent.
 
         Example:
-            >>> interval([0.42, 0.44]).percent(), interval([0.432]).percent("+")
-            ('43.0 ± 1.4 (2)', '+43.2 (1)')
+            >>> interval([0.42, 0.44]).percent(), interval([0.432]).percent()
+            ('43.0 ± 1.4 (2)', '43.2 (1)')
         """
         spread = "" if self.n < 2 else f" ± {100 * self.spread:.1f}"
-        return f"{100 * self.mean:{sign}.1f}{spread} ({self.n})"
+        return f"{100 * self.mean:.1f}{spread} ({self.n})"
+
+    def points(self) -> str:
+        """A difference in percent with its interval, or that it is of one seed.
+
+        Example:
+            >>> interval([0.02, 0.03]).points(), interval([0.02]).points()
+            ('+2.5 (-3.9 to +8.9; 2)', '+2.0 (1)')
+        """
+        mean = f"{100 * self.mean:+.1f}"
+        return (
+            f"{mean} (1)"
+            if self.n < 2
+            else f"{mean} ({100 * self.low:+.1f} to {100 * self.high:+.1f}; {self.n})"
+        )
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def standard_errors(points: Mapping[int, Interval]) -> dict[int, Interval]:
     }
 
 
-def cells(study: Study, metric: str, *, baseline: str = "random", level: float = 0.95) -> list[Cell]:
+def cells(study: Study, metric: str, *, baseline: str = "random") -> list[Cell]:
     """Every cell of every strategy but the baseline, where both have a seed in common.
 
     Raises:
@@ -117,7 +117,7 @@ def cells(study: Study, metric: str, *, baseline: str = "random", level: float =
         for name, group in strategies.items():
             if name == baseline or not {run.seed for run in group} & {run.seed for run in base}:
                 continue
-            told = paired([*group, *base], metric, baseline=baseline, against=BUDGET, level=level)
+            told = paired([*group, *base], metric, baseline=baseline, against=BUDGET)
             [points] = told.values()
             size = _size(group[0])
             found += [Cell(condition, name, one.budget / size, one) for one in points if one.budget]

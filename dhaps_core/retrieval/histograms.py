@@ -65,6 +65,11 @@ class DistanceHistograms:
         """Number of relevant items nearer than each distance."""
         return self.relevant.cumsum(1) - self.relevant
 
+    @cached_property
+    def shortest(self) -> int:
+        """Length of the shortest ranking."""
+        return int(self.items.sum(1).min())
+
     def first(self, k: int | None) -> Int64[Tensor, "q v"]:
         """How many of the first k items of each ranking are at each distance; None is the whole ranking.
 
@@ -81,9 +86,9 @@ class DistanceHistograms:
         Raises:
             ValueError: if k is below 1 or above the length of the shortest ranking.
         """
-        cut, shortest = whole(k), int(self.items.sum(1).min())
-        if cut is None or not 1 <= cut <= shortest:
-            rule = f"k must be from 1 to the {shortest} items of the shortest ranking, and whole"
+        cut = whole(k)
+        if cut is None or not 1 <= cut <= self.shortest:
+            rule = f"k must be from 1 to the {self.shortest} items of the shortest ranking, and whole"
             raise ValueError(f"{rule}; got {shown(k)}. Give a smaller k, or None for the whole ranking.")
         return cut
 

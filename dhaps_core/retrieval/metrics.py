@@ -56,6 +56,7 @@ def expected_hits(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tensor, "
     """
     hits = h.items.new_empty(len(h.items), len(ks), dtype=torch.float64)
     for column, k in zip(hits.T, ks, strict=True):
+        # `first` takes None for the whole ranking, where its precision would have no k to divide by.
         column[:] = ratio(h.first(h.cut(k)) * h.relevant, h.items).sum(1)
     return hits
 

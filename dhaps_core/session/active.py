@@ -29,7 +29,7 @@ from dhaps_core.data.items import Items
 from dhaps_core.files import at_home, digest
 from dhaps_core.find.parts import check_free
 from dhaps_core.hashing.encoder import Encoder
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.hashing.training import Progress
 from dhaps_core.session.errors import RunInUse
 from dhaps_core.session.evaluation import evaluate_codes
@@ -214,7 +214,7 @@ class ActiveSession(RelabelledRun):
             "encode": encoded - trained,
             "evaluate": time.perf_counter() - encoded,
         }
-        if number and isinstance(self.model.method, Foretold):  # then it costs next to nothing
+        if number and isinstance(self.model.method, ForetellingMethod):  # then it costs next to nothing
             judged = time.perf_counter()
             row["outlook"] = self._judge(row, codes.to(torch.int8).numpy()).to_json()
             row["seconds"]["outlook"] = time.perf_counter() - judged

@@ -141,13 +141,16 @@ class AnsweredRun(MeanwhileRun):
         Raises:
             KeyError: if a key is not one of an item that the run trains on: queries teach nothing.
         """
-        if strange := [key for key in keys if key not in self.picker.place]:
-            rule = "keys must be those of training items, never of queries"
-            raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
+        self._check_training(keys)
         classed = {answer.keys[0] for answer in self.answers() if answer.kind == "class"}
         wanted = [key for key in dict.fromkeys(keys) if key not in classed]
         questions = [Question(question_name(None, (key,)), "class", (key,), -1) for key in wanted]
         return self._answer_each(questions, source, who)
+
+    def _check_training(self, keys: Sequence[str]) -> None:
+        if strange := [key for key in keys if key not in self.picker.place]:
+            rule = "keys must be those of training items, never of queries"
+            raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
 
     def _answer_each(
         self,

@@ -147,7 +147,7 @@ class AskingRun(OpenRun):
         picks = self._picks_left(snapshot)
         proposal = self._chosen(number, watermark, snapshot, picks)
         if self.picker.places and picks > 0:
-            proposal = self._to_place(proposal, snapshot, picks)
+            proposal = self._to_place(proposal, snapshot)
         proposal.write(self.folder)
         self._proposals[number] = proposal
         return proposal
@@ -177,7 +177,7 @@ class AskingRun(OpenRun):
         seal, seconds = self.store.seal(watermark), time.perf_counter() - started
         return Proposal(number, *chosen, watermark=watermark, seal=seal, seconds=seconds)
 
-    def _to_place(self, proposal: Proposal, snapshot: Snapshot, picks: int) -> Proposal:
+    def _to_place(self, proposal: Proposal, snapshot: Snapshot) -> Proposal:
         """The proposal with the items to be placed, and with the answers that it asks for."""
         settings, answers = self.settings, self.settings.picks_of(proposal.round)
         if settings.budget_answers is not None:
@@ -187,9 +187,8 @@ class AskingRun(OpenRun):
             most = settings.budget_items - self.counts(snapshot)["items_labelled"]
         order = self.picker.order(proposal.pairs, snapshot, most=most)
         placing = replace(proposal, order=order, answers=answers + self._given(proposal, snapshot.answers))
-        return (
-            placing if self._next(placing, snapshot, skipped=()) is not None else replace(proposal, answers=0)
-        )
+        none_left = self._next(placing, snapshot, skipped=()) is None
+        return replace(proposal, answers=0) if none_left else placing
 
     @staticmethod
     def _given(proposal: Proposal, answers: Sequence[Answer]) -> int:

@@ -6,7 +6,7 @@ from dhaps_core.files import digest
 from dhaps_core.find.keep import Result, keep
 from dhaps_core.find.parts import MANIFEST, NEXT, PARTS, is_whole
 from dhaps_core.hashing.encoder import Encoder
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.session.folder import WEIGHTS, check_place
 from dhaps_core.session.run import OpenRun
 
@@ -41,7 +41,7 @@ def export(run: OpenRun, number: int, folder: Path, encoder: Encoder | None) -> 
         plan=model.plan,
         sizes=sizes,
         weights=run.weights_file(number),
-        names=told.names if told is not None and isinstance(model.method, Foretold) else (),
+        names=told.names if told is not None and isinstance(model.method, ForetellingMethod) else (),
         answers=answers,
         encoder=None if run.settings.side else encoder,
         centring=None if run.settings.side else model.centring,

@@ -23,7 +23,7 @@ from dhaps_core.hashing.inputs import (
 )
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import NO_SIZES
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.hashing.plan import NetworkPlan
 from dhaps_core.hashing.stage import StageRows
@@ -60,7 +60,7 @@ class Model:
         if settings.question == "both" and items.multi_label:
             rule = "the question 'both' places items among groups that are the same"
             raise ValueError(f"{rule}; got items of several classes, which have none. Ask for classes.")
-        if settings.question == "pairs" and items.multi_label and isinstance(self.method, Foretold):
+        if settings.question == "pairs" and items.multi_label and isinstance(self.method, ForetellingMethod):
             rule = f"{settings.method} learns from groups of items that are the same"
             got = (
                 "same / different answers about items of several classes, where sharing one is not transitive"
@@ -129,7 +129,7 @@ class Model:
     @cached_property
     def affinity(self) -> Affinity:
         """How much likelier than by chance training items are near each other, by place in the pool."""
-        return Affinity(self.collection.graph, len(self.pool))
+        return Affinity(self.collection.graph)
 
     def foretell(self, snapshot: Snapshot) -> Foretelling | None:
         """What the answers foretell of the training items; None while they tell of fewer than two classes.

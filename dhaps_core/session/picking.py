@@ -10,8 +10,9 @@ from jaxtyping import Float
 from scipy import sparse
 from torch import Tensor
 
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.contract import Pool
-from dhaps_core.acquisition.problem import Calibration, Known
+from dhaps_core.acquisition.problem import Known
 from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.items import Items

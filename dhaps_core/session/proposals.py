@@ -68,10 +68,7 @@ class Proposal:
         for term, values in stored["scores"].items():
             if not isinstance(values, list) or len(values) != len(stored["pairs"]):
                 raise damaged(path, f"have one value of {term!r} for each pair", "another number")
-        answers, order = (
-            stored.get("answers"),
-            stored.get("order", []),
-        )  # without them before pairs were placed
+        answers, order = stored.get("answers"), stored.get("order", [])  # before items were placed: neither
         if not isinstance(answers, int | None) or not isinstance(order, list):
             raise damaged(path, "tell answers and an order", f"{answers!r} and {order!r:.80}")
         if strange := [key for key in order if not isinstance(key, str) or key not in pool]:

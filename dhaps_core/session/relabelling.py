@@ -53,9 +53,7 @@ class RelabelledRun(AnsweredRun):
             StoreError: if the value is none.
         """
         self.folder.check_writable()
-        if strange := [key for key in keys if key not in self.picker.place]:
-            rule = "keys must be those of training items, never of queries"
-            raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
+        self._check_training(keys)
         wanted = [
             Answer.given("class", (key,), value, who=who, seconds=0.0, id=0) for key in dict.fromkeys(keys)
         ]

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dhaps_core.acquisition.calibration import fit_calibration
-from dhaps_core.acquisition.problem import Calibration
+from dhaps_core.acquisition.calibration import Calibration, fit_calibration
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.closure import Closure
 from dhaps_core.answers.questions import Question
@@ -57,11 +56,11 @@ class OpenRun:
         self,
         folder: str | Path,
         items: Items,
-        settings: Settings | None = None,
+        settings: Settings | None,
         *,
-        device: str = "cpu",
-        read_only: bool = False,
-        labels: str | Path | None = None,
+        device: str,
+        read_only: bool,
+        labels: str | Path | None,
     ) -> None:
         self.device = find_device(device)
         given: tuple[object, object] = (items, settings)

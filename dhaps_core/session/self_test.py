@@ -18,7 +18,6 @@ from torch import Tensor
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.snapshot import Snapshot
 from dhaps_core.data.class_names import NO_CLASS
-from dhaps_core.hashing.foretelling import Told
 from dhaps_core.hashing.methods.piq import probability_same
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.metrics import precision_at_k
@@ -90,7 +89,6 @@ class SelfTest:
         new = [one for one in new if all(key in self._place for key in one.keys)]
         if told is None or foretelling is None:
             return []
-        names = self._names(told, before)
         found = []
         for answer in new:
             places = [self._place[key] for key in answer.keys]
@@ -100,7 +98,7 @@ class SelfTest:
                 if before.relations(rows[:1], rows[1:])[0] == 0:
                     found.append(_pair(answer, p, several=before.multi_label))
             elif not before.classed[rows[0]]:
-                found.append(_class(answer, p[0], names, several=before.multi_label))
+                found.append(_class(answer, p[0], told.names, several=before.multi_label))
         return found
 
     def held_out(self, snapshot: Snapshot) -> dict[int, float | None]:
@@ -160,14 +158,6 @@ class SelfTest:
         snapshot = self._snapshot(watermark)
         answered = snapshot.answered[np.isin(snapshot.answered, self.model.pool.numpy())]
         return precision_among(codes, snapshot, answered)
-
-    def _names(self, told: Told, before: Snapshot) -> list[str | None]:
-        """Class that each column stands for; None of a group without one."""
-        if told.several:
-            return list(before.class_names)
-        first = told.values.int().argmax(0)
-        numbers = before.classes[self.model.pool[told.at[first]].numpy()].tolist()
-        return [before.class_names[number] if number >= 0 else None for number in numbers]
 
 
 def precision_among(codes: Int8[np.ndarray, "n b"], snapshot: Snapshot, rows: np.ndarray) -> Precision | None:

@@ -9,7 +9,7 @@ from dhaps_core.acquisition.strategies import STRATEGIES, Reading
 from dhaps_core.checks import Range, check_fields, one_of, read_fields
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm, Method
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.pairs import Kernel
 from dhaps_core.session.presets import PRESETS
@@ -111,9 +111,9 @@ class Settings:
 
     def _check_method(self, method: type[Method]) -> None:
         """Refuse what the method or its network cannot learn."""
-        if self.side and issubclass(method, ClosedForm | Foretold):
+        if self.side and issubclass(method, ClosedForm | ForetellingMethod):
             rule = f"{self.method} learns from embeddings"
-            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train another method.")
+            raise ValueError(f"{rule}; got side {self.side}. Set side to 0, or train follow.")
         Range(method.least_bits, method.most_bits).check(f"bits of {self.method}", self.bits)
         if self.side:
             Range(SMALLEST_SIDE[self.network]).check(f"side of {self.network}", self.side)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
-from dhaps_core.sweeps.grid import require
+from dhaps_core.sweeps.packages import require
 
 __all__ = ["SweepError", "connect", "gpu_ids", "local_client", "patience", "slots"]
 

@@ -23,7 +23,6 @@ Reading a grid runs nothing, neither of it nor of its notebook, in bounded memor
 notebook that it names, with the rights of whoever starts the sweep: look at a stranger's first.
 """
 
-import importlib
 import itertools
 import math
 import os
@@ -35,19 +34,13 @@ from typing import Any
 
 from dhaps_core.checks import hint, shown
 from dhaps_core.json_files import is_text
-from dhaps_core.sweeps.notebook import Notebook, json_digest, read_text
+from dhaps_core.sweeps.grid_text import KEYS, GridError, grid_error, load_grid
+from dhaps_core.sweeps.notebook import Notebook, json_digest
 
-__all__ = ["Cell", "Grid", "GridError", "read_grid", "require"]
+__all__ = ["Cell", "Grid", "read_grid"]
 
 _OWN = ("folder", "interactive")  # parameters that the sweep sets
-_KEYS = ("notebook", "every", "blocks", "threads", "timeout", "resources")
-_MOST_VALUES = 100_000  # in a grid file, with what its anchors stand for
 _MOST_CELLS = 100_000
-_MOST_BITS = 4096  # of a number
-
-
-class GridError(ValueError):
-    """A grid that cannot run; the message lists every fault with the cell of the grid it is in."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +75,6 @@ class Grid:
     resources: dict[str, float]
 
 
-def require(module: str, package: str | None = None) -> Any:
-    """A module of the optional packages of sweeps.
-
-    Raises:
-        ImportError: naming the package to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        rule = f"sweeps need the package {package or module}; it cannot be imported ({error})"
-        raise ImportError(f"{rule}. Run: pip install 'dhaps[sweep]'") from error
-
-
 def read_grid(path: str | Path) -> Grid:
     """The grid of a file, expanded and checked against its notebook's parameters.
 
@@ -104,26 +84,20 @@ def read_grid(path: str | Path) -> Grid:
     path = Path(path).absolute()
     if not is_text(str(path)):
         raise GridError(f"the grid file must have a name in UTF-8; got {str(path)!a}. Rename it.")
-    try:
-        text = read_text(path, 1)
-    except UnicodeDecodeError as error:
-        raise _error(path, f"it must be text in UTF-8; {error}.") from error
-    except (OSError, ValueError) as error:
-        raise _error(path, f"the grid file must be readable, and short; got {error}.") from error
-    content = _load(path, text)
+    text, content = load_grid(path)
     _refuse(path, _form_faults(content))
     every, blocks = content.get("every") or {}, content.get("blocks") or {}
     try:
         notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
     except ValueError as error:
-        raise _error(path, str(error)) from error
+        raise grid_error(path, str(error)) from error
     written = {"": every, **blocks}.items()
     _refuse(path, (fault for name, own in written for fault in _faults(name, own, notebook, path.parent)))
     sets = {name: {**every, **own} for name, own in (blocks or {"": {}}).items()}
     count = sum(math.prod(len(_listed(value)) for value in values.values()) for values in sets.values())
     if count > _MOST_CELLS:
         rule = f"the lists must make at most {_MOST_CELLS:,} cells"
-        raise _error(path, f"{rule}; got {count:,}. Shorten some, or make several grids.")
+        raise grid_error(path, f"{rule}; got {count:,}. Shorten some, or make several grids.")
     cells = tuple(cell for name in sets for cell in _cells(name, sets[name], notebook, path.parent))
     _refuse(path, _duplicates(cells))
     resources = {name: float(amount) for name, amount in content.get("resources", {}).items()}
@@ -132,86 +106,16 @@ def read_grid(path: str | Path) -> Grid:
     )
 
 
-def _error(path: Path, *faults: str) -> GridError:
-    return GridError("\n- ".join([f"{path.name} must be a grid that can run; nothing was started.", *faults]))
-
-
 def _refuse(path: Path, faults: Iterable[str]) -> None:
     if told := tuple(faults):
-        raise _error(path, *told)
-
-
-def _load(path: Path, text: str) -> dict[str, Any]:
-    require("yaml", "pyyaml")
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """YAML in which a key that stands twice is an error, not the last one winning."""
-
-        def get_single_node(self) -> Any:
-            node = super().get_single_node()
-            if node is not None and _size(node, {}) > _MOST_VALUES:
-                rule = f"it must hold at most {_MOST_VALUES:,} values"
-                raise _error(path, f"{rule}. Make several grids of it.")
-            return node
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen = set()
-            for key, _ in node.value:
-                line = f"in line {key.start_mark.line + 1}"
-                if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
-                    rule = f"keys must be names; got {key.value!r:.80} {line}"
-                    raise _error(path, f"{rule}. Write its parameters out, or put them under every.")
-                name = self.construct_object(key, deep=True)
-                if name in seen:
-                    raise _error(path, f"keys must be unique; got {name!r} twice, again {line}. Rename one.")
-                seen.add(name)
-            return super().construct_mapping(node, deep)
-
-        def construct_yaml_int(self, node: Any) -> int:
-            whole = int(super().construct_yaml_int(node))
-            line, digits = f"in line {node.start_mark.line + 1}", node.value.lstrip("+-")
-            if ":" in digits or re.match(r"0[0-7_]", digits):
-                rule = f"whole numbers must be written in tens; got {node.value}, which YAML reads as {whole}"
-                raise _error(path, f"{rule}, {line}. Write it so, or quote it.")
-            if whole.bit_length() > _MOST_BITS:  # Python reads any in sixteens, and writes none of them
-                rule = f"whole numbers must have at most {_MOST_BITS} bits"
-                raise _error(path, f"{rule}; got {shown(whole)} {line}. Quote it if it is a name.")
-            return whole
-
-    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
-    try:
-        content = yaml.load(text, Loader)  # noqa: S506  (it is a safe one)
-    except GridError:
-        raise
-    except RecursionError as error:
-        rule = "it must be nested less deeply. A list of values is one pair of brackets."
-        raise _error(path, rule) from error
-    except Exception as error:  # also what PyYAML lets through of a date that is none, or of a wrong tag
-        raise _error(path, f"it must be YAML; {type(error).__name__}: {error}.") from error
-    if not isinstance(content, dict):
-        raise _error(path, f"it must be a mapping with {', '.join(_KEYS)}; got {type(content).__name__}.")
-    return content
-
-
-def _size(node: Any, sizes: dict[int, int]) -> int:
-    """Values below a YAML node with its anchors written out: a few lines of them can stand for billions.
-
-    The sizes of nodes counted so far are kept by id; one that is being counted is more than enough.
-    """
-    if id(node) not in sizes:
-        sizes[id(node)] = _MOST_VALUES + 1  # it holds itself, unless this is replaced before it is seen again
-        parts = node.value if isinstance(node.value, list) else []
-        flat = [part for pair in parts for part in (pair if isinstance(pair, tuple) else (pair,))]
-        sizes[id(node)] = 1 + sum(_size(part, sizes) for part in flat)
-    return sizes[id(node)]
+        raise grid_error(path, *told)
 
 
 def _form_faults(content: Mapping[Any, Any]) -> Iterator[str]:
     """Faults of the file's own keys and their types."""
     for key in content:
-        if key not in _KEYS:
-            yield f"keys must be among {', '.join(_KEYS)}; got {key!r:.80}.{hint(key, _KEYS)}"
+        if key not in KEYS:
+            yield f"keys must be among {', '.join(KEYS)}; got {key!r:.80}.{hint(key, KEYS)}"
     if not isinstance(content.get("notebook"), str):
         yield "notebook must be the path of a notebook. Add a line such as `notebook: ../my.ipynb`."
     every, blocks = content.get("every") or {}, content.get("blocks") or {}

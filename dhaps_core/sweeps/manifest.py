@@ -19,8 +19,9 @@ import dhaps_core
 from dhaps_core.escaping import csv_cell
 from dhaps_core.files import replace_bytes, replace_text
 from dhaps_core.json_files import DamagedFileError
-from dhaps_core.sweeps.grid import Cell, Grid, require
+from dhaps_core.sweeps.grid import Cell, Grid
 from dhaps_core.sweeps.marker import read_finished
+from dhaps_core.sweeps.packages import require
 
 __all__ = ["final_metrics", "git_state", "run_state", "write_manifest", "write_table"]
 

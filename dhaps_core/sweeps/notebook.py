@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.checks import hint
+from dhaps_core.files import read_file
 from dhaps_core.sweeps.parameters import Parameter, is_json, papermill_advice
 
-__all__ = ["Notebook", "check_parameters", "code_cells", "json_digest", "read_text"]
+__all__ = ["Notebook", "check_parameters", "code_cells", "json_digest"]
+
+_LARGEST = 16 << 20  # bytes
 
 
 def json_digest(content: Any) -> str:
@@ -30,22 +33,6 @@ def json_digest(content: Any) -> str:
     """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_text(path: Path, most: int) -> str:
-    """Text of a file of at most so many MiB.
-
-    Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no plain file, too large, or no UTF-8.
-    """
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}, which is no plain file")
-    with path.open("rb") as file:
-        raw = file.read((most << 20) + 1)
-    if len(raw) > most << 20:
-        raise ValueError(f"more than {most} MiB")
-    return raw.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -73,7 +60,7 @@ class Notebook:
         """
         try:
             path = path.resolve()
-            content = read_text(path, 16)
+            content = read_file(path, _LARGEST).decode("utf-8")
             cells, tagged = code_cells(content), code_cells(content, tag="parameters")
             parameters = _parameters(tagged[0]) if len(tagged) == 1 else {}
         except Exception as error:  # whatever Python raises on what is neither JSON nor Python, or has no end

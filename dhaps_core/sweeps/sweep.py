@@ -29,9 +29,11 @@ from typing import Any
 from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.json_files import is_text
 from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, local_client, patience, slots
-from dhaps_core.sweeps.grid import Grid, GridError, read_grid, require
+from dhaps_core.sweeps.grid import Grid, read_grid
+from dhaps_core.sweeps.grid_text import GridError
 from dhaps_core.sweeps.manifest import git_state, run_state, write_manifest, write_table
 from dhaps_core.sweeps.notebook import json_digest
+from dhaps_core.sweeps.packages import require
 from dhaps_core.sweeps.progress import ProgressLines
 from dhaps_core.sweeps.run import Job, run_cell
 

@@ -5,10 +5,11 @@ from dataclasses import fields, replace
 import torch
 from torch.nn.functional import normalize
 
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.contract import Pool
-from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import READINGS
-from dhaps_core.neighbours import NeighbourGraph
+from dhaps_core.hashing.neighbours import NeighbourGraph
 
 SIGMA = 2.0
 LABELLED = {

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from dhaps_core.acquisition.calibration import fit_calibration, probability_same
-from dhaps_core.acquisition.problem import Calibration
+from dhaps_core.acquisition.calibration import Calibration, fit_calibration
 
 RANDOM = torch.linspace(-8, 8, 400)
 
@@ -18,7 +17,7 @@ def made(n, slope, intercept):
 
 def test_probability_by_hand():
     line = Calibration(slope=2.0, intercept=-1.0)
-    assert float(probability_same(torch.tensor(0.5), line)) == 0.5
+    assert float(line.probability(torch.tensor(0.5))) == 0.5
 
 
 def test_many_answers_give_back_the_line_that_made_them():
@@ -31,14 +30,14 @@ def test_many_answers_give_back_the_line_that_made_them():
 def test_few_answers_of_any_kind_give_a_finite_rising_line(relation):
     theta = torch.linspace(-2, 2, len(relation))
     line = fit_calibration(theta, torch.tensor(relation, dtype=torch.int8), random_theta=RANDOM)
-    p = probability_same(torch.tensor([-8.0, 8.0]), line)
+    p = line.probability(torch.tensor([-8.0, 8.0]))
     assert line.slope > 0
     assert 0 < p[0] < 0.2 < 0.4 < p[1] < 1
 
 
 def test_without_answers_a_tenth_of_random_pairs_is_taken_as_similar():
     line = fit_calibration(torch.zeros(0), torch.zeros(0, dtype=torch.int8), random_theta=RANDOM)
-    assert 0.05 < float((probability_same(RANDOM, line) > 0.5).float().mean()) < 0.2
+    assert 0.05 < float((line.probability(RANDOM) > 0.5).float().mean()) < 0.2
 
 
 def test_unknown_pairs_do_not_count_and_codes_all_alike_keep_theta():

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.means import pool_kernel_means
-from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.quadratic import solve_exhaustive, solve_relaxed
 from dhaps_core.acquisition.select import select
 from dhaps_core.pairs import (

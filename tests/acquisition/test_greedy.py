@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhaps_core.acquisition import closed, published, quadratic, shortlist
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.closed import Closed
 from dhaps_core.acquisition.means import pool_kernel_means
-from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.quadratic import QuadraticForm
 from dhaps_core.acquisition.select import select
 from dhaps_core.acquisition.strategies import READINGS

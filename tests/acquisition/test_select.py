@@ -9,8 +9,9 @@ import torch
 
 from dhaps_core.acquisition import closed, published
 from dhaps_core.acquisition import means as kernel_means
+from dhaps_core.acquisition.calibration import Calibration
 from dhaps_core.acquisition.means import pool_kernel_means
-from dhaps_core.acquisition.problem import Calibration, Weights, uncertainty
+from dhaps_core.acquisition.problem import Weights, uncertainty
 from dhaps_core.acquisition.published import Published
 from dhaps_core.acquisition.quadratic import solve_exhaustive, solve_greedy, solve_relaxed
 from dhaps_core.acquisition.select import select

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dhaps_core.acquisition import published, shortlist
-from dhaps_core.acquisition.problem import Calibration, Weights
+from dhaps_core.acquisition.calibration import Calibration
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.quadratic import solve_greedy
 from tests.acquisition.given import make_problem, on
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dhaps_core.data.images import UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.sources import arrays, cifar10, image_folder, list_files, open_items
 
 

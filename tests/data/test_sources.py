@@ -20,7 +20,8 @@ from PIL import Image
 
 from dhaps_core.data import cifar
 from dhaps_core.data import sources as data
-from dhaps_core.data.images import ArrayImages, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.items import LABELLED, Items
 from dhaps_core.data.sources import arrays, cifar10, digits, image_folder, list_files
 from dhaps_core.data.splits import draw_per_class, hold_out, stratified_counts

@@ -5,7 +5,7 @@ import torch
 
 from dhaps_core.acquisition.alignment import aligned_mmd_squared
 from dhaps_core.acquisition.closed import Closed
-from dhaps_core.acquisition.coverage import Coverage, cover
+from dhaps_core.acquisition.facility_location import Coverage, cover
 from dhaps_core.acquisition.means import pool_kernel_means
 from dhaps_core.acquisition.published import Published
 from dhaps_core.acquisition.select import select

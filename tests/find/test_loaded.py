@@ -13,7 +13,7 @@ from PIL import Image
 
 import dhaps_core
 from dhaps_core.answers.questions import label_oracle
-from dhaps_core.data.images import UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.find import queries
 from dhaps_core.find.loaded import load
@@ -23,7 +23,7 @@ from dhaps_core.hashing.backbones import Backbone, named_backbone, pixels
 from dhaps_core.hashing.foreteller import Foreteller
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import Objective
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
@@ -50,11 +50,13 @@ def test_the_result_of_every_method_encodes_as_its_run_did(tmp_path, name):
         assert hits[0].key == items.keys[3]
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         assert (set(found.classes) == {"0", "1", "2", "3"}) == (
-            issubclass(METHODS[name], Foretold) and number > 0
+            issubclass(METHODS[name], ForetellingMethod) and number > 0
         )
 
 
-@pytest.mark.parametrize("name", [name for name, kind in METHODS.items() if not issubclass(kind, Foretold)])
+@pytest.mark.parametrize(
+    "name", [name for name, kind in METHODS.items() if not issubclass(kind, ForetellingMethod)]
+)
 def test_the_result_of_a_run_from_pixels_reads_new_images_at_its_side(tmp_path, name):
     if not issubclass(METHODS[name], Objective):
         pytest.skip("it learns from embeddings")

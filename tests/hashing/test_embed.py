@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from dhaps_core.data.images import ArrayImages, UnreadableImage
+from dhaps_core.data.decoding import UnreadableImage
+from dhaps_core.data.images import ArrayImages
 from dhaps_core.data.items import Items
 from dhaps_core.data.sources import arrays, image_folder
 from dhaps_core.hashing import embed as module

@@ -19,12 +19,20 @@ from dhaps_core.hashing.methods.dh import DH, orthogonality
 from dhaps_core.hashing.methods.dpsh import DPSH
 from dhaps_core.hashing.methods.dsh import DSH, squared_distances
 from dhaps_core.hashing.methods.graphbit import GraphBit, Instructions
-from dhaps_core.hashing.methods.piq import PIQ, Auto, PIQNetwork, Slope, probability_same
+from dhaps_core.hashing.methods.piq import (
+    PIQ,
+    Auto,
+    Follow,
+    PIQNetwork,
+    Slope,
+    foretold_same,
+    probability_same,
+)
 from dhaps_core.hashing.methods.pts3h import PTS3H, ramp, teacher_similarity
 from dhaps_core.hashing.methods.sdsh import SDSH, climb_rotation, spring
 from dhaps_core.hashing.methods.ssdh import SSDH, contrastive, draw
 from dhaps_core.hashing.methods.ssh import SSH, pair_sum, pair_weights
-from dhaps_core.hashing.network import HashNetwork
+from dhaps_core.hashing.network import HashNetwork, encode
 from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_set import TrainingSet
@@ -594,6 +602,55 @@ def test_piqnet_by_hand():
     with torch.no_grad():
         told = PIQNetwork().loss(replace(given, similarity=-same))["foretold"]
     assert float(told) == pytest.approx(float(term))  # two of each kind, the other way round
+
+
+def test_what_is_foretold_of_two_items_by_hand():
+    x = torch.tensor([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]])
+    p = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    near = 0.6**3  # a right angle and beyond count nothing
+    same = foretold_same(x, p, several=False)
+    assert same[0].tolist() == pytest.approx([1, near + (1 - near) / 2, 0])
+    assert foretold_same(x, p[:, :0], several=False)[0].tolist() == pytest.approx([1, near, 0])
+
+
+def test_follow_by_hand():
+    """Of three rows the first two are known to differ; the third is foretold to be as the first."""
+    foretold = torch.tensor([[1.0, 0.9, 0.8], [0.9, 1.0, 0.1], [0.8, 0.1, 1.0]])
+    given = Batch(
+        torch.tensor([[3.0], [-3.0], [3.0]]),
+        torch.tensor([[1, -1], [-1, 1]], dtype=torch.int8),
+        torch.Generator(),
+        head=Slope(),
+        foretold=foretold,
+    )
+    with torch.no_grad():
+        terms = Follow(quantisation=1.0).loss(given)
+    alike, apart = math.log1p(math.exp(-2)), math.log1p(math.exp(-8))  # log-odds of equal codes 2, else -8
+    wanted = 3 * alike + 2 * apart + 2 * (alike + 0.2 * 2) + 2 * (apart + 0.1 * 8)
+    assert float(terms["foretold"]) == pytest.approx(wanted / 9)
+    assert float(terms["quantisation"]) == pytest.approx((1 - math.tanh(3)) ** 2, rel=1e-3)
+    assert float(foretold[0, 1]) == pytest.approx(0.9)  # what was foretold stays as it was
+
+
+def test_follow_learns_about_items_that_nobody_answered_about():
+    """Four answers on two islands: the codes of all other items follow."""
+    rows, labels = islands(200)
+    keys, pool = [str(i) for i in range(200)], torch.arange(200)
+    picked = [int(i) for c in labels.unique() for i in (labels == c).nonzero().flatten()[:2]]
+    answers = [
+        Answer.given("class", (keys[i],), str(int(labels[i])), who="a", seconds=1.0, id=n)
+        for n, i in enumerate(picked)
+    ]
+    network = HashNetwork(6, 8, hidden=16, dropout=0.0, generator=torch.Generator().manual_seed(0))
+    train(
+        network, Follow(), rows, Snapshot(keys, answers), pool=pool, references=rows,
+        settings=TrainingSettings(least=200, most=200), generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    codes = sign(encode(network, rows))
+    alike = codes @ codes.T / 8
+    same = labels[:, None] == labels[None]
+    assert float(alike[same].mean()) > 0.9
+    assert float(alike[~same].mean()) < 0.2
 
 
 @pytest.mark.parametrize(("known", "taken"), [(79, "piq"), (80, "piqnet")])

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from dhaps_core.answers.answer import Answer
 from dhaps_core.answers.questions import label_oracle
@@ -18,7 +19,7 @@ from dhaps_core.hashing.image_networks import ResidualCNN
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import Batch, ClosedForm, Objective
 from dhaps_core.hashing.methods.graphbit import Instructions
-from dhaps_core.hashing.methods.piq import Auto, Foretold
+from dhaps_core.hashing.methods.piq import Auto, ForetellingMethod, foretold_same
 from dhaps_core.hashing.network import HashNetwork, encode, seed_parameters
 from dhaps_core.hashing.training import train
 from dhaps_core.hashing.training_settings import TrainingSettings
@@ -30,7 +31,7 @@ from tests.hashing import test_methods
 FAST = TrainingSettings(least=40, most=40, batch=32, unlabelled_batch=32)
 NAMES = tuple(METHODS)
 OBJECTIVES = tuple(name for name in NAMES if issubclass(METHODS[name], Objective))
-FORETOLD = tuple(name for name in NAMES if issubclass(METHODS[name], Foretold))  # they read features
+FORETOLD = tuple(name for name in NAMES if issubclass(METHODS[name], ForetellingMethod))  # they read features
 ON_PIXELS = tuple(name for name in OBJECTIVES if name not in FORETOLD)
 SAMPLING = {"ssdh", "sdsh"}  # their losses draw triplets: only the expected value is free of the order
 # cuDNN convolves in TF32 and by another algorithm for another size of batch.
@@ -122,6 +123,7 @@ def one_batch(method, network, rows, labelled, *, relation=None, classes="given"
         head=head,
         teacher=network.hash(hidden).detach() * 0.9,
         network=network,
+        foretold=foretold_same(normalize(POINTS[rows]), torch.zeros(len(rows), 0), several=False).to(weight),
         progress=progress,
     )
 
@@ -327,7 +329,7 @@ def test_the_closed_form_refuses_wrong_relations(unchecked):
 
 def test_what_learns_from_embeddings_refuses_pixels():
     for name in set(NAMES) - set(ON_PIXELS):
-        assert issubclass(METHODS[name], ClosedForm | Foretold)
+        assert issubclass(METHODS[name], ClosedForm | ForetellingMethod)
         with pytest.raises(ValueError, match=f"{name} learns from embeddings; got side 32. Set side to 0"):
             Settings(method=name, side=32)
 

@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedRunWarning
 from dhaps_core.paper.measured import gather, read_table_runs
-from dhaps_core.paper.report import check_claims, markdown, order, report, seconds, selection, verdict
+from dhaps_core.paper.report import check_claims, markdown, order, parts, report, seconds, selection, verdict
 from dhaps_core.paper.table import ROWS
 from dhaps_core.results.compare import Interval
 from dhaps_core.session.settings import Settings
@@ -141,7 +142,7 @@ def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_p
     write_run(tmp_path / "d", "DH-APS (10%)", 32, 0, 0.5, took=30.0)
     write_run(tmp_path / "e", "DH-APS (10%)", 48, 0, 0.7, took=40.0)
     runs = read_table_runs(tmp_path)
-    assert plain(selection(runs))[2:] == ["| DH-APS (1%) | +20.0 ± 14.1 (2) | not measured |"]
+    assert plain(selection(runs))[2:] == ["| DH-APS (1%) | +20.0 (-107.1 to +147.1; 2) | not measured |"]
     claimed = plain(order(gather(runs)))
     assert "| DH-APS (1%) < DH-APS (10%) | **-13.3 (1 seed): does not hold** | not measured |" in claimed
     assert plain(seconds(runs))[2:] == [
@@ -152,8 +153,33 @@ def test_selection_is_compared_seed_by_seed_and_the_order_length_by_length(tmp_p
     ]
     text = report(runs)
     assert text.startswith("Runs of made, embeddings; by hand; beside CIFAR-10.\n\n## mAP@all")
-    assert text.count("\n## ") == 4
+    assert text.count("\n## ") == 5
     assert all(table in text for table in (markdown(runs), order(gather(runs), "CIFAR-10")))
+
+
+def test_what_each_part_brings_is_compared_seed_by_seed_where_nothing_else_differs(tmp_path):
+    def write(name, row, value, **given):
+        for seed in range(2):
+            write_run(tmp_path / f"{name}{seed}", row, 32, seed, value + seed / 10, **given)
+
+    write("ours", "DH-APS (1%)", 0.5)
+    write("no mmd", "DH-APS (1%)", 0.45, mmd=0.0)
+    write("no similarity", "DH-APS (1%)", 0.4, training=replace(TrainingSettings(), similarity=0.0, mmd=1.0))
+    write("one shot", "DH-APS (1%)", 0.48, rounds=1)
+    write("letter", "DH-APS (1%)", 0.3, preset="paper", reading="published")
+    write("learner", "auto dhaps 1%", 0.7, reading="covered", mmd=0.0, rounds=1)
+    write("other budget", "DH-APS (10%)", 0.9, mmd=0.0)
+    write("random", "dpsh random 1%", 0.1, rounds=1)
+    write("random mmd", "dpsh random 1%", 0.4, mmd=1.0, rounds=1)
+    assert plain(parts(read_table_runs(tmp_path)))[2:] == [
+        "| MMD\\_S in DH-APS (1%) | +5.0 (+5.0 to +5.0; 2) |",
+        "| MMD\\_S in dpsh random 1% | +30.0 (+30.0 to +30.0; 2) |",
+        "| the similarity term in DH-APS (1%) | +10.0 (+10.0 to +10.0; 2) |",
+        "| several rounds in DH-APS (1%) | +2.0 (+2.0 to +2.0; 2) |",
+        "| ours in place of DH-APS (literal) (1%) | +20.0 (+20.0 to +20.0; 2) |",
+        "| our learner in place of DH-APS (1%) | +20.0 (+20.0 to +20.0; 2) |",
+    ]
+    assert parts(read_table_runs(tmp_path)[:1]) == "No two runs are here that differ in one part alone."
 
 
 def test_any_way_to_choose_is_compared_with_random_labels_in_the_order_of_budgets(tmp_path):

@@ -6,22 +6,10 @@ import pytest
 
 from dhaps_core.answers.questions import label_oracle, round_of
 from dhaps_core.data.sources import digits
-from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import RunDamaged
 from dhaps_core.session.proposals import AHEAD
-from dhaps_core.session.settings import Settings
-from tests.given import played, training
-
-QUICK = Settings(
-    method="dpsh",
-    reading="closed",
-    picks=4,
-    bits=16,
-    hidden=32,
-    question="classes",
-    training=TrainingSettings(least=5, most=5, batch=64),
-)
+from tests.given import BRIEF, played, training
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +17,7 @@ def items():
     return digits(seed=0)
 
 
-def started(folder, items, settings=QUICK):
+def started(folder, items, settings=BRIEF):
     session = played(folder, items, 1, settings)
     session.choose_ahead()
     return session
@@ -59,7 +47,7 @@ def test_while_a_round_is_trained_its_open_questions_come_first_and_then_as_many
 @pytest.mark.parametrize("acquisition", ["dhaps", "random", "typiclust", "margin", "maxherding"])
 @pytest.mark.parametrize("reading", ["closed", "covered", "published"])
 def test_no_item_is_asked_twice_whatever_chooses(tmp_path, items, acquisition, reading):
-    session = started(tmp_path, items, replace(QUICK, acquisition=acquisition, reading=reading))
+    session = started(tmp_path, items, replace(BRIEF, acquisition=acquisition, reading=reading))
     answer_all(session, items, session.questions())
     session.train()
     session.choose_ahead()
@@ -105,15 +93,15 @@ def test_a_run_that_was_answered_meanwhile_opens_again(tmp_path, items):
 
 
 def test_a_budget_holds_ahead_too(tmp_path, items):
-    session = started(tmp_path, items, replace(QUICK, budget_items=12))
+    session = started(tmp_path, items, replace(BRIEF, budget_items=12))
     assert len(session.propose().pairs) == 4
     assert len(session.ahead(1).pairs) == 2
-    spent = started(tmp_path / "spent", items, replace(QUICK, budget_items=8))
+    spent = started(tmp_path / "spent", items, replace(BRIEF, budget_items=8))
     assert spent.ahead(1).pairs == ()
 
 
 def test_placing_goes_on_for_as_many_answers_again(tmp_path, items):
-    session, oracle = started(tmp_path, items, replace(QUICK, question="pairs")), label_oracle(items)
+    session, oracle = started(tmp_path, items, replace(BRIEF, question="pairs")), label_oracle(items)
     while found := session.questions():
         session.answer(found[0], oracle(found[0]), who="me", seconds=1.0)
     more = 0
@@ -125,7 +113,7 @@ def test_placing_goes_on_for_as_many_answers_again(tmp_path, items):
 
 
 def test_before_anything_was_chosen_nothing_is_asked(tmp_path, items):
-    session = ActiveSession(tmp_path, items, QUICK)
+    session = ActiveSession(tmp_path, items, BRIEF)
     assert session.meanwhile(0) == session.meanwhile(1) == []
 
 

@@ -17,7 +17,7 @@ from dhaps_core.checks import Range, check_fields, one_of
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.hashing.methods.base import ClosedForm
-from dhaps_core.hashing.methods.piq import Foretold
+from dhaps_core.hashing.methods.piq import ForetellingMethod
 from dhaps_core.hashing.training_settings import USUAL, TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
@@ -252,7 +252,10 @@ def test_every_method_says_how_long_its_codes_may_be():
     for name, method in METHODS.items():
         for bits in (method.least_bits, method.most_bits):
             assert Settings(method=name, bits=bits).bits == bits
-        assert issubclass(method, ClosedForm | Foretold) or Settings(method=name, bits=8, side=32).side == 32
+        assert (
+            issubclass(method, ClosedForm | ForetellingMethod)
+            or Settings(method=name, bits=8, side=32).side == 32
+        )
 
 
 @pytest.mark.parametrize("name", METHODS)

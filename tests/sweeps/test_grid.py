@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dhaps_core.sweeps.grid import GridError, read_grid, require
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.grid_text import GridError
 from dhaps_core.sweeps.notebook import Notebook
+from dhaps_core.sweeps.packages import require
 from dhaps_core.sweeps.parameters import Parameter
 from tests.given import PARAMETERS, write_grid, write_notebook
 
@@ -234,7 +236,7 @@ def test_what_a_variable_holds_is_in_no_message(tmp_path, monkeypatch):
         ("every: {seed: " + "[" * 2_000 + "]" * 2_000 + "}\n", "it must be nested less deeply"),
         (
             "every: {seed: 1}\n# " + "x" * (1 << 20),
-            "the grid file must be readable, and short; got more than 1 MiB",
+            "bytes, of 1048576 at most",
         ),
         (
             f"every: {{seed: {list(range(1000))}, scale: {list(range(1000))}}}\n",
@@ -280,7 +282,7 @@ def test_what_cannot_be_read_as_text_is_refused(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(GridError, match="it must be text in UTF-8"):
         read_grid(path)
-    with pytest.raises(GridError, match="which is no plain file"):
+    with pytest.raises(GridError, match="not a file"):
         read_grid("/dev/zero")
     with pytest.raises(GridError, match="name in UTF-8"):
         read_grid(os.fsdecode(b"\xff.yaml"))

@@ -20,13 +20,14 @@ from PIL import Image
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.csv_file import read_csv
 from dhaps_core.data.cifar import read_cifar10
-from dhaps_core.data.images import to_rgb8
+from dhaps_core.data.decoding import to_rgb8
 from dhaps_core.data.sources import arrays, image_folder, list_files
 from dhaps_core.results.runs import find_rounds
 from dhaps_core.results.tables import round_table
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.sweeps.grid import GridError, read_grid
+from dhaps_core.sweeps.grid import read_grid
+from dhaps_core.sweeps.grid_text import GridError
 from dhaps_core.sweeps.marker import read_marker
 from dhaps_core.sweeps.notebook import Notebook
 from tests.given import write_grid, write_notebook

@@ -12,9 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from dhaps_core.answers.questions import label_oracle, round_of
 from dhaps_core.data.sources import arrays
-from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedFileError
-from dhaps_core.session.settings import Settings
+from tests.given import LONGER
 from tests.widgets.given import press
 from widgets.bar import Bar
 from widgets.cockpit.cockpit import Cockpit
@@ -29,15 +28,7 @@ from widgets.sentences import tell_in_sentences
 from widgets.stepper import Stepper
 from widgets.workbench import Workbench
 
-QUICK = Settings(
-    method="dpsh",
-    reading="closed",
-    picks=3,
-    bits=16,
-    hidden=32,
-    question="classes",
-    training=TrainingSettings(least=20, most=20, batch=64),
-)
+QUICK = replace(LONGER, picks=3)
 
 
 def answer(card, items, n):

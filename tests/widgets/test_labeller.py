@@ -11,22 +11,13 @@ import pytest
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.data.sources import arrays
-from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
-from dhaps_core.session.settings import Settings
+from tests.given import BRIEF
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
 
-PLACING = Settings(
-    method="dpsh",
-    reading="closed",
-    picks=4,
-    bits=16,
-    hidden=32,
-    question="pairs",
-    training=TrainingSettings(least=5, most=5, batch=64),
-)
+PLACING = replace(BRIEF, question="pairs")
 QUICK = replace(PLACING, reading="published")  # its pairs are asked as they were chosen: known beforehand
 CLASSES = replace(PLACING, question="classes")
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.find.loaded import load
 from tests.given import TINY, tiny_items
-from widgets.workbench import Workbench, run_name
+from widgets.run_names import run_name
+from widgets.workbench import Workbench
 
 
 def test_the_result_follows_the_run_in_use_and_not_the_one_for_comparison(tmp_path):

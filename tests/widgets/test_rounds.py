@@ -12,11 +12,10 @@ from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import WEIGHTS
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays
-from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.folder import RunFolder
 from dhaps_core.session.settings import Settings
-from tests.given import training
+from tests.given import LONGER, training
 from tests.widgets.given import press
 from widgets.background import Job
 from widgets.choices import Choices
@@ -28,19 +27,12 @@ from widgets.explore.places import sample_rows, tsne
 from widgets.explore.tiles import tile
 from widgets.labeller.labeller import Labeller
 from widgets.pictures import Pictures
+from widgets.run_names import run_name
 from widgets.stepper import Stepper
-from widgets.workbench import Workbench, run_name
+from widgets.workbench import Workbench
 
 # A method with steps, so that a round can be cancelled and looked on at.
-QUICK = Settings(
-    method="dpsh",
-    reading="closed",
-    picks=4,
-    bits=16,
-    hidden=32,
-    question="pairs",
-    training=TrainingSettings(least=20, most=20, batch=64),
-)
+QUICK = replace(LONGER, question="pairs")
 ROOT = Path(__file__).parents[2]
 ODD = ["<script>alert(1)</script>.png", "a \"b\" 'c' #%20.png", "数字 5.png"]
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from dhaps_core.sweeps.grid import GridError
+from dhaps_core.sweeps.grid_text import GridError
 from tests.given import write_grid
 from widgets.sweep.panel import SweepPanel
 from widgets.sweep.state import Standing, SweepProcess

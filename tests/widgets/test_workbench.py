@@ -11,7 +11,8 @@ from widgets.captions import caption
 from widgets.cockpit.cockpit import Cockpit
 from widgets.explore.gallery import gallery_html
 from widgets.explore.neighbours import neighbours_html
-from widgets.workbench import Workbench, run_name
+from widgets.run_names import run_name
+from widgets.workbench import Workbench
 
 __all__ = ["pictures"]  # the fixture
 

@@ -39,11 +39,10 @@ class PairLayout:
     Args:
         session: the run.
         most: items that t-SNE arranges; the others are placed beside them.
-        drawn: items on the map.
     """
 
-    def __init__(self, session: ActiveSession, *, most: int = MOST, drawn: int = DRAWN) -> None:
-        self.session, self.most, self.drawn = session, most, drawn
+    def __init__(self, session: ActiveSession, *, most: int = MOST) -> None:
+        self.session, self.most = session, most
 
     def stored(self) -> tuple[Int64[np.ndarray, " m"], Float32[np.ndarray, "m 2"]] | None:
         """Rows and their places, if they were computed before and no pair has been chosen since."""
@@ -58,7 +57,7 @@ class PairLayout:
         session.propose()  # the pairs that these codes choose belong on their map
         seed, n = session.settings.seed, session.items.n
         chosen = self.chosen_rows()
-        rows = sample_rows(n, chosen, most=self.drawn, seed=seed)
+        rows = sample_rows(n, chosen, most=DRAWN, seed=seed)
         arranged = np.searchsorted(
             rows, np.intersect1d(sample_rows(n, chosen, most=self.most, seed=seed), rows)
         )

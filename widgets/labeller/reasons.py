@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 
-from dhaps_core.acquisition.calibration import probability_same
 from dhaps_core.answers.questions import Question
 from dhaps_core.session.active import ActiveSession
 
@@ -54,7 +53,7 @@ class Reasons:
 
     def _between(self, pair: tuple[str, ...]) -> dict[str, Any]:
         at = torch.tensor([[self.session.items.position[key] for key in pair]])
-        same = probability_same(self.session.theta(at), self._calibration)
+        same = self._calibration.probability(self.session.theta(at))
         distance = (self._codes[at[:, 0]] != self._codes[at[:, 1]]).sum()
         return {"distance": int(distance), "probability": round(float(same[0]), 3)}
 

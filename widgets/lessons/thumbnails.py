@@ -48,8 +48,8 @@ def thumbnail(
         )
 
 
-def clear(axes: Any, x: tuple[float, float], y: tuple[float, float], *, equal: bool = True) -> None:
+def clear(axes: Any, x: tuple[float, float], y: tuple[float, float]) -> None:
     """Limits of axes on which only things are drawn, and no scale."""
     axes.grid(visible=False)
-    axes.set(xlim=x, ylim=y, xticks=[], yticks=[], aspect="equal" if equal else "auto")
+    axes.set(xlim=x, ylim=y, xticks=[], yticks=[], aspect="equal")
     axes.spines[:].set_visible(False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets
 
-from dhaps_core.sweeps.grid import GridError
+from dhaps_core.sweeps.grid_text import GridError
 from widgets.shield import card_box
 from widgets.sweep.state import SweepProcess
 

@@ -45,7 +45,7 @@ class SweepProcess:
         scheduler: address of a Dask scheduler to use instead.
 
     Raises:
-        dhaps_core.sweeps.grid.GridError: if the grid cannot run.
+        dhaps_core.sweeps.grid_text.GridError: if the grid cannot run.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SweepProcess:
         """Whether the sweep was started; it is not while one is at work in the folder.
 
         Raises:
-            dhaps_core.sweeps.grid.GridError: if the grid was edited since, and cannot run any more.
+            dhaps_core.sweeps.grid_text.GridError: if the grid was edited since, and cannot run any more.
         """
         if self.running:
             return False

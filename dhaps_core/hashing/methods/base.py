@@ -50,6 +50,8 @@ class Batch:
         head: the method's head, or None.
         teacher: outputs of the teacher on a second view of the same rows, or None.
         network: the network itself, for penalties on its weights; None where a loss is tried by hand.
+        foretold: probability that each two rows are the same, by what the answers foretell of all training
+            items; None but for a method that follows it.
         progress: share of the training done, in [0, 1).
 
     Raises:
@@ -65,6 +67,7 @@ class Batch:
     head: nn.Module | None = None
     teacher: Float[Tensor, "n b"] | None = None
     network: HashNetwork | None = None
+    foretold: Float[Tensor, "n n"] | None = None
     progress: float = 0.0
 
     def __post_init__(self) -> None:
@@ -156,6 +159,7 @@ class Objective(Method):
         evenly: how it learns from all training items alike, whether or not an answer is about them; None: a
             step has known items and others, as the settings say.
         decays: whether its loss penalises the squared weights itself; then the optimiser does not, too.
+        follows: whether its loss reads :attr:`Batch.foretold`.
 
     Example:
         A whole method; its name in :data:`dhaps_core.hashing.methods.METHODS` makes it one for any run.
@@ -177,6 +181,7 @@ class Objective(Method):
     momentum: float | None = None
     evenly: ClassVar[Evenly | None] = None
     decays: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""PIQ: features beside foretold class probabilities, quantised; solved, or trained from there (ours)."""
+"""PIQ: features beside foretold class probabilities, quantised; solved, trained on, or followed (ours)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,12 +27,21 @@ from dhaps_core.hashing.network import HashNetwork, relax
 from dhaps_core.hashing.quantisation import iterative_quantisation
 from dhaps_core.hashing.training_set import TrainingSet
 
-__all__ = ["PIQ", "Auto", "Foretold", "PIQNetwork", "Slope", "probability_same"]
+__all__ = [
+    "PIQ",
+    "Auto",
+    "Follow",
+    "ForetellingMethod",
+    "PIQNetwork",
+    "Slope",
+    "foretold_same",
+    "probability_same",
+]
 
 FITTED = 20_000  # rows that the rotation is found on
 
 
-class Foretold(Method):
+class ForetellingMethod(Method):
     """What PIQ and the network that starts from it share: the layers, and their solution."""
 
     def layers(
@@ -48,7 +57,7 @@ class Foretold(Method):
 
 @final
 @dataclass(frozen=True)
-class PIQ(Foretold, ClosedForm):
+class PIQ(ForetellingMethod, ClosedForm):
     """Probability-informed quantisation: ITQ of [x, sqrt(a) p / |p|], for few answers.
 
     x are unit features and p the class probabilities that the answers foretell of every item, labelled or not
@@ -69,7 +78,7 @@ class PIQ(Foretold, ClosedForm):
 
 @final
 @dataclass(frozen=True)
-class Auto(Foretold):
+class Auto(ForetellingMethod):
     """PIQ, and from ``least`` known items on the network that starts from it (ours).
 
     What was taken is told in the round's metrics.
@@ -103,7 +112,7 @@ class Slope(nn.Module):
 
 @final
 @dataclass(frozen=True)
-class PIQNetwork(Foretold, Objective):
+class PIQNetwork(ForetellingMethod, Objective):
     """A hash layer that starts as that of PIQ and learns who is the same from what was foretold (ours).
 
     J = mean over the pairs of a step of the cross-entropy between s_ij = r_ij + (1 - r_ij) p_i . p_j and the
@@ -133,25 +142,64 @@ class PIQNetwork(Foretold, Objective):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of all pairs of the rows, and what signs lose."""
         assert batch.hidden is not None
-        assert batch.head is not None
         assert batch.network is not None
         front = front_of(batch.network)
-        x = batch.hidden[:, : front.features].detach()
-        cosines = (x @ x.T).clamp_min(0) ** 3
         with torch.no_grad():
             p = front.of_activations(batch.hidden)
-            same = cosines + (1 - cosines) * probability_same(p, p, several=front.several)
-            known, labelled = batch.similarity, len(batch.similarity)
-            same[:labelled, :labelled] = torch.where(
-                known == 0, same[:labelled, :labelled], (known > 0).to(same)
-            )
-        u = relax(batch.outputs)
-        codes = u + (sign(u) - u).detach()
-        odds = batch.head(codes @ codes.T / u.shape[1])
-        return {
-            "foretold": binary_cross_entropy_with_logits(odds, same),
-            "quantisation": self.quantisation * quantisation(u),
-        }
+            same = foretold_same(batch.hidden[:, : front.features], p, several=front.several)
+        return following(batch, same, quantised=self.quantisation)
+
+
+@final
+@dataclass(frozen=True)
+class Follow(Objective):
+    """Any network, trained on what the answers foretell of known and other items (ours).
+
+    The loss is that of :class:`PIQNetwork`; probabilities and near items are those of the features that the
+    run compares, whatever the network reads. So a network that reads images learns, from a pretrained one's
+    features, about the items that nobody answered about.
+
+    Args:
+        quantisation: as there.
+    """
+
+    quantisation: Annotated[float, Range(0)] = 0.1
+    name, labels, prior, follows = "follow", "pairs", False, True
+
+    def head(self, features: int, bits: int, classes: int) -> nn.Module:
+        """The line."""
+        return Slope()
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy of all pairs of the rows, and what signs lose."""
+        assert batch.foretold is not None
+        return following(batch, batch.foretold, quantised=self.quantisation)
+
+
+def following(batch: Batch, foretold: Float[Tensor, "n n"], *, quantised: float) -> dict[str, Tensor]:
+    """Cross-entropy of what is foretold of all pairs, known ones as they are known, and what signs lose."""
+    assert batch.head is not None
+    known, labelled, same = batch.similarity, len(batch.similarity), foretold.clone()
+    same[:labelled, :labelled] = torch.where(known == 0, same[:labelled, :labelled], (known > 0).to(same))
+    u = relax(batch.outputs)
+    codes = u + (sign(u) - u).detach()
+    odds = batch.head(codes @ codes.T / u.shape[1])
+    return {
+        "foretold": binary_cross_entropy_with_logits(odds, same),
+        "quantisation": quantised * quantisation(u),
+    }
+
+
+def foretold_same(x: Float[Tensor, "n d"], p: Float[Tensor, "n c"], *, several: bool) -> Float[Tensor, "n n"]:
+    """Probability that each two items are the same: by class probabilities, but that near items share a fate.
+
+    Args:
+        x: unit features.
+        p: class probabilities.
+        several: whether an item may have several classes.
+    """
+    near = (x @ x.T).clamp_min(0) ** 3
+    return near + (1 - near) * probability_same(p, p, several=several)
 
 
 def probability_same(
@@ -165,7 +213,7 @@ def probability_same(
 
 
 def front_of(network: HashNetwork) -> Foreteller:
-    """The layer below the hash layer of a network whose method is :class:`Foretold`."""
+    """The layer below the hash layer of a network whose method is :class:`ForetellingMethod`."""
     (front,) = network.hidden
     assert isinstance(front, Foreteller)
     return front

@@ -56,6 +56,9 @@ class NeighbourGraph:
         root = sparse.diags((degree + 1e-9) ** -0.5).astype(np.float32)
         self._normalised = (root @ joined @ root).tocsr()
 
+    def __len__(self) -> int:
+        return int(self._normalised.shape[0])
+
     def spread(self, evidence: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
         """(I - alpha S)^-1 evidence, by conjugate gradients, all columns at once: at least 0 where it is.
 
@@ -85,7 +88,7 @@ class NeighbourGraph:
         The first terms of a diffusion, I + alpha S + (alpha S)^2 + (alpha S)^3, without what is too small to
         count after any of the steps: some fifty entries an item.
         """
-        identity = sparse.identity(self._normalised.shape[0], dtype=np.float32, format="csr")
+        identity = sparse.identity(len(self), dtype=np.float32, format="csr")
         kernel = identity
         for _ in range(STEPS):
             kernel = (identity + DAMPED * (self._normalised @ kernel)).tocsr()

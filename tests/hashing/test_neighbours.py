@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from dhaps_core import neighbours
-from dhaps_core.neighbours import DAMPED, FAINT, REACH, STEPS, NeighbourGraph
+from dhaps_core.hashing.neighbours import DAMPED, FAINT, REACH, STEPS, NeighbourGraph
 
 
 def rows(n=60, d=5, seed=0):

@@ -5,8 +5,8 @@ from math import exp
 import pytest
 import torch
 
-from dhaps_core.acquisition import coverage as coverage_file
-from dhaps_core.acquisition.coverage import Coverage, cover
+from dhaps_core.acquisition import facility_location
+from dhaps_core.acquisition.facility_location import Coverage, cover
 
 NOTHING = torch.arange(0)
 
@@ -63,8 +63,8 @@ def test_what_weighs_nothing_need_not_be_covered():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("bandwidth", [0.1, 1.0, 4.0])
 def test_gains_and_their_bounds_against_kernels_written_out(dtype, bandwidth, device, monkeypatch):
-    monkeypatch.setattr(coverage_file, "CELLS", 1 << 12)
-    monkeypatch.setattr(coverage_file, "COLUMNS", 64)
+    monkeypatch.setattr(facility_location, "CELLS", 1 << 12)
+    monkeypatch.setattr(facility_location, "COLUMNS", 64)
     points, population = drawn(300, 5, dtype=dtype), torch.arange(0, 300, 2)
     given = {"bandwidth": bandwidth, "population": population, "weights": 1 + population.float()}
     chosen, items = torch.arange(0, 90, 9), torch.arange(299, -1, -1)
@@ -87,8 +87,8 @@ def test_gains_and_their_bounds_against_kernels_written_out(dtype, bandwidth, de
 @pytest.mark.parametrize("many", [8, 1024])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_lazy_choice_is_the_greedy_one(seed, many, monkeypatch):
-    monkeypatch.setattr(coverage_file, "AT_ONCE", 3)
-    monkeypatch.setattr(coverage_file, "MANY", many)
+    monkeypatch.setattr(facility_location, "AT_ONCE", 3)
+    monkeypatch.setattr(facility_location, "MANY", many)
     points = drawn(200, 3, seed=seed, dtype=torch.float32)
     generator = torch.Generator().manual_seed(seed)
     candidates = torch.randperm(200, generator=generator)[:120].sort().values
