@@ -71,6 +71,7 @@ docs: $(RAN)  ## the documentation as a site in docs/_build/html; nothing of it 
 	tar c --exclude=_build --exclude=_templates --exclude=__pycache__ README.md CONTRIBUTING.md docs tests | tar x -C $(SITE)/source
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs $(SITE)/source $(SITE)/html
 	! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//' $(SITE)/html --include='*.html'
+	! grep -rl '<dt class="field-odd">Type<' $(SITE)/html/docs/api  # half a sentence taken for a type
 	@echo "the site: $(CURDIR)/$(SITE)/html/index.html"
 
 test: $(VENV)/.ready  ## all tests, fast ones first

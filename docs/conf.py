@@ -33,6 +33,7 @@ nb_execution_mode = "off"  # papermill has run them; see the Makefile
 nb_ipywidgets_js = {}  # these would come from other hosts; headless runs draw pictures in place of widgets
 nb_merge_streams = True
 
+viewcode_follow_imported_members = False  # or the way back leads to where a name is not explained
 autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
@@ -48,6 +49,7 @@ html_theme = "furo"
 html_title = "dhaps"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["lecture.js"]
 html_additional_pages = {"index": "door.html"}
 html_copy_source = False
 html_show_sphinx = False
@@ -62,6 +64,13 @@ def keep_bars(*told: Any) -> None:
             lines[at] = re.sub(r"(``.*?``)|\|", lambda found: found[1] or r"\|", line)
 
 
+def keep_first_lines(_: Sphinx, what: str, *told: Any) -> None:
+    """Of an attribute this is a sentence; napoleon would take what stands before a colon for a type."""
+    if what in ("attribute", "data", "property"):
+        told[-1].insert(0, "\\")
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", keep_first_lines, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", keep_bars)

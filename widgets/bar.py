@@ -30,7 +30,7 @@ class Bar:
         self._what, self._estimate, self._done = what, Estimate(None), 0
         self._bar = ipywidgets.FloatProgress(min=0, max=1, layout={"width": "300px"})
         self.text = ipywidgets.Label()
-        self.box: Any = card_box([ipywidgets.HBox([self._bar, self.text])], "bar")
+        self.box: Any = card_box([ipywidgets.HBox([self._bar, self.text])], "wait")
 
     def __call__(self, done: int, total: int, left: float | None) -> None:
         """Show that so many are done of all, and the seconds left."""

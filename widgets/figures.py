@@ -220,9 +220,9 @@ def pair_figure(
     ]
     last = max((pair["round"] for pair in pairs), default=1)
     for pair in pairs:
-        shade = str(0.75 * (1 - pair["round"] / last))  # later rounds are darker
-        axes.plot(*places[pair["points"]].T, color=shade, lw=1.3, marker="o", ms=3)
-    axes.set(xticks=[], yticks=[], title=f"pairs chosen in rounds 1 to {last}, later ones darker")
+        weight = 0.25 + 0.75 * pair["round"] / last  # of the ink, which is white in a dark theme; grey is not
+        axes.plot(*places[pair["points"]].T, color="black", alpha=weight, lw=1.3, marker="o", ms=3)
+    axes.set(xticks=[], yticks=[], title=f"pairs chosen in rounds 1 to {last}, later ones stronger")
     axes.spines[:].set_visible(False)
     return _with_legend(figure, points, markerscale=3)
 

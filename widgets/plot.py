@@ -11,6 +11,7 @@ from widgets.figures import figure_png
 __all__ = ["Plot", "figure_svg"]
 
 BLACK = "#000000"
+LEAST = 560  # CSS pixels that a page of 600 has for a figure
 
 
 def figure_svg(figure: Figure) -> str:
@@ -34,6 +35,8 @@ def figure_svg(figure: Figure) -> str:
 class Plot:
     """A figure as notebooks display it: drawn in lines; as PNG where a viewer takes pictures alone.
 
+    It shrinks with the page to where it can still be read, and is scrolled from there on.
+
     Args:
         figure: what to show.
     """
@@ -42,4 +45,7 @@ class Plot:
         self.figure = figure
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return {"text/html": figure_svg(self.figure), "image/png": figure_png(self.figure)}
+        least = min(LEAST, 0.6 * 96 * self.figure.get_size_inches()[0])
+        drawn = f'<div style="min-width:{least:.0f}px">{figure_svg(self.figure)}</div>'
+        html = f'<div style="overflow-x:auto">{drawn}</div>'
+        return {"text/html": html, "image/png": figure_png(self.figure)}

@@ -37,9 +37,11 @@ chart = PairMap(bench)
 chart.job.join()
 display(chart, Gallery(bench).box)
 browser = NeighbourBrowser(bench)
-# The first query that the unsupervised start gets mostly wrong.
-starts = ([one.verdict for one in nearest(bench.session, key, 0, k=16)] for key in browser.keys)
-browser.number.value = 1 + next(i for i, start in enumerate(starts) if start.count("right") < 8)
+# The query that gained most.
+right = lambda key, number: [one.verdict for one in nearest(bench.session, key, number, k=16)].count("right")
+last = bench.session.round - 1
+gains = [right(key, last) - right(key, 0) for key in browser.keys]
+browser.number.value = 1 + gains.index(max(gains))
 display(browser.box)
 """
 EMBEDDINGS = """
@@ -61,9 +63,9 @@ def main(out):
                 lab.set_parameters(
                     NAME, question="pairs", who="anna", guideline="Are these two the same digit?"
                 )
+                pairs(lab, page, out)
                 lab.write_notebook("rounds.ipynb", START, ROUNDS, CARDS)
                 lab.write_notebook("embeddings.ipynb", START, EMBEDDINGS)
-                pairs(lab, page, out)
                 rounds(lab, page, out)
                 embeddings(lab, page, out)
         finally:

@@ -264,6 +264,26 @@ def test_a_reloaded_page_goes_on_where_it_was(lab, page):
     check_quiet(notebook)
 
 
+def test_the_chosen_pairs_can_be_looked_at_on_600_pixels(lab, page):
+    page.set_viewport_size({"width": 600, "height": 1000})
+    lab.set_parameters("02_chosen_pairs.ipynb", smoke=True, folder="../runs/narrow")
+    notebook = Notebook(lab, page, "02_chosen_pairs.ipynb")
+    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+    notebook.command("notebook:run-all-cells")
+    page.locator(".dhaps-wait").get_by_text("3 of 3 rounds").wait_for()
+    page.locator('.dhaps-map[data-ready="1"]').wait_for()
+    page.locator(".dhaps-neighbours").wait_for()
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.dhaps-card :is(button, select, input, canvas)')]
+          .filter(one => one.offsetParent && (one.matches('button') && one.scrollWidth > one.clientWidth + 1
+            || one.getBoundingClientRect().right > one.closest('.dhaps-card').getBoundingClientRect().right))
+          .map(one => one.textContent || one.tagName)"""
+    )
+    assert cut == []
+    assert page.locator(".dhaps-map canvas").bounding_box()["width"] > 350
+    check_quiet(notebook)
+
+
 def test_a_sweep_is_started_and_followed_from_its_panel(lab, page):
     lab.set_parameters("06_sweep.ipynb", smoke=True, folder="../runs/panel", workers=1)
     notebook = Notebook(lab, page, "06_sweep.ipynb")

@@ -310,4 +310,8 @@ def test_nothing_is_cut_off_from_600_pixels_on(lab, page, width, zoom):
     )
     assert cut == []
     assert notebook.card.locator(".dhaps-pair img").first.bounding_box()["height"] >= 90
+    card, chart = notebook.card.bounding_box(), page.locator(".dhaps-map").bounding_box()
+    assert (card["x"] + card["width"] < chart["x"]) == (
+        width == 1600
+    )  # beside each other where there is room
     check_quiet(notebook)

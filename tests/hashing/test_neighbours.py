@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from dhaps_core import neighbours
+from dhaps_core.hashing import neighbours
 from dhaps_core.hashing.neighbours import DAMPED, FAINT, REACH, STEPS, NeighbourGraph
 
 

@@ -1,8 +1,10 @@
 """The cockpit without a screen: rounds by key, questions while one is trained, what is likely and near."""
 
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,7 +285,9 @@ def test_a_plot_has_the_ink_of_the_page_and_a_picture_beside_it():
     assert "currentColor" in text
     for wrong in ("#000000", "<style", "<b>", "<!--", "<metadata", "#ffffff"):
         assert wrong not in text
-    assert set(Plot(figure)._repr_mimebundle_()) == {"text/html", "image/png"}
+    shown = Plot(figure)._repr_mimebundle_()
+    assert set(shown) == {"text/html", "image/png"}
+    assert shown["text/html"].startswith('<div style="overflow-x:auto"><div style="min-width:311px"><svg ')
 
 
 def test_how_long_it_takes_is_told_by_steps_or_by_the_last_time():
@@ -300,6 +304,9 @@ def test_how_long_it_takes_is_told_by_steps_or_by_the_last_time():
     bar(50, 100, 5.0)
     bar(100, 100, 0.0)
     assert bar.text.value == "100 of 100 images"
+    [name] = [one for one in bar.box._dom_classes if one != "dhaps-card"]
+    sheets = (Path(__file__).parents[2] / "widgets").rglob("*.css")
+    assert not [path for path in sheets if re.search(rf"\.{name}\b", path.read_text())]  # of another part
 
 
 def test_with_other_settings_the_old_question_is_gone_at_once(bench):

@@ -185,10 +185,10 @@ def test_the_legend_lies_within_the_figure_and_covers_no_axes(names):
             assert axes.get_tightbbox().y0 >= box.y1
 
 
-def test_later_pairs_are_darker():
+def test_later_pairs_have_more_of_the_ink_of_the_theme():
     pairs = [{"points": [0, 1], "round": number} for number in (1, 2)]
     [axes] = pair_figure(np.eye(2), pairs, labels=np.zeros(2, int), class_names=["a"]).axes
-    assert [line.get_color() for line in axes.lines] == ["0.375", "0.0"]
+    assert [(line.get_color(), line.get_alpha()) for line in axes.lines] == [("black", 0.625), ("black", 1.0)]
 
 
 STUDIED = {

@@ -79,7 +79,7 @@ def test_a_drawing_is_svg_in_the_ink_of_the_page_and_the_same_every_time(materia
     assert INK not in one
     assert "<script" not in one
     assert "<?xml" not in one
-    assert one.count('<svg style="max-width:max(100%,600px);height:auto" ') == 1
+    assert one.count('<svg style="max-width:max(100%,560px);height:auto" ') == 1
     assert 'aria-label="Each item over its relaxed code' in one
     assert len(repr(show(codes_figure, material))) < 50
 
@@ -92,6 +92,8 @@ def test_sliders_redraw_and_without_a_screen_there_are_stills(material):
     }
     still = explore(ball_figure, material, interactive=False, **given)
     assert still.html.count("<svg") == 2
+    captions = re.findall(r"<em>(.*?)</em></p><div", still.html)
+    assert captions == ["query 0, radius 2", "query 1, radius 0"]
     box = explore(ball_figure, material, interactive=True, **given)
     query, radius, seen = box.children
     assert (query.value, radius.value) == (0, 2)
@@ -283,6 +285,8 @@ def test_the_representative_exercise_takes_every_pair_that_is_as_good(material, 
     for mine, told in cases.items():
         exercises.representative_pair(mine, problem=problem)
         assert told in said(capsys)
+    exercises.representative_pair("?", problem=problem)
+    assert not re.search(r"\d, \d", said(capsys))  # no example: it might be the solution
     exercises.representative_pair(..., problem=problem)
     assert said(capsys) == exercises.OPEN
 

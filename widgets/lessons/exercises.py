@@ -63,7 +63,9 @@ def representative_pair(mine: Any, *, problem: Published) -> None:
         return
     found = _numbers(mine)
     if found is None or found.shape != (2,) or not np.isin(found, np.arange(len(problem.means))).all():
-        _say(WRONG, f"the answer must be the positions of two items, such as (0, 1); got {shown(mine)}.")
+        last = len(problem.means) - 1
+        rule = f"the answer must be the positions of two items in brackets, each from 0 to {last}"
+        _say(WRONG, f"{rule}; got {shown(mine)}.")
         return
     a, b = found.astype(int)
     if a == b:

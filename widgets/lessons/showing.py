@@ -52,7 +52,7 @@ def show(draw: Draw, *given: Any, **settings: Any) -> Markup:
     return Markup(
         f'<div class="{PLAIN} dhaps-drawing" role="img" aria-label="{told}" '
         'style="color:var(--jp-content-font-color0, CanvasText);overflow-x:auto">'
-        f'{tag} style="max-width:max(100%,600px);height:auto"{rest.replace(INK, "currentColor")}</div>'
+        f'{tag} style="max-width:max(100%,560px);height:auto"{rest.replace(INK, "currentColor")}</div>'
     )
 
 
@@ -69,7 +69,7 @@ def explore(
         draw: the figure, of what is given and of the settings by name.
         given: what it is about.
         interactive: whether there is somebody to move a slider.
-        stills: settings to draw where there is nobody; the first is where the sliders start.
+        stills: settings to draw, and to name, where there is nobody; the first is where the sliders start.
         choices: values of each setting, in the order of its slider.
 
     Returns:
@@ -83,15 +83,15 @@ def explore(
         rule = "stills must give every setting one of its choices, once at least"
         raise ValueError(f"{rule}; got {stills} for the choices {choices}. Mend the stills.")
     if not interactive:
-        return Markup("".join(show(draw, *given, **still).html for still in stills))
+        return Markup("".join(_told(still) + show(draw, *given, **still).html for still in stills))
     sliders = {
         name: ipywidgets.SelectionSlider(
             options=[(str(value), value) for value in values],  # a pair by itself would be a name and a value
             value=stills[0][name],
             description=name.replace("_", " "),
             continuous_update=False,  # a figure takes a moment
-            style={"description_width": "190px"},
-            layout={"width": "520px"},
+            style={"description_width": "40%"},
+            layout={"width": "min(520px, 98%)"},
         )
         for name, values in choices.items()
     }
@@ -103,3 +103,8 @@ def explore(
     for slider in sliders.values():
         slider.observe(redraw, "value")
     return ipywidgets.VBox([*sliders.values(), seen])
+
+
+def _told(still: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in still.items())
+    return f'<p class="{PLAIN}"><em>{escape(settings)}</em></p>'
