@@ -1,11 +1,12 @@
 """Keys: the names that items are known by, as text."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import SupportsIndex
 
-from dhaps_core.checks import whole
+from dhaps_core.checks import shown, whole
 
-__all__ = ["LONGEST_KEY", "item_key", "item_keys", "positions"]
+__all__ = ["LONGEST_KEY", "item_key", "item_keys", "listed_keys", "positions"]
 
 LONGEST_KEY = 100_000
 """Characters of a key; what is longer no answer can be about."""
@@ -17,18 +18,31 @@ def item_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
     Texts that differ in Unicode form or in case alone are two keys, as they are two files.
 
     Raises:
-        ValueError: a key is neither, is empty, too long or not valid text, or comes twice.
+        ValueError: as :func:`listed_keys`, or if a key comes twice.
 
     Example:
         >>> item_keys(["a.png", 7])
         ('a.png', '7')
     """
-    try:
-        keys = tuple(item_key(value) for value in values)
-    except TypeError as error:
-        raise ValueError(f"keys must be a list, one for each item; got {type(values).__name__}") from error
+    keys = listed_keys(values)
     positions(keys)
     return keys
+
+
+def listed_keys(values: Iterable[str | SupportsIndex]) -> tuple[str, ...]:
+    """Keys as :func:`item_keys` has them, in their order; one may come again.
+
+    Raises:
+        ValueError: a key is neither, is empty, too long or not valid text; or they are one text, which is no
+            list of its characters, or a set, which has no order.
+    """
+    if not isinstance(values, str | set | frozenset):
+        with suppress(TypeError):  # nothing to go through
+            return tuple(map(item_key, values))
+    got = f"{type(values).__name__} {shown(values)}"
+    raise ValueError(
+        f"keys must be a list, one for each item; got {got}. Pass them in the order of the items."
+    )
 
 
 def positions(keys: Iterable[str]) -> dict[str, int]:

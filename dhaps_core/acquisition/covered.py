@@ -13,9 +13,9 @@ probabilities give to held-out answers, up to 1 where that is a half: uncertaint
 something to say, and with a hundred classes and few answers all items weigh nearly the same.
 
 Each term can be switched off by a weight of 0: without uncertainty all items weigh 1, without diversity
-nothing counts as covered, without representativeness every item stands for itself alone. Between 0 and 1
-uncertainty is a factor of that exponent, and diversity a share of what is covered. None of the three is the
-poster's (``docs/readings.md``).
+nothing counts as covered, without representativeness every item stands for itself alone. Any other weight of
+uncertainty is a factor of that exponent, of diversity of what is covered, and of representativeness of k
+between different items. None of the three is the poster's (``docs/readings.md``).
 
 References:
     Bae, Wang, Sutherland: Generalized Coverage for More Robust Low-Budget Active Learning, ECCV 2024.
@@ -40,7 +40,7 @@ class Cover:
     """What labelled items cover, and what each other item would add.
 
     Args:
-        kernel: [n n], sparse, symmetric, entries of at least 0, in float32.
+        kernel: [n n], sparse, symmetric, entries of at least 0, 1 on the diagonal, in float32.
         weights: w of each item, at least 0.
         diversity: how much of what is covered is taken off what an item adds; 1 is F, 0 forgets S.
 
@@ -76,8 +76,10 @@ class Cover:
         weights: Weights,
     ) -> "Cover":
         """Cover by some labelled items, with the weights of the three terms."""
-        if not weights.representativeness:
-            kernel = sparse.identity(len(uncertainty), dtype=np.float32, format="csr")
+        if weights.representativeness != 1:
+            kernel = kernel * weights.representativeness
+            kernel.setdiag(1)
+            kernel.eliminate_zeros()
         cover = cls(kernel, uncertainty**weights.uncertainty, diversity=weights.diversity)
         for item in labelled:
             cover.add(item)

@@ -174,6 +174,9 @@ class Problem(ABC):
         }
         for name in ("relaxed", "space", *(name for name in missing if name in given)):
             values = given[name] = missing[name]() if given[name] is FILLED_IN else given[name]
+            shape = {"relaxed": "[n, b]", "space": "[n, d]", "labelled_pairs": "[l, 2]"}.get(name, "[n]")
+            if values.ndim != 1 + (shape != "[n]") or (shape == "[l, 2]" and values.shape[1] != 2):
+                raise ValueError(f"{name} must have the shape {shape}; got {list(values.shape)}.")
             if name.startswith("labelled"):
                 check_positions(name, values, n)
                 continue

@@ -175,7 +175,7 @@ class Published(Problem):
         found = self.shortlist(picks, free, chosen, most=LISTED)
         scored, margin = found.scored, INF
         while len(chosen) < picks:
-            if len(chosen) and found.least + 4 * rounding.most > found.bound:
+            if len(chosen) and found.least + 4 * rounding.most >= found.bound:
                 # What is on the list costs at most this by now, so the next need not look beyond it.
                 worst = float(found.costs.kthvalue(LISTED).values) if len(found.costs) >= LISTED else INF
                 found = self.shortlist(picks, free, chosen, most=LISTED, worst=worst)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dhaps_core.answers.answer import Answer, StoreError
+from dhaps_core.checks import shown
 from dhaps_core.escaping import guarded, unguarded
 from dhaps_core.files import at_home, read_file, replacing
 
@@ -149,4 +150,14 @@ def _answer(cells: dict[str, str], number: int, separator: str) -> Answer:
     stamp: dict[str, Any] = {"who": who, "seconds": float(seconds), "id": number}
     if kind == "pair":
         return Answer.given("pair", (a, b), value.strip().casefold(), **stamp)
-    return Answer.given("class", (a,), json.loads(value) if value.startswith(_JSON) else value, **stamp)
+    return Answer.given("class", (a,), _from_json(value) if value.startswith(_JSON) else value, **stamp)
+
+
+def _from_json(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        rule = 'a value that begins with [ or " must be JSON, the name of a class or a list of names'
+        raise StoreError(
+            f"{rule}; got {shown(value)}: {error}. Put a name in quotes, as JSON has it."
+        ) from error

@@ -260,7 +260,7 @@ def _official_split(stored: dict[str, npt.NDArray[Any]], source: str, *, queries
 def _stacked(stored: dict[str, npt.NDArray[Any]], first: str, second: str, source: str) -> npt.NDArray[Any]:
     one, other = stored[first], stored[second]
     texts = {array.dtype.kind == "U" for array in (one, other)}
-    if one.ndim == 0 or one.shape[1:] != other.shape[1:] or len(texts) > 1:
+    if 0 in (one.ndim, other.ndim) or one.shape[1:] != other.shape[1:] or len(texts) > 1:
         got = f"{one.dtype} {one.shape} and {other.dtype} {other.shape} in {source}"
         raise ValueError(f"{first} and {second} must be rows of one kind; got {got}")
     return np.concatenate([one, other])

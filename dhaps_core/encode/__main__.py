@@ -21,7 +21,7 @@ import numpy as np
 from dhaps_core.checks import whole
 from dhaps_core.encode.shards import Plan, encode_shard, images_below, open_plan, shards
 from dhaps_core.escaping import csv_cell
-from dhaps_core.files import at_home, remove_leftovers, replace_text
+from dhaps_core.files import at_home, remove_leftovers, replace_bytes
 from dhaps_core.find.keep import write_index
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.sweeps.cluster import SweepError, connect, local_client
@@ -124,7 +124,8 @@ def _join(plan: Plan) -> None:
     unreadable = [one for shard in found for one in shard.unreadable]
     table = io.StringIO()
     csv.writer(table).writerows([("image", "reason"), *(map(csv_cell, one) for one in unreadable)])
-    replace_text(plan.out / UNREADABLE, table.getvalue())
+    # A file may have a name that is no UTF-8.
+    replace_bytes(plan.out / UNREADABLE, table.getvalue().encode("utf-8", "backslashreplace"))
     if not names:
         raise ValueError(f"{plan.images} must hold images that can be read; got none. See {UNREADABLE}.")
     index = HammingIndex(np.concatenate([one.codes for one in found]), names, bits=plan.bits)

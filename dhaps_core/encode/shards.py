@@ -87,10 +87,17 @@ class Shard(NamedTuple):
 def images_below(folder: Path) -> tuple[list[str], int]:
     """Paths of the files below a folder, at any depth, that have a name of an image; how many have not.
 
-    Hidden files and folders are passed over.
+    Hidden files and folders are passed over; links are followed.
+
+    Raises:
+        ValueError: if a folder cannot be opened, or comes twice by a link.
     """
     kinds, names, others = set(Image.registered_extensions()), [], 0
-    for where, folders, files in os.walk(folder):
+    met: dict[str, str] = {}
+    for where, folders, files in os.walk(folder, followlinks=True, onerror=_closed):
+        if (other := met.setdefault(os.path.realpath(where), where)) != where:
+            got = f"{where}, which is {other} by a link"
+            raise ValueError(f"each folder must be there once; got {got}. Take the link away.")
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         for file in sorted(files):
             if file.startswith("."):
@@ -100,6 +107,11 @@ def images_below(folder: Path) -> tuple[list[str], int]:
             else:
                 others += 1
     return names, others
+
+
+def _closed(error: OSError) -> None:
+    rule = f"every folder of images must be one that can be opened; got {error.filename}: {error.strerror}"
+    raise ValueError(f"{rule}. Open it to this user, or move it away.") from error
 
 
 def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Plan:

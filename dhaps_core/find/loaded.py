@@ -260,7 +260,8 @@ class Loaded:
 
 
 def _listed(images: Iterable[Any]) -> list[Any]:
-    """What was given, as a list; one path or number is none."""
-    if isinstance(images, str | Path) or not isinstance(images, Iterable) or not getattr(images, "ndim", 1):
+    """What was given, as a list; one path or number is none, nor is a set, which has no order."""
+    none = isinstance(images, str | Path | set | frozenset) or not isinstance(images, Iterable)
+    if none or not getattr(images, "ndim", 1):
         raise ValueError(f"images must be a list; got {shown(images)}. Write [image] for one.")
     return list(images)

@@ -25,7 +25,7 @@ def same(
     (``docs/results/your_own_images.md``).
     """
     x, at = normalize(query, dim=0), normalize(rows.float(), dim=1)
-    cosine: Float64[Tensor, " n"] = (at @ x).double()
+    cosine: Float64[Tensor, " n"] = (at @ x).double().clamp_max(1.0)  # rounding may go beyond
     if foreteller is None:
         return cosine
     p = foreteller.of_rows(torch.cat([x[None], at]))

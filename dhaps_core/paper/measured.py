@@ -43,7 +43,7 @@ class TableRun(Run):
     @property
     def chosen(self) -> tuple[Any, ...]:
         """What learned and what chose how many labels, whatever the terms of training and the rounds."""
-        selection = (self.settings.get(name) for name in ("reading", *SELECTION))
+        selection = (str(self.settings.get(name)) for name in ("reading", *SELECTION))  # weights are a dict
         return self.settings["method"], self.table["acquisition"], self.table["budget"], *selection
 
     @property

@@ -102,7 +102,7 @@ def plan(
     if question != "classes":
         rule = "the budget of pair answers must be a list of how many are given after each round"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in '20, 40, 80', or ask for classes.")
-    labelled = 2 * round(labels_of(acquisition, budget, stands_for, pool) / 2)
+    labelled = 2 * min(round(labels_of(acquisition, budget, stands_for, pool) / 2), pool // 2)
     if acquisition == "all":
         labelled, rounds = pool if listed is None else listed, 1
     if not labelled:

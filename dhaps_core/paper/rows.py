@@ -8,9 +8,10 @@ the *variety* of a row.
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
+from dhaps_core.acquisition.strategies import WEIGHTS
 from dhaps_core.hashing.training_settings import USUAL
 from dhaps_core.paper.table import ROWS, normal_budget
 from dhaps_core.session.presets import PRESETS
@@ -18,10 +19,8 @@ from dhaps_core.session.settings import Settings
 
 __all__ = ["SELECTION", "printed_name", "row_name", "variety_of", "with_variety"]
 
-SELECTION = ("kernel", "space", "bandwidth_scale", "beta")
-OURS: Mapping[str, Any] = {
-    field.name: field.default for field in fields(Settings) if field.name in SELECTION
-} | {"mmd": 1.0}
+SELECTION = ("kernel", "space", "bandwidth_scale", "beta", "weights", "calibrated")
+OURS: Mapping[str, Any] = {field.name: field.default for field in fields(Settings) if field.name in SELECTION}
 LEARNERS = ("auto", "follow")  # that go with the reading covered: on embeddings, and from images
 VARIETY = re.compile(r"(DH-APS(?:\+PTS3H)?) \(([^()%*]+)\)")
 
@@ -57,7 +56,10 @@ def row_name(settings: Mapping[str, Any], acquisition: str, budget: str, rounds:
     fixed = acquisition in {"none", "all"}
     budget = "" if fixed else normal_budget(budget)
     pairs = acquisition == "dhaps" and reading != "covered"
-    words = (_of_pairs(reading, settings, rounds) if pairs else []) + _of_training(settings, pairs=pairs)
+    chosen = _of_pairs(reading, settings, rounds) if pairs else []
+    if acquisition == "dhaps" and not pairs:
+        chosen = _departures(reading, settings, OURS)
+    words = chosen + _of_training(settings, pairs=pairs)
     if not (fixed or pairs) and acquisition != "random" and rounds > 1:
         words.insert(0, f"{rounds} rounds")
     name = f"{method} {acquisition} {budget}".rstrip()
@@ -108,14 +110,21 @@ def printed_name(name: str) -> str:
 
 def _of_pairs(reading: str, settings: Mapping[str, Any], rounds: int) -> list[str]:
     """What of a choice of pairs departs from ours, or from the paper's."""
-    base: Mapping[str, Any] = PRESETS["paper"] if reading == "published" else OURS
-    departs = {name: settings.get(name, base[name]) for name in SELECTION}
-    told = [f"{name} {_word(value)}" for name, value in departs.items() if value != base[name]]
-    words = told
+    base = {**OURS, **PRESETS["paper"]} if reading == "published" else OURS
+    words = told = _departures(reading, settings, base)
     if reading == "published":
         similarity = settings["training"].get("similarity")
         words = ["published", *told] if told or similarity else ["literal"]
     return [*words, "one shot"] if rounds == 1 else words
+
+
+def _departures(reading: str, settings: Mapping[str, Any], base: Mapping[str, Any]) -> list[str]:
+    """Settings of a choice that are not what they are in the base, in words."""
+    given = {name: settings.get(name, base[name]) for name in SELECTION}
+    if given["weights"] == asdict(WEIGHTS[reading]):
+        given["weights"] = None
+    given["calibrated"] = given["calibrated"] or None  # of classes, None means that it is not
+    return [f"{name} {_word(value)}" for name, value in given.items() if value != base[name]]
 
 
 def _of_training(settings: Mapping[str, Any], *, pairs: bool) -> list[str]:
@@ -132,4 +141,8 @@ def _of_training(settings: Mapping[str, Any], *, pairs: bool) -> list[str]:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "/".join(map(_word, value.values()))
+    if value is True:
+        return "yes"
     return value if isinstance(value, str) else f"{value:g}"

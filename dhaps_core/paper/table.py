@@ -112,7 +112,7 @@ def normal_budget(budget: str) -> str:
     if not 0 < number <= 100:
         rule = "budget must be a share of the pool, above 0% and up to 100%, or *"
         raise ValueError(f"{rule}; got {budget!r}. Write it as in 10%.")
-    return f"{number:g}%"
+    return f"{number:.15g}%"
 
 
 def share_of(acquisition: str, budget: str, stands_for: str) -> float:

@@ -27,7 +27,7 @@ from dhaps_core.array_files import read_arrays
 from dhaps_core.checks import shown, whole
 from dhaps_core.codes import pack, unpack
 from dhaps_core.files import at_home, replacing
-from dhaps_core.keys import item_key, item_keys, positions
+from dhaps_core.keys import item_keys, listed_keys, positions
 
 __all__ = ["HammingIndex"]
 
@@ -94,9 +94,10 @@ class HammingIndex:
 
         Raises:
             KeyError: a key is not in the index.
+            ValueError: they are no list of keys.
         """
         try:
-            at = [self.position[item_key(key)] for key in keys]
+            at = [self.position[key] for key in listed_keys(keys)]
         except KeyError as error:
             rule = "keys must be in the index"
             raise KeyError(f"{rule}; got {error}, which is not. Look at index.keys.") from error

@@ -86,7 +86,7 @@ def precision_ceiling(h: DistanceHistograms, ks: Sequence[int]) -> Float64[Tenso
         tensor([1.0000, 1.0000, 0.6667], dtype=torch.float64)
     """
     cuts = torch.tensor([h.cut(k) for k in ks], device=h.relevant.device)
-    return (h.relevant.sum(1, keepdim=True).minimum(cuts) / cuts).double().mean(0)
+    return ratio(h.relevant.sum(1, keepdim=True).minimum(cuts), cuts).mean(0)
 
 
 def precision_within_radius(h: DistanceHistograms, radius: int) -> RadiusPrecision:

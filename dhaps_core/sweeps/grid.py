@@ -41,6 +41,7 @@ __all__ = ["Cell", "Grid", "read_grid"]
 
 _OWN = ("folder", "interactive")  # parameters that the sweep sets
 _MOST_CELLS = 100_000
+_MOST = 10**9  # threads, seconds, amounts
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def read_grid(path: str | Path) -> Grid:
     _refuse(path, _form_faults(content))
     every, blocks = content.get("every") or {}, content.get("blocks") or {}
     try:
-        notebook = Notebook.read(path.parent / os.path.expandvars(content["notebook"]))
+        notebook = Notebook.read(path.parent / os.path.expanduser(os.path.expandvars(content["notebook"])))
     except ValueError as error:
         raise grid_error(path, str(error)) from error
     written = {"": every, **blocks}.items()
@@ -131,14 +132,15 @@ def _form_faults(content: Mapping[Any, Any]) -> Iterator[str]:
             yield f"block names must be text; got {name!r}. Put it in quotes."
     for key in ("threads", "timeout"):
         value = content.get(key, 1)
-        if type(value) is not int or value < 1:
-            yield f"{key} must be a whole number from 1; got {value!r:.80}."
+        if type(value) is not int or not 1 <= value <= _MOST:
+            yield f"{key} must be a whole number from 1 to {_MOST:,}; got {shown(value)}."
     resources = content.get("resources", {})
     if not isinstance(resources, dict) or not all(
-        isinstance(name, str) and type(amount) in (int, float) and 0 < amount < math.inf
+        isinstance(name, str) and type(amount) in (int, float) and 0 < amount <= _MOST
         for name, amount in resources.items()
     ):
-        yield f"resources must map names to positive numbers, such as {{GPU: 1}}; got {resources!r:.80}."
+        rule = f"resources must map names to positive numbers up to {_MOST:,}, such as {{GPU: 1}}"
+        yield f"{rule}; got {shown(resources)}."
 
 
 def _faults(block: str, values: Mapping[Any, Any], notebook: Notebook, base: Path) -> Iterator[str]:

@@ -78,6 +78,20 @@ def test_every_term_can_be_switched_off():
     assert picked(1.0, 0.0, 1.0) == [3, 0]  # what is most uncertain, then the first of the others
 
 
+@given(n=st.integers(2, 12), seed=st.integers(0, 2**16), weight=st.sampled_from([0.0, 0.25, 1.0, 3.0]))
+@settings(max_examples=30, deadline=None)
+def test_representativeness_weighs_what_an_item_stands_for_beside_itself(n, seed, weight):
+    kernel, sure = random_kernel(n, seed), np.random.default_rng(seed).random(n)
+    before, weights = kernel.toarray(), Weights(1.0, weight, 1.0)
+    dense = weight * before
+    np.fill_diagonal(dense, 1)
+    found = Cover.of(kernel, sure, [0], weights=weights)
+    right = Cover(sparse.csr_matrix(dense), sure)
+    right.add(0)
+    assert found.gains == pytest.approx(right.gains, abs=1e-5)
+    assert np.array_equal(kernel.toarray(), before)  # which is that of the whole run
+
+
 def test_no_class_or_one_is_no_reason_to_be_sure():
     assert margin_uncertainty(np.zeros((3, 0))).tolist() == [1, 1, 1]
     assert margin_uncertainty(np.ones((3, 1))).tolist() == [1, 1, 1]

@@ -323,6 +323,34 @@ def test_errors_say_what_must_hold():
         select(large, picks=2, solver="exhaustive")
 
 
+def test_where_no_term_weighs_anything_the_first_pairs_are_picked_however_short_the_list_is(monkeypatch):
+    monkeypatch.setattr("dhaps_core.acquisition.published.LISTED", 3)
+    for name, size in {"TILE": (4, 4), "FIRST_ROWS": 2, "WAVE": 2}.items():
+        monkeypatch.setattr(f"dhaps_core.acquisition.shortlist.{name}", size)
+    for seed in range(5):
+        problem = make_problem(9, seed=seed, labelled=False, weights=Weights(0.0, 1.0, 1.0), beta=0.0)
+        assert select(problem, picks=3).pairs.tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labelled_pairs": torch.tensor([0, 1])}, r"labelled_pairs must have the shape \[l, 2\]; got \[2\]"),
+        ({"labelled_pairs": torch.tensor([[0, 1, 2]])}, r"the shape \[l, 2\]; got \[1, 3\]"),
+        ({"credit": torch.ones(8, 1)}, r"credit must have the shape \[n\]; got \[8, 1\]"),
+        ({"means": torch.ones(8, 1)}, r"means must have the shape \[n\]"),
+        ({"candidates": torch.ones(8, 1, dtype=torch.bool)}, r"candidates must have the shape \[n\]"),
+        ({"space": torch.ones(8)}, r"space must have the shape \[n, d\]; got \[8\]"),
+    ],
+)
+def test_parts_of_a_problem_have_their_shapes(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(make_problem(), **change)
+    with pytest.raises(ValueError, match=r"labelled_items must have the shape \[n\]; got \[1, 2\]"):
+        replace(make_problem(reading="closed"), labelled_items=torch.tensor([[0, 1]]))
+
+
 def test_a_reading_has_weights_of_its_own():
     codes = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
     assert Published(codes, space=codes, bandwidth=1.0).weights == Weights(1.0, 1.0, 1.0)

@@ -10,7 +10,7 @@ from dhaps_core.data.sources import arrays
 from dhaps_core.keys import positions
 
 
-def items(labels, keys="abcd"):
+def items(labels, keys=tuple("abcd")):
     return arrays(np.arange(8.0).reshape(4, 2), labels, keys=keys, queries=0, seed=0)
 
 

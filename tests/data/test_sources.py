@@ -252,6 +252,8 @@ def test_keys_that_differ_in_case_or_unicode_form_are_keys_of_their_own():
         (["a\0", "a", "b"], "no zero byte; got 'a"),
         (["a" * 100_001, "a", "b"], "at most 100000 characters"),
         (3, "a list, one for each item; got int"),
+        ("abc", "a list, one for each item; got str 'abc'"),  # not three characters
+        ({"a", "b", "c"}, "a list, one for each item; got set .*in the order of the items"),  # which has none
     ],
 )
 def test_what_is_no_key_is_refused(unchecked, keys, message):
@@ -417,12 +419,16 @@ def test_array_files(tmp_path):
 def test_array_files_are_checked(tmp_path):
     np.savez(tmp_path / "mulan.npz", X=np.zeros((1, 1)), Y=np.zeros((1, 1)))
     np.savez(tmp_path / "half.npz", train=np.zeros((1, 1)), train_y=[0], test=np.zeros((1, 1)))
+    np.savez(tmp_path / "number.npz", train=np.zeros((1, 1)), train_y=[0], test=np.zeros((1, 1)), test_y=0)
+    np.savez(tmp_path / "name.npz", X=np.zeros((3, 1)), keys=np.array("abc"))
     np.savez(tmp_path / "empty.npz")
     np.save(tmp_path / "object.npy", np.array([{}]), allow_pickle=True)
     (tmp_path / "text.npy").write_text("no")
     for name, message in {
         "mulan.npz": "got X, Y",
         "half.npz": "official split",
+        "number.npz": r"train_y and test_y must be rows of one kind; got int64 \(1,\) and int64 \(\)",
+        "name.npz": "keys must be a list, one for each item; got str 'abc'",
         "empty.npz": "features or X",
         "object.npy": "without pickled objects",
         "text.npy": "without pickled objects",

@@ -105,6 +105,45 @@ def test_other_images_another_result_and_damage_are_named(result, images, tmp_pa
     assert "Delete it, and start again" in error
 
 
+def test_folders_by_links_count_and_a_circle_is_named(images, tmp_path):
+    (tmp_path / "far").mkdir()
+    picture("red", 1).save(tmp_path / "far/one.png")
+    before, others = images_below(images)
+    (images / "linked").symlink_to(tmp_path / "far")
+    assert images_below(images) == (sorted([*before, "linked/one.png"]), others)
+    (tmp_path / "far/back").symlink_to(images)
+    with pytest.raises(
+        ValueError, match=f"there once; got {images}/linked/back, which is {images} by a link"
+    ):
+        images_below(images)
+
+
+def test_a_folder_that_cannot_be_opened_is_named(images, monkeypatch):
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith("part1"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(ValueError, match=r"can be opened; got .*part1: Permission denied"):
+        images_below(images)
+
+
+@pytest.mark.parametrize("name", [b"bad\xff.png", b"good.png"])
+def test_a_file_whose_name_is_no_text_is_listed_as_well(result, tmp_path, name):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    picture("red", 1).save(folder / "one.png")
+    (folder / os.fsdecode(name)).write_bytes(b"no picture")
+    out = tmp_path / "codes"
+    assert main(command(result, folder, out, workers=1)) == 0
+    rows = list(csv.reader((out / "unreadable.csv").read_text().splitlines()))
+    assert rows[1][0] == name.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace").decode()
+    assert list(HammingIndex.load(out / "codes.npz").keys) == ["one.png"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

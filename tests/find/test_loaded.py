@@ -259,6 +259,8 @@ def test_a_shortlist_is_put_in_order_by_how_surely_items_are_the_same():
 
     undecided = Foreteller(2, classes=2)  # all its weights are 0: each class has probability 1/2
     assert same(query, rows, undecided).tolist() == pytest.approx([0.5, 1, 0.5 + 0.5 * 0.5**0.5])
+    alike = torch.randn(1000, 8, generator=torch.Generator().manual_seed(0))
+    assert max(float(same(row, row[None], None)) for row in alike) == 1  # no rounding goes beyond
     several = Foreteller(2, classes=2, several=1)
     assert same(query, rows, several)[0] == pytest.approx(1 - 0.75**2)  # that they share one of the two
 
@@ -297,7 +299,7 @@ def test_a_run_without_a_result_folder_keeps_none(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("images", [None, True, 3, np.array(3.0), "a.jpg"], ids=repr)
+@pytest.mark.parametrize("images", [None, True, 3, np.array(3.0), "a.jpg", {"a.jpg", "b.jpg"}], ids=repr)
 def test_what_is_no_list_of_images_is_refused_in_words(tmp_path, unchecked, images):
     ActiveSession(tmp_path / "run", tiny_items(60), TINY, result=tmp_path / "result").train()
     found = load(tmp_path / "result")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.hashing.training_settings import TrainingSettings
 from dhaps_core.json_files import DamagedRunWarning
 from dhaps_core.paper.measured import gather, read_table_runs
@@ -166,6 +167,7 @@ def test_what_each_part_brings_is_compared_seed_by_seed_where_nothing_else_diffe
     write("no mmd", "DH-APS (1%)", 0.45, mmd=0.0)
     write("no similarity", "DH-APS (1%)", 0.4, training=replace(TrainingSettings(), similarity=0.0, mmd=1.0))
     write("one shot", "DH-APS (1%)", 0.48, rounds=1)
+    write("ablation", "DH-APS (1%)", 0.2, weights=Weights(0.0, 1.0, 1.0))  # which is no part of ours
     write("letter", "DH-APS (1%)", 0.3, preset="paper", reading="published")
     write("learner", "auto dhaps 1%", 0.7, reading="covered", mmd=0.0, rounds=1)
     write("other budget", "DH-APS (10%)", 0.9, mmd=0.0)

@@ -91,8 +91,15 @@ def test_the_star_is_the_published_number_of_labels(data, pool, labelled):
     assert make(budget="1%", stands_for=data, pool=pool).labelled == 2 * round(pool / 200)
 
 
+@pytest.mark.parametrize(("pool", "labelled"), [(7, 6), (3, 2), (8, 8)])
+def test_no_more_items_are_labelled_in_pairs_than_there_are(pool, labelled):
+    found = make(budget="100%", stands_for="", pool=pool)
+    assert (found.labelled, found.picks) == (labelled, labelled // 2)
+
+
 @pytest.mark.parametrize(
-    ("written", "normal"), [("10 %", "10%"), ("1.0%", "1%"), (" 0.5%", "0.5%"), ("*", "*")]
+    ("written", "normal"),
+    [("10 %", "10%"), ("1.0%", "1%"), (" 0.5%", "0.5%"), ("*", "*"), ("33.3333333%", "33.3333333%")],
 )
 def test_budgets_are_read_however_they_are_spaced(written, normal):
     assert normal_budget(written) == normal

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dhaps_core.acquisition.problem import Weights
 from dhaps_core.paper.rows import printed_name, row_name, variety_of, with_variety
 from dhaps_core.paper.table import ROWS
 from dhaps_core.session.settings import Settings
@@ -27,10 +28,16 @@ def name(acquisition="dhaps", budget="10%", rounds=5, **given):
         (OURS | {"similarity": 0.3}, "DH-APS (similarity 0.3) (10%)"),
         (OURS | {"space": "codes", "beta": 2.0}, "DH-APS (space codes, beta 2) (10%)"),
         (OURS | {"bandwidth_scale": 0.3}, "DH-APS (bandwidth_scale 0.3) (10%)"),
+        (OURS | {"weights": Weights(0.0, 1.0, 1.0)}, "DH-APS (weights 0/1/1) (10%)"),
+        (OURS | {"weights": Weights(0.03, 1.0, 1.0), "calibrated": False}, "DH-APS (10%)"),  # as usual
+        (OURS | {"calibrated": True}, "DH-APS (calibrated yes) (10%)"),
         (PAPER, "DH-APS (literal) (10%)"),
         (PAPER | {"rounds": 1}, "DH-APS (literal, one shot) (10%)"),
         (PAPER | {"mmd": 0.0}, "DH-APS (literal, no MMD_S) (10%)"),
         (PAPER | {"kernel": "invariant"}, "DH-APS (published, kernel invariant) (10%)"),
+        (PAPER | {"weights": Weights(0.0, 1.0, 1.0)}, "DH-APS (published, weights 0/1/1) (10%)"),
+        (PAPER | {"weights": Weights(1.0, 1.0, 1.0)}, "DH-APS (literal) (10%)"),
+        (PAPER | {"calibrated": True}, "DH-APS (published, calibrated yes) (10%)"),
         (PAPER | {"similarity": 1.0}, "DH-APS (published) (10%)"),
         (PAPER | {"similarity": 0.5}, "DH-APS (published, similarity 0.5) (10%)"),
         (PAPER | {"method": "pts3h", "budget": "*"}, "DH-APS+PTS3H (literal)"),
@@ -43,6 +50,7 @@ def name(acquisition="dhaps", budget="10%", rounds=5, **given):
         ({"preset": "usual", "method": "dpsh", "acquisition": "typiclust"}, "dpsh typiclust 10%, 5 rounds"),
         ({"preset": "usual", "rounds": 1}, "DH-APS+ours (10%)"),
         ({"preset": "usual"}, "DH-APS+ours (10%), 5 rounds"),
+        ({"preset": "usual", "weights": Weights(0.0), "rounds": 1}, "DH-APS+ours (10%), weights 0/1/1"),
         ({"preset": "usual", "method": "dpsh", "rounds": 1}, "dpsh covered 10%"),
     ],
 )

@@ -46,7 +46,7 @@ def test_search_and_within_are_brute_force(bits):
 
 def test_within_includes_the_radius():
     codes = torch.tensor([[1, 1, 1, 1], [1, 1, 1, -1], [1, 1, -1, -1], [1, -1, -1, -1]], dtype=torch.int8)
-    ((keys, distances),) = HammingIndex(codes, "abcd").within(codes[:1], 2)
+    ((keys, distances),) = HammingIndex(codes, list("abcd")).within(codes[:1], 2)
     assert (keys, distances.tolist()) == (["a", "b", "c"], [0, 1, 2])
 
 
@@ -135,11 +135,17 @@ def test_keys_of_whole_numbers_are_text_and_are_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "keys", [[1.0, 2.0], [None, "a"], [True, False], [b"a", b"b"], [("a",), "b"], [7, "7"]]
+    "keys", [[1.0, 2.0], [None, "a"], [True, False], [b"a", b"b"], [("a",), "b"], [7, "7"], "ab", {"a", "b"}]
 )
 def test_other_keys_are_refused_at_the_door(unchecked, keys):
     with pytest.raises(ValueError, match="keys must be"):
         HammingIndex(draw(2, 12), keys)
+
+
+@pytest.mark.parametrize("keys", ["ab", {"a", "b"}])
+def test_codes_are_of_keys_in_an_order(unchecked, keys):
+    with pytest.raises(ValueError, match="keys must be a list"):
+        HammingIndex(draw(2, 12), ["a", "b"]).codes(keys)
 
 
 def test_queries_k_and_radius_are_checked(unchecked):

@@ -551,6 +551,11 @@ def test_labels_come_in_any_order_of_memory_and_text_is_refused():
             Relevance.classes(text, np.array([0]))
 
 
+def test_no_precision_is_above_its_ceiling_by_a_rounding():
+    h = ranking([0, 1, 2], [1, 0, 0])
+    assert precision_ceiling(h, [3]).tolist() == precision_at_k(h, [3]).tolist() == [1 / 3]
+
+
 @pytest.mark.parametrize("k", [0, 4, -1, 2.0, True, None], ids=repr)
 def test_no_metric_takes_a_cut_off_that_no_ranking_reaches(unchecked, k):
     h = ranking([0, 1, 1], [1, 0, 1])

@@ -98,8 +98,13 @@ def test_paths_are_relative_to_the_grid_and_do_not_move_the_run(tmp_path, monkey
         ("threads: 1\n", "every or blocks must set parameters"),
         ("every: [1]\n", "every must be a mapping; got [1]"),
         ("blocks:\n  a: 3\n", "block 'a' must be a mapping; got 3"),
-        ("every: {seed: 1}\nthreads: 0\n", "threads must be a whole number from 1; got 0"),
-        ("every: {seed: 1}\ntimeout: ten\n", "timeout must be a whole number from 1; got 'ten'"),
+        ("every: {seed: 1}\nthreads: 0\n", "threads must be a whole number from 1 to 1,000,000,000; got 0"),
+        (
+            "every: {seed: 1}\ntimeout: ten\n",
+            "timeout must be a whole number from 1 to 1,000,000,000; got 'ten'",
+        ),
+        (f"every: {{seed: 1}}\ntimeout: 1{'0' * 400}\n", "timeout must be a whole number from 1 to"),
+        (f"every: {{seed: 1}}\nresources: {{GPU: 1{'0' * 400}}}\n", "resources must map names to positive"),
         ("every: {seed: 1}\nresources: {GPU: -1}\n", "resources must map names to positive numbers"),
         ("every: {seed: [1}\n", "it must be YAML"),
     ],
@@ -119,6 +124,13 @@ def test_a_fault_of_every_block_is_told_once(tmp_path):
     message = fault(tmp_path, "every: {seed: x}\nblocks:\n  a: {scale: 1}\n  b: {scale: 2}\n")
     assert message.count("\n- ") == 1
     assert "cells with seed='x': seed must be int" in message
+
+
+def test_a_notebook_may_lie_at_home(tmp_path, monkeypatch):
+    grid = write_grid(tmp_path, "every: {seed: 1}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    grid.write_text("notebook: ~/" + grid.read_text().removeprefix("notebook: "))
+    assert read_grid(grid).notebook.path.parent == tmp_path
 
 
 @pytest.mark.parametrize(
