@@ -158,4 +158,4 @@ class Model:
 
     def encode(self, network: HashNetwork) -> Tensor:
         """Outputs z of every item [n b], on the CPU."""
-        return encode(network, self.inputs, batch=256 if self.settings.side else 4096)
+        return encode(network, self.inputs, batch=64 if self.settings.side else 4096)
