@@ -249,7 +249,7 @@ def test_the_state_loads_without_torch():
 
 
 def test_what_is_open_to_be_named_is_marked_on_the_map(items, cockpit):
-    cockpit.chart.job.join(60)
+    cockpit.chart.job.join(600)
     keys = of_class(items, "7", 5)
     send(cockpit.chart, gather=keys)
     assert [cockpit.chart.layout_info["keys"][i] for i in cockpit.chart.marked] == keys

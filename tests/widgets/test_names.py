@@ -117,7 +117,7 @@ def test_cards_hold_names_as_text(bench, monkeypatch):
     for _ in range(6):
         card._heard(card, {"do": "answer", "turn": card.view["turn"], "value": NASTY[0]}, [])
     chart = PairMap(bench)
-    chart.job.join(60)
+    chart.job.join(600)
     stepper = Stepper(bench)
     stepper.inputs["bits"].value = 16
     bench.job.error = ValueError(NASTY[2])

@@ -463,7 +463,7 @@ def test_the_map_is_the_same_for_the_same_codes():
 def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch):
     monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, **_: points[:, :2].copy())
     chart = PairMap(bench)
-    chart.job.join(60)
+    chart.job.join(600)
     assert chart.note == ""
     assert len(chart.points) == 8 * items.n
     assert {pair["known"] for pair in chart.pairs} == {"open"}
@@ -480,7 +480,7 @@ def test_the_map_is_computed_once_and_follows_answers(bench, items, monkeypatch)
 def test_answers_leave_a_map_of_another_run_alone(bench, monkeypatch, caplog):
     monkeypatch.setattr("widgets.explore.layout.tsne", lambda points, **_: points[:, :2].copy())
     chart = PairMap(bench)
-    chart.job.join(60)
+    chart.job.join(600)
     before = chart.pairs
     bench.use(replace(QUICK, bits=24))
     assert "needs codes" in chart.note

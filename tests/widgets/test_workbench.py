@@ -113,7 +113,7 @@ def test_files_that_are_named_by_their_class_tell_it_nowhere_where_somebody_is_a
     bench.session.train()
     items, session = bench.items, bench.session
     cockpit = Cockpit(bench)
-    cockpit.chart.job.join(60)
+    cockpit.chart.job.join(600)
     bench.job.join(60)
     cockpit.near.join()
     owls = [key for key in items.keys if key.startswith("owl/")]
