@@ -67,7 +67,7 @@ function pictureBook(model, onArrival) {
 // A picture that keeps its aspect; a missing one says so.
 function picture(url, label) {
   if (url === undefined) return make("div", { class: "dhaps-blank" });
-  if (url === "") return make("div", { class: "dhaps-blank", text: "this picture cannot be read" });
+  if (url === "") return make("div", { class: "dhaps-blank", text: "this picture is gone, or cannot be read" });
   return make("img", { src: url, alt: label, draggable: "false" });
 }
 
