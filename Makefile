@@ -67,7 +67,7 @@ $(SITE)/source/notebooks/%.ipynb: notebooks/%.ipynb $(CODE) | $(VENV)/.docs
 	mv $(SITE)/ran/$*.ipynb $@
 
 docs: $(RAN)  ## the documentation as a site in docs/_build/html; nothing of it is fetched from elsewhere
-	rm -rf $(SITE)/source/docs $(SITE)/source/tests
+	rm -rf $(SITE)/source/docs $(SITE)/source/tests $(SITE)/html  # pages of what is gone would stay
 	tar c --exclude=_build --exclude=_templates --exclude=__pycache__ README.md CONTRIBUTING.md docs tests | tar x -C $(SITE)/source
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs $(SITE)/source $(SITE)/html
 	! grep -rlE '<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//' $(SITE)/html --include='*.html'
