@@ -6,6 +6,7 @@ Read ``network`` (outputs, codes, encoding), ``methods.base`` and a method such 
 keeps what their lower layers make of them), what a method looks at beside its batches in ``training_set``.
 What a few answers foretell: ``foretelling`` by ``neighbours`` and ``kernel_ridge``, as a layer in
 ``foreteller``; before any answer ``affinity``. Methods share ``quantisation``. Before a run: ``backbones``
-embed images (``embed``), and their main directions (``projection``) become its features (``encoder``). What
-a network is built from is its ``plan``; ``weights`` keeps what it learned.
+embed images (``embed``; ``kept_rows`` are by the content of each), and their main directions (``projection``)
+become its features (``encoder``). What a network is built from is its ``plan``; ``weights`` keeps what it
+learned.
 """

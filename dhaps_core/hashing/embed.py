@@ -1,8 +1,6 @@
 """Images to embeddings: decoded in threads ahead of the network, each kept on disk by its content."""
 
 import copy
-import hashlib
-import json
 import os
 import time
 from collections import deque
@@ -19,12 +17,12 @@ from jaxtyping import Float, Float32
 from PIL import Image
 from torch import Tensor, nn
 
-from dhaps_core.array_files import read_array, write_array
+from dhaps_core.array_files import read_array
 from dhaps_core.checks import one_of
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
-from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
+from dhaps_core.hashing.kept_rows import KEY, rows_folder, write_rows
 from dhaps_core.json_files import DamagedFileError
 
 __all__ = ["PREPARATION", "embed", "embed_images"]
@@ -32,7 +30,6 @@ __all__ = ["PREPARATION", "embed", "embed_images"]
 _DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 _SHARD = 1024
 _BATCH = 64
-_KEY = hashlib.sha256().digest_size
 PREPARATION = "centre square, bicubic, JPEG decoded at 2x or more"
 
 
@@ -79,7 +76,6 @@ def embed(
     if items.n == 0:
         raise ValueError("items must be at least 1 to embed; got 0. Look at the source.")
     folder, digests = _folder(Path(cache), backbone, size, precision), items.images.digests()
-    remove_leftovers(folder)
     rows = _cached(folder)
     first = {digest: i for i, digest in reversed(list(enumerate(digests))) if digest not in rows}
     if missing := {i: digest for digest, i in sorted(first.items(), key=lambda one: one[1])}:
@@ -104,7 +100,7 @@ def embed_images(images: Images, backbone: Backbone, *, size: int) -> Float32[np
 
 
 def _folder(cache: Path, backbone: Backbone, size: int, precision: str) -> Path:
-    """Sub-folder for these settings; settings.json tells a person what it holds."""
+    """Sub-folder for these settings."""
     settings = {
         "backbone": backbone.name,
         "weights": backbone.weights_hash(),
@@ -115,11 +111,7 @@ def _folder(cache: Path, backbone: Backbone, size: int, precision: str) -> Path:
         "preparation": PREPARATION,
         "rows": "images-*.npy: sha256 of an image (32 bytes), then its embedding (float32)",
     }
-    text = json.dumps(settings, indent=1)
-    folder = cache / f"{backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_text(folder / "settings.json", text + "\n")
-    return folder
+    return rows_folder(cache, backbone.name, settings)
 
 
 def _fill(
@@ -144,11 +136,7 @@ def _fill(
                 if progress is not None:
                     left = (time.monotonic() - started) / done * (len(missing) - done)
                     progress(others + done, len(images), left)
-            names = b"".join(bytes.fromhex(missing[i]) for i in part)
-            keys = np.frombuffer(names, np.uint8).reshape(len(part), _KEY)
-            values = np.ascontiguousarray(np.concatenate(blocks), "<f4").view(np.uint8)
-            name = f"images-{hashlib.sha256(names).hexdigest()[:16]}.npy"
-            write_array(folder / name, np.hstack([keys, values]))
+            write_rows(folder, [missing[i] for i in part], np.concatenate(blocks).astype("<f4", copy=False))
 
 
 class _Network:
@@ -208,15 +196,15 @@ def _cached(folder: Path) -> dict[str, Float32[np.ndarray, " d"]]:
     widths: dict[int, Path] = {}
     for path in sorted(folder.glob("images-*.npy")):
         held = read_array(path, dtype=np.uint8, shape=(-1, -1), advice="Delete it.")
-        width, rest = divmod(held.shape[1] - _KEY, 4)
+        width, rest = divmod(held.shape[1] - KEY, 4)
         if width < 1 or rest:
             rule = f"{path} must hold 32 bytes and then float32 in each row"
             raise DamagedFileError(f"{rule}; got {held.shape[1]} bytes. Delete it.")
-        rows = np.ascontiguousarray(held[:, _KEY:]).view("<f4")
+        rows = np.ascontiguousarray(held[:, KEY:]).view("<f4")
         if not np.isfinite(rows).all():
             raise DamagedFileError(f"{path} must hold finite numbers; got others. Delete it.")
         widths[width] = path
-        found |= {key.tobytes().hex(): row for key, row in zip(held[:, :_KEY], rows, strict=True)}
+        found |= {key.tobytes().hex(): row for key, row in zip(held[:, :KEY], rows, strict=True)}
     if len(widths) > 1:
         told = " and ".join(f"{width} in {path.name}" for width, path in sorted(widths.items()))
         raise DamagedFileError(

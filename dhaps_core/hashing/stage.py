@@ -5,8 +5,6 @@ the activations below them are kept beside the runs, shared by all that lie ther
 images the mirror is left.
 """
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 
@@ -17,18 +15,16 @@ from filelock import FileLock
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dhaps_core.array_files import write_array
 from dhaps_core.data.images import Images
-from dhaps_core.files import remove_leftovers, replace_text
 from dhaps_core.hashing.backbones import Backbone
 from dhaps_core.hashing.image_networks import CUT, FineTuned
 from dhaps_core.hashing.inputs import ImageRows, squares
+from dhaps_core.hashing.kept_rows import KEY, rows_file, rows_folder, write_rows
 
 __all__ = ["StageRows"]
 
 SHARD = 512  # images in a file
 BATCH = 64
-KEY = hashlib.sha256().digest_size
 
 
 class StageRows:
@@ -91,6 +87,7 @@ class _Kept:
         self._network = FineTuned()
         self.shape = self._network.shape_of(side)
         self._views: dict[str, npt.NDArray[np.float16]] = {}
+        self._taken: set[Path] = set()
 
     def both(self, position: int) -> npt.NDArray[np.float16]:
         """Activations [2 c*h*w] of an image and its mirror view; computed first where they are not kept."""
@@ -111,13 +108,10 @@ class _Kept:
         missing = {self._digests[i]: i for i in reversed(block) if self._digests[i] not in self._views}
         if not missing:
             return
-        names = b"".join(bytes.fromhex(digest) for digest in missing)
-        path = self._folder / f"images-{hashlib.sha256(names).hexdigest()[:16]}.npy"
+        path = rows_file(self._folder, list(missing))
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                keys = np.frombuffer(names, np.uint8).reshape(len(missing), KEY)
-                found = self._computed(list(missing.values()))
-                write_array(path, np.hstack([keys, found.reshape(len(keys), -1).view(np.uint8)]))
+                write_rows(self._folder, list(missing), self._computed(list(missing.values())))
         self._take(path)
 
     def _take(self, path: Path) -> None:
@@ -135,10 +129,6 @@ class _Kept:
         self._views |= {key.tobytes().hex(): both for key, both in zip(held[:, :KEY], views, strict=True)}
         self._taken.add(path)
 
-    @cached_property
-    def _taken(self) -> set[Path]:
-        return set()
-
     @torch.inference_mode()
     def _computed(self, at: list[int]) -> npt.NDArray[np.float16]:
         plain, network = ImageRows(squares(self.images, side=self.side, at=at)), self._network.to(self.device)
@@ -154,17 +144,12 @@ class _Kept:
 
     @cached_property
     def _folder(self) -> Path:
-        """Sub-folder for this network and side; about.json tells a person what it holds."""
-        about = {
+        """Sub-folder for this network and side."""
+        settings = {
             "network": f"efficientnet-lite0, stem and first {CUT} blocks",
             "weights": Backbone("efficientnet-lite0", self._network.pooled).weights_hash(),
             "side": self.side,
             "preparation": "scaled to fit, grey borders",
             "rows": "images-*.npy: sha256 of an image (32 bytes), float16 [c h w], and mirrored",
         }
-        text = json.dumps(about, indent=1)
-        folder = self.cache / f"efficientnet-lite0-stage-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        replace_text(folder / "about.json", text + "\n")
-        return folder
+        return rows_folder(self.cache, "efficientnet-lite0-stage", settings)

@@ -452,44 +452,37 @@ def test_a_few_items_that_are_the_same_as_no_other_are_no_classes_of_their_own()
     assert _not_odd(groups[:0], classed[:0]).tolist() == []
 
 
+def scored(folder, share, *, seeds, rounds, picks):
+    """Mean mAP after 140 same / different answers about digits, a share of them wrong."""
+    scores = []
+    for seed in range(seeds):
+        collection = digits(seed=seed)
+        settings = Settings(question="pairs", picks=picks, seed=seed, method="piq")
+        session = ActiveSession(folder / str(seed), collection, settings)
+        for _ in range(1 + rounds):
+            row = session.run_round(erring_oracle(collection, share, seed=seed))
+        assert row["answers"] == 140
+        scores.append(row["mAP@all"])
+    return np.mean(scores)
+
+
 @pytest.mark.slow
 def test_what_wrong_answers_cost_on_digits(tmp_path):
     """Three seeds, 140 answers, 5 % of them wrong."""
-    found = {}
-    for name, share in (("right", 0.0), ("erring", 0.05)):
-        scores = []
-        for seed in range(3):
-            collection = digits(seed=seed)
-            settings = Settings(question="pairs", picks=20, seed=seed, method="piq")
-            session = ActiveSession(tmp_path / name / str(seed), collection, settings)
-            for _ in range(8):
-                row = session.run_round(erring_oracle(collection, share, seed=seed))
-            assert row["answers"] == 140
-            scores.append(row["mAP@all"])
-        found[name] = np.mean(scores)
-    assert found["right"] > 0.93
-    assert found["right"] - found["erring"] < 0.04
+    right, erring = (
+        scored(tmp_path / str(share), share, seeds=3, rounds=7, picks=20) for share in (0.0, 0.05)
+    )
+    assert right > 0.93
+    assert right - erring < 0.04
 
 
 @pytest.mark.slow
 def test_of_what_wrong_answers_cost_in_one_round_two_thirds_are_mended(tmp_path, monkeypatch):
     """Five seeds, 140 answers at once, 5 % of them wrong; against the closure of the answers as they come."""
-
-    def lost(name, share):
-        scores = []
-        for seed in range(5):
-            collection = digits(seed=seed)
-            settings = Settings(question="pairs", picks=140, seed=seed, method="piq")
-            session = ActiveSession(tmp_path / name / str(seed), collection, settings)
-            for _ in range(2):
-                row = session.run_round(erring_oracle(collection, share, seed=seed))
-            assert row["answers"] == 140
-            scores.append(row["mAP@all"])
-        return np.mean(scores)
-
-    right, mended = lost("right", 0.0), lost("mended", 0.05)
+    at_once = {"seeds": 5, "rounds": 1, "picks": 140}
+    right, mended = (scored(tmp_path / str(share), share, **at_once) for share in (0.0, 0.05))
     monkeypatch.setattr(placing, "doubted", lambda *args: None)  # nothing is asked again
-    unmended = lost("unmended", 0.05)
+    unmended = scored(tmp_path / "unmended", 0.05, **at_once)
     print(f"none wrong {right:.3f}, 5 % wrong {mended:.3f}, of these none asked again {unmended:.3f}")
     assert right - unmended > 0.03
     assert right - mended < (right - unmended) / 3
