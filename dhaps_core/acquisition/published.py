@@ -25,7 +25,7 @@ SCORED = 1 << 21  # numbers held at once while pairs are scored
 SUMMED = 1 << 18  # and while their kernels are summed: on the CPU these stay in the cache
 COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never more than
 COLUMN_CELLS = 1 << 26  # numbers in their columns
-MOST_CANDIDATES = 400_000  # a pass over all their pairs takes minutes
+MOST_CANDIDATES = 250_000  # a pass over all their pairs takes half a minute
 SAMPLE = 4096  # pairs written out for the matched kernel, whose sums over all pairs do not factorise
 DENSEST = 2048  # items that the best of these pairs are of
 KERNELS = 1 << 22  # of pairs with pairs at a time
@@ -38,7 +38,7 @@ class Published(Problem):
     """A problem whose labelled pairs are L: those that were chosen before, and answered.
 
     Attributes:
-        candidates: of more than 400,000 those with the greatest kernel means remain.
+        candidates: of more than 250,000 those with the greatest kernel means remain.
         weights: all 1 by default.
         kernel: ``invariant``, or ``matched`` as the paper writes it, whose sums over all pairs do not
             factorise: they are sampled, and so are the pairs where there are more than 4,096. Then picks are

@@ -5,6 +5,7 @@ import pytest
 
 from dhaps_core.acquisition.quadratic import solve_exhaustive
 from dhaps_core.benchmarks.cases import RankingCase, SelectionCase, huge_pool, made_features, pool_features
+from dhaps_core.benchmarks.learning import learning_seconds
 from dhaps_core.benchmarks.measuring import in_own_process, median_seconds
 from dhaps_core.benchmarks.peers import peer_selections, quadratic_programme, small_form
 
@@ -48,6 +49,12 @@ def test_a_case_gives_certified_picks_in_both_readings():
     found = huge_pool(400, "closed", "cpu")
     assert found["picks"] == 200
     assert found["exact"]
+
+
+def test_each_step_of_learning_takes_time():
+    seconds = learning_seconds(300, 20, "cpu")
+    assert list(seconds) == ["graph", "learn", "encode"]
+    assert min(seconds.values()) > 0
 
 
 def test_features_come_from_a_file_that_is_large_enough(tmp_path):
