@@ -84,7 +84,8 @@ def _plan(asked: argparse.Namespace) -> Plan:
         raise ValueError(f"{images} must be a folder with images; got {got}. Look at the path.")
     names, others = images_below(images)
     if not names:
-        raise ValueError(f"{images} must hold images; got none among {others} files. Look at the path.")
+        rule = f"{images} must hold files that have a name of an image, such as .jpg"
+        raise ValueError(f"{rule}; got none among {others} files. Look at the path.")
     plan = open_plan(images, names, result, out)
     remove_leftovers(out, below=False)
     left = f"; left out, by their names no images: {others:,}" if others else ""

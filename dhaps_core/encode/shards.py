@@ -21,7 +21,7 @@ from PIL import Image
 from dhaps_core.array_files import read_arrays
 from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.images import FileImages
-from dhaps_core.files import replacing
+from dhaps_core.files import make_folder, replacing
 from dhaps_core.find.loaded import Loaded, load
 from dhaps_core.find.parts import MANIFEST, NETWORK
 from dhaps_core.json_files import DamagedFileError, member, read_object, write_object
@@ -29,6 +29,7 @@ from dhaps_core.json_files import DamagedFileError, member, read_object, write_o
 __all__ = ["SHARD", "Plan", "Shard", "encode_shard", "images_below", "open_plan", "shards"]
 
 SHARD = 1024
+PHOTOS = {".heic", ".heif", ".hif"}  # of phones: Pillow knows these names only where a plugin is registered
 PLAN = "plan.json"
 WAY = "Give another --out, or delete this folder to begin anew."
 
@@ -92,7 +93,7 @@ def images_below(folder: Path) -> tuple[list[str], int]:
     Raises:
         ValueError: if a folder cannot be opened, or comes twice by a link.
     """
-    kinds, names, others = set(Image.registered_extensions()), [], 0
+    kinds, names, others = PHOTOS | set(Image.registered_extensions()), [], 0
     met: dict[str, str] = {}
     for where, folders, files in os.walk(folder, followlinks=True, onerror=_closed):
         if (other := met.setdefault(os.path.realpath(where), where)) != where:
@@ -118,7 +119,7 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
     """The plan of a folder of shards, written if there is none.
 
     Raises:
-        ValueError: if there is another one, or the result encodes no images.
+        ValueError: if there is another one, the result encodes no images, or out is no folder.
         DamagedFileError: if it cannot be read.
         FileNotFoundError: if there is no result.
     """
@@ -129,7 +130,7 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
     network = member(loaded.about, "files", dict, path=result / MANIFEST, advice=WAY)[NETWORK]
     listed = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
     about = {"images": str(images), "count": len(names), "names": listed, "network": network, "shard": SHARD}
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     if (path := out / PLAN).exists():
         found = read_object(path, advice=WAY)
         if differ := sorted(name for name, value in about.items() if found.get(name) != value):

@@ -144,12 +144,26 @@ def test_a_file_whose_name_is_no_text_is_listed_as_well(result, tmp_path, name):
     assert list(HammingIndex.load(out / "codes.npz").keys) == ["one.png"]
 
 
+def test_photos_of_phones_are_encoded_or_named_and_never_left_out(result, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    picture("red", 1).save(folder / "IMG_1.HEIC", format="JPEG")  # as some programs save what they converted
+    (folder / "IMG_2.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    out = tmp_path / "codes"
+    assert main(command(result, folder, out, workers=1)) == 0
+    assert list(HammingIndex.load(out / "codes.npz").keys) == ["IMG_1.HEIC"]
+    rows = list(csv.reader((out / "unreadable.csv").read_text().splitlines()))
+    assert rows[1][0] == "IMG_2.heic"
+    assert "HEIF photo" in rows[1][1]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("RESULT", "nowhere"), "must be a folder with images; got nothing"),
         (("nowhere", "IMAGES"), "must be a folder with the result of a run; got nothing"),
-        (("RESULT", "EMPTY"), "must hold images; got none among 0 files"),
+        (("RESULT", "EMPTY"), "such as .jpg; got none among 0 files"),
+        (("RESULT", "IMAGES", "--out", "FILE"), "notes.txt, where something else is. Give another"),
         (("RESULT", "IMAGES", "--workers", "0"), "must be at least 1, a whole number; got '0'"),
         (("RESULT", "IMAGES", "--scheduler", "tcp://127.0.0.1:9"), "there must be a Dask scheduler"),
     ],
@@ -158,10 +172,10 @@ def test_a_persons_error_is_a_sentence(result, images, tmp_path, capsys, monkeyp
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
     monkeypatch.setattr("dhaps_core.sweeps.cluster.patience", lambda: 1.0)
     (tmp_path / "empty").mkdir()
-    known = {"RESULT": result, "IMAGES": images, "EMPTY": tmp_path / "empty"}
+    known = {"RESULT": result, "IMAGES": images, "EMPTY": tmp_path / "empty", "FILE": images / "notes.txt"}
     line = [str(known.get(word, word)) for word in words]
     try:
-        status = main([*line, "--out", str(tmp_path / "codes")])
+        status = main(line if "--out" in line else [*line, "--out", str(tmp_path / "codes")])
     except SystemExit as stopped:
         status = stopped.code
     assert status in (1, 2)
