@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from dhaps_core.array_files import write_array
-from dhaps_core.files import remove_leftovers, replace_text
+from dhaps_core.files import make_folder, remove_leftovers, replace_text
 
 __all__ = ["KEY", "rows_file", "rows_folder", "write_rows"]
 
@@ -21,7 +21,7 @@ def rows_folder(cache: Path, name: str, settings: Mapping[str, Any]) -> Path:
     """Sub-folder for what these settings make of images; settings.json tells a person what it holds."""
     text = json.dumps(settings, indent=1)
     folder = cache / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     remove_leftovers(folder)
     replace_text(folder / "settings.json", text + "\n")
     return folder

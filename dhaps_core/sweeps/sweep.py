@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.files import open_own, refuse_link, remove_leftovers, replace_text
+from dhaps_core.files import make_folder, open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.json_files import is_text
 from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, local_client, patience, slots
 from dhaps_core.sweeps.grid import Grid, read_grid
@@ -84,7 +84,10 @@ def sweep(
         require(name)
     failures: dict[str, str] = {}
     started, git = time.time(), git_state(grid.path.parent)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        make_folder(out)
+    except ValueError as error:
+        raise SweepError(str(error)) from error
     devices = gpu_ids(workers) if "GPU" in grid.resources and scheduler is None else ()
     with _alone(out):
         remove_leftovers(out, below=False)

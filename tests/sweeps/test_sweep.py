@@ -332,6 +332,13 @@ def test_exit_status_of_a_bad_grid(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    assert main([str(write_grid(tmp_path, FINE)), "--out", str(tmp_path / "out")]) == 1
+    assert f"got {tmp_path}/out, where something else is. Give another." in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_no_scheduler_at_the_address():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "500ms"}),
