@@ -237,7 +237,9 @@ def answer_source(name: str, items: Items) -> Source:
     """
     if name == "oracle":
         return label_oracle(items)
-    if not name or not at_home(name).is_file():
-        rule = f"a run without a person needs answers; got {name!r}"
-        raise NoAnswer(f"{rule}. Give 'oracle' or the path of a CSV file.")
+    rule, way = "a run without a person needs answers", "Give 'oracle' or the path of a CSV file."
+    if not name:
+        raise NoAnswer(f"{rule}; got ''. {way}")
+    if not (path := at_home(name).absolute()).is_file():
+        raise NoAnswer(f"{rule}; got {'a folder' if path.is_dir() else 'nothing'} at {path}. {way}")
     return csv_source(name)

@@ -84,7 +84,8 @@ def open_items(name: str | Path, *, protocol: str = "50k", queries: int, seed: i
         return digits(queries=min(queries, 200), seed=seed)
     path = at_home(name)
     if not os.path.exists(path):
-        raise ValueError(f"dataset must be 'digits' or a path that exists; got {name!r}. Check the spelling.")
+        got = f"{name!r}, and nothing at {path.absolute()}"  # a relative path begins where the notebook runs
+        raise ValueError(f"dataset must be 'digits' or a path that exists; got {got}. Check the spelling.")
     if os.path.isfile(path) and not path.name.endswith((".npy", ".npz", ".tar.gz")):
         rule = "dataset must be a folder, an .npy, .npz or .tar.gz file, or 'digits'"
         raise ValueError(f"{rule}; got the file {name!r}. For images give their folder")
@@ -189,7 +190,8 @@ def image_folder(path: str | Path, *, queries: int, seed: int, skip_unreadable: 
     path = at_home(path)
     if not os.path.isdir(path):
         got = "a file" if os.path.exists(path) else "nothing of that name"
-        raise ValueError(f"a folder of images must be a folder; got {got}: {path}. Check the spelling")
+        rule = f"a folder of images must be a folder; got {got}: {path.absolute()}"
+        raise ValueError(f"{rule}. Check the spelling")
     folder = folder_files(path)
     images = FileImages([file.relative_to(path).as_posix() for file in folder.files], folder.files)
     unreadable = (*folder.closed, *images.check())

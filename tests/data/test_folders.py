@@ -128,6 +128,9 @@ def test_paths_that_are_no_folder_get_one_sentence(cats, monkeypatch):
     for path, told in [(cats / "none", "nothing of that name"), (cats / "cat" / "0.png", "a file")]:
         with pytest.raises(ValueError, match=f"must be a folder; got {told}"):
             image_folder(path, queries=0, seed=0)
+    monkeypatch.chdir(cats)
+    with pytest.raises(ValueError, match=f"nothing of that name: {cats}/none"):
+        image_folder("none", queries=0, seed=0)
     with pytest.raises(ValueError, match=r"For images give their folder"):
         open_items(str(cats / "cat" / "0.png"), queries=0, seed=0)
     for path in ("x" * 5000, "a\0b"):

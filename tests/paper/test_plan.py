@@ -183,7 +183,7 @@ def test_every_method_that_reads_labels_trains_on_whatever_was_chosen():
 def test_a_data_set_is_opened_by_what_is_there(tmp_path):
     assert open_items("digits", queries=1000, seed=0).source == "scikit-learn digits"
     with pytest.raises(
-        ValueError, match=r"dataset must be 'digits' or a path that exists; got 'digit'. Check"
+        ValueError, match=r"or a path that exists; got 'digit', and nothing at /.*/digit\. Check"
     ):
         open_items("digit", queries=10, seed=0)
     with pytest.raises(ValueError, match="seed must be at least 0; got -1"):

@@ -182,9 +182,11 @@ def test_answers_of_a_file_give_the_same_run(tmp_path, items):
     assert second.session.propose() == first.session.propose()
 
 
-@pytest.mark.parametrize("name", ["", "no such file.csv"])
-def test_no_source_of_answers_is_an_error(name, items):
-    with pytest.raises(NoAnswer, match="needs answers"):
+@pytest.mark.parametrize(
+    ("name", "got"), [("", "''"), ("no such.csv", "nothing at /.*/no such.csv"), (".", "a folder at /")]
+)
+def test_no_source_of_answers_is_an_error(name, got, items):
+    with pytest.raises(NoAnswer, match=f"needs answers; got {got}"):
         answer_source(name, items)
 
 
