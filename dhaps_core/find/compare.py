@@ -82,7 +82,8 @@ class Comparison:
 
     def _about(self) -> str:
         if not self.queries:
-            return "No class is known beside your answers (class folders, or a CSV): only costs are measured."
+            rule = "Only costs are measured: more than 10 of the items that nobody answered about must have a"
+            return f"{rule} known class (class folders, or a CSV); {self.items} have one."
         return (
             f"{self.queries:,} queries, each against the {self.items - 1:,} others whose class is known, and "
             f"that nobody answered about; times are of all {self.searched:,} items, without the embedding."

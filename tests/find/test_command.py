@@ -171,7 +171,11 @@ def test_without_known_classes_only_the_costs_are_told(tmp_path, result):
     told = compare(found, {}, answered=[])
     assert told.queries == 0
     assert {row["P@1"] for row in told.rows} == {None}
-    assert "No class is known beside your answers" in str(told)
+    assert "class (class folders, or a CSV); 0 have one" in str(told)
+    few = compare(found, dict.fromkeys(items.keys[:10], ("a",)), answered=[])
+    assert few.queries == 0
+    assert "more than 10 of the items that nobody answered about" in str(few)
+    assert "10 have one" in str(few)
     (result / "floats.npy").unlink()
     assert "there are no floats beside them" in str(compare(load(result), {}, answered=[]))
 
