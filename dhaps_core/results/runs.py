@@ -112,6 +112,7 @@ def take_runs(folder: str | Path, take: Callable[[Run], T | None]) -> list[T]:
     """
     taken: list[T] = []
     blocks: dict[Path, str] = {}
+    others = 0
     for where, folders, files in os.walk(folder := at_home(folder)):
         folders.sort()
         home, names = Path(where), {*folders, *files}
@@ -125,8 +126,11 @@ def take_runs(folder: str | Path, take: Callable[[Run], T | None]) -> list[T]:
             continue
         if found is not None:
             taken.append(found)
+        elif run is not None:
+            others += 1
     if not taken:
-        rule = f"{folder} must hold at least one finished run; got none"
+        got = f"none of this kind among {others}" if others else "none"
+        rule = f"{folder} must hold at least one finished run; got {got}"
         raise FileNotFoundError(f"{rule}. Run a notebook or a sweep that writes there first.")
     return taken
 

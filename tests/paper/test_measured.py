@@ -14,7 +14,9 @@ from dhaps_core.paper.measured import gather, read_table_runs
 from dhaps_core.paper.report import check_claims, markdown, order, parts, report, seconds, selection, verdict
 from dhaps_core.paper.table import ROWS
 from dhaps_core.results.compare import Interval
+from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
+from tests.given import TINY, tiny_items
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -199,7 +201,10 @@ def test_any_way_to_choose_is_compared_with_random_labels_in_the_order_of_budget
 
 
 def test_doubled_and_missing_runs_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="must hold at least one finished run; got none"):
+    with pytest.raises(FileNotFoundError, match=r"must hold at least one finished run; got none\."):
+        read_table_runs(tmp_path)
+    ActiveSession(tmp_path / "own", tiny_items(), TINY).train()
+    with pytest.raises(FileNotFoundError, match="finished run; got none of this kind among 1"):
         read_table_runs(tmp_path)
     for of_none in (gather, markdown, report):
         with pytest.raises(ValueError, match="a table must have at least one run; got none"):
