@@ -9,6 +9,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+from PIL import Image
 
 from dhaps_core.sweeps.notebook import check_parameters
 
@@ -102,6 +103,34 @@ WITH_ANSWERS = [path for path in NOTEBOOKS if 'answers: str = "oracle"' in "\n".
 def test_without_a_source_of_answers_a_run_stops_and_says_why(path, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError, match="needs answers"):
         run(path, tmp_path, answers="")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stem", "given", "told"),
+    [
+        (
+            "04_train_a_method",
+            {"dataset": "PHOTOS", "backbone": "efficientnet"},
+            "Did you mean efficientnet_lite0",
+        ),
+        (
+            "07_your_own_images",
+            {"backbone": "efficientnet", "smoke": False},
+            "Did you mean efficientnet_lite0",
+        ),
+        ("06_sweep", {"grid": "grids/nope.yaml", "smoke": False}, "must be a grid that can run"),
+        ("08_compare_runs", {"smoke": False}, "must hold at least one finished run"),
+        ("10_label_efficiency", {"smoke": False}, "must hold at least one finished run"),
+    ],
+)
+def test_a_slip_in_a_parameter_is_a_sentence_and_leaves_nothing(stem, given, told, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "0.png")
+    given = {name: str(tmp_path / "photos") if value == "PHOTOS" else value for name, value in given.items()}
+    with pytest.raises(papermill.PapermillExecutionError, match=told):
+        run(ROOT / "notebooks" / f"{stem}.ipynb", tmp_path, queries=0, **given)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
