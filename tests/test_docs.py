@@ -14,6 +14,7 @@ from PIL import Image
 import dhaps_core
 from dhaps_core.acquisition.strategies import STRATEGIES
 from dhaps_core.data.sources import digits
+from dhaps_core.hashing.methods.piq import Auto
 from dhaps_core.retrieval.graded import evaluate_graded
 from dhaps_core.retrieval.histograms import distance_histograms
 from dhaps_core.retrieval.metrics import evaluate
@@ -157,6 +158,48 @@ def test_the_programs_of_a_how_to_run_as_written(page, tmp_path, monkeypatch):
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(examples.images[i]).save(file)
     exec(compile(programs(page), str(page), "exec"), {"__name__": "page"})
+
+
+def means_below(heading):
+    """By the number of answers, what the first table below a heading of the page has for `dhaps`."""
+    text = (ROOT / "docs/results/efficiency.md").read_text(encoding="utf-8")
+    below = text[text.index(heading) :].splitlines()
+    head, row = (
+        next(line for line in below if line.startswith(f"| {name} ")) for name in ("answers", "dhaps")
+    )
+    pairs = zip(head.split("|")[2:-1], row.split("|")[2:-1], strict=True)
+    return {count.strip(): told.split()[0] for count, told in pairs}
+
+
+def test_the_numbers_of_other_pages_are_those_of_the_page_of_label_efficiency():
+    digit, cifar = means_below("## Digits, class answers"), means_below("## CIFAR-10, all 50,000")
+    labelling = (ROOT / "docs/how_to/labelling.md").read_text(encoding="utf-8")
+    for told in (
+        f"| mAP {digit['0']} |",
+        *(
+            f"{count} items{named} | {digit[count]} |"
+            for count, named in (("20", " named"), ("40", ""), ("160", ""))
+        ),
+        f"it is {cifar['0']} without a label, {cifar['100']} after 100 items, {cifar['500']} after 500",
+    ):
+        assert told in labelling
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("*", "").replace("\n", " ")
+    for told in (
+        f"{digit['0']} without a label, {digit['20']} after 20 classes named, {digit['40']} after 40",
+        f"{cifar['0']} without a label",
+        " / ".join(cifar[count] for count in ("100", "200", "500", "1,000", "2,000", "5,000")),
+    ):
+        assert told in readme
+    assert f"in nine rounds it has {cifar['5,000']}" in (ROOT / "docs/results/table1_cifar.md").read_text()
+
+
+SAY_WHEN = [path for path in NOTEBOOKS if path.stem[:2] in {"00", "01", "02", "07", "13"}]
+
+
+@pytest.mark.parametrize("page", [*SAY_WHEN, ROOT / "docs/in_short.md"], ids=lambda page: page.stem)
+def test_the_number_from_which_the_network_learns_is_that_of_the_code(page):
+    told = re.findall(r"(?:from|below) (\d+) (?:answered|named) items", page.read_text(encoding="utf-8"))
+    assert set(told) == {str(Auto().least)}
 
 
 def test_every_acquisition_has_a_line_for_its_name():

@@ -13,11 +13,11 @@ __all__ = ["Foreteller", "landmarks_of"]
 LANDMARKS = 1000
 TAUGHT = 10_000  # items that the kernels learn from
 RIDGE = 1e-4  # of the mean diagonal
-WEIGHT = 2.0  # a: of the probabilities beside the features
+WEIGHT = 2.0  # of the probabilities beside the features
 
 
 class Foreteller(nn.Module):
-    """[x, sqrt(a) p / |p|] of items: unit features x and class probabilities p.
+    """[x, sqrt(2) p / |p|] of items: unit features x and class probabilities p.
 
     The log-odds of p are linear in x and in Gaussian kernels with landmarks, which are some of the training
     items and those that the kernels of the foretelling are centred at: they repeat for any x what was

@@ -58,7 +58,7 @@ class ForetellingMethod(Method):
 @final
 @dataclass(frozen=True)
 class PIQ(ForetellingMethod, ClosedForm):
-    """Probability-informed quantisation: ITQ of [x, sqrt(a) p / |p|], for few answers.
+    """Probability-informed quantisation: ITQ of [x, sqrt(2) p / |p|], for few answers.
 
     x are unit features and p the class probabilities that the answers foretell of every item, labelled or not
     (:mod:`dhaps_core.hashing.foretelling`): flat ones move nothing, as the mean is taken off. Pair answers
