@@ -23,6 +23,7 @@ from dhaps_core.encode.shards import Plan, encode_shard, images_below, open_plan
 from dhaps_core.escaping import csv_cell
 from dhaps_core.files import at_home, remove_leftovers, replace_bytes
 from dhaps_core.find.keep import write_index
+from dhaps_core.find.parts import ResultInUse
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.sweeps.cluster import SweepError, connect, local_client
 from dhaps_core.sweeps.packages import require
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     except SweepError as error:
         _say(f"It stopped: {error}", sys.stderr)
         return 1
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, ResultInUse) as error:
         _say(str(error), sys.stderr)
         return 2
     return 0
@@ -104,7 +105,7 @@ def _run(client: Any, plan: Plan, missing: Sequence[int], report: Callable[[str]
 
     started, images = time.monotonic(), 0
     names, paths = [plan.names_of(one) for one in missing], [plan.path(one) for one in missing]
-    always = [plan.result] * len(missing), [plan.images] * len(missing)
+    always = ([one] * len(missing) for one in (plan.result, plan.network, plan.images))
     futures = client.map(encode_shard, *always, names, paths, pure=False, retries=1)
     for number, future in enumerate(as_completed(futures, loop=client.loop), 1):
         if (lost := future.exception()) is not None:

@@ -42,6 +42,7 @@ class Plan:
         images: the folder.
         names: paths of the images in it, in order.
         result: folder of the result that encodes.
+        network: digest of its network.
         bits: of its codes.
         out: folder of the shards.
     """
@@ -49,6 +50,7 @@ class Plan:
     images: Path
     names: tuple[str, ...]
     result: Path
+    network: str
     bits: int
     out: Path
 
@@ -127,7 +129,7 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
     if not loaded.reader.plan.side and loaded.reader.encoder is None:
         rule = f"{result} must be of a run that learned from images"
         raise ValueError(f"{rule}; got one of rows of features. Encode these by load(...).packed(rows).")
-    network = member(loaded.about, "files", dict, path=result / MANIFEST, advice=WAY)[NETWORK]
+    network = _network(loaded)
     listed = hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
     about = {"images": str(images), "count": len(names), "names": listed, "network": network, "shard": SHARD}
     make_folder(out)
@@ -139,12 +141,27 @@ def open_plan(images: Path, names: Sequence[str], result: Path, out: Path) -> Pl
             raise ValueError(f"{out} must be of these images and this result; got {got}. {WAY}")
     else:
         write_object(path, about)
-    return Plan(images, tuple(names), result, loaded.index.bits, out)
+    return Plan(images, tuple(names), result, network, loaded.index.bits, out)
 
 
-def encode_shard(result: Path, images: Path, names: Sequence[str], path: Path) -> tuple[int, int]:
-    """Encode the images of a shard and write its file; how many there are, and how many cannot be read."""
+def _network(loaded: Loaded) -> str:
+    path = loaded.folder / MANIFEST
+    digest: str = member(loaded.about, "files", dict, path=path, advice=WAY)[NETWORK]
+    return digest
+
+
+def encode_shard(
+    result: Path, network: str, images: Path, names: Sequence[str], path: Path
+) -> tuple[int, int]:
+    """Encode the images of a shard and write its file; how many there are, and how many cannot be read.
+
+    Raises:
+        ValueError: if the result has another network than the plan: codes of two do not compare.
+    """
     loaded, unreadable = _loaded(result), []
+    if _network(loaded) != network:
+        rule = f"{result} must stay as it was when encoding began; its run has replaced it"
+        raise ValueError(f"{rule}. Encode by a copy of the result. {WAY}")
     try:
         codes = _codes(loaded, images, names)
     except UnreadableImage:

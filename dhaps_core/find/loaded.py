@@ -22,8 +22,10 @@ from dhaps_core.find.parts import (
     PICTURES,
     WAY,
     ResultDamaged,
+    ResultInUse,
     read_manifest,
     read_part,
+    seen,
 )
 from dhaps_core.find.pictures import read_pictures
 from dhaps_core.find.queries import Reader
@@ -35,6 +37,8 @@ from dhaps_core.json_files import member
 from dhaps_core.retrieval.index import HammingIndex
 
 __all__ = ["Hit", "Loaded", "load"]
+
+TRIES = 5  # of reading a result that others write meanwhile
 
 
 class Hit(NamedTuple):
@@ -61,6 +65,7 @@ def load(folder: str | Path, *, backbone: Backbone | None = None) -> "Loaded":
     Raises:
         FileNotFoundError: if there is no such folder.
         ResultDamaged: if its files are damaged, missing, or not of one result.
+        ResultInUse: if others replace it again and again while it is read.
 
     Example:
         >>> import tempfile
@@ -71,7 +76,19 @@ def load(folder: str | Path, *, backbone: Backbone | None = None) -> "Loaded":
         >>> [hit.key for hit in load(f"{folder}/result").search(items.features[7], 1, rerank=50)]
         ['7']
     """
-    return Loaded(at_home(folder).absolute(), backbone)
+    folder = at_home(folder).absolute()
+    for _ in range(TRIES):
+        before = seen(folder)
+        try:
+            found = Loaded(folder, backbone)
+        except (ValueError, OSError):
+            if seen(folder) == before:
+                raise
+            continue
+        if seen(folder) == before:  # or its parts may be of two results, each whole
+            return found
+    rule = f"{folder} must stay as it is while it is read; others replaced it {TRIES} times"
+    raise ResultInUse(f"{rule}. Load it again.")
 
 
 class Loaded:

@@ -21,7 +21,7 @@ from dhaps_core.json_files import DamagedFileError, read_object, write_object
 __all__ = [
     "ADDED", "ANSWERS", "CODES", "CONTENTS", "ENCODER", "FAISS", "FLOATS", "KEYS", "MANIFEST", "NETWORK",
     "NEXT", "PARTS", "PICTURES", "README", "WAY", "ResultDamaged", "ResultInUse", "check_free", "is_whole",
-    "read_manifest", "read_part", "replaced", "write_manifest",
+    "read_manifest", "read_part", "replaced", "seen", "write_manifest",
 ]  # fmt: skip
 
 MANIFEST, README = "result.json", "README.md"
@@ -145,6 +145,18 @@ def read_part(folder: Path, name: str, *, dtype: npt.DTypeLike, shape: Sequence[
         ResultDamaged: if it is something else.
     """
     return read_array(folder / name, dtype=dtype, shape=shape, advice=WAY, error=ResultDamaged)
+
+
+def seen(folder: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """What the file system knows the files by: something else once one of them was replaced."""
+    found: list[tuple[int, int, int] | None] = []
+    for name in (MANIFEST, *PARTS):
+        try:
+            file = (folder / name).stat()
+            found.append((file.st_ino, file.st_size, file.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return tuple(found)
 
 
 def is_whole(folder: Path, about: Mapping[str, Any]) -> bool:

@@ -17,10 +17,10 @@ import pytest
 from dhaps_core import load
 from dhaps_core.codes import ConstantBits
 from dhaps_core.encode.__main__ import main
-from dhaps_core.encode.shards import images_below
+from dhaps_core.encode.shards import encode_shard, images_below, open_plan
 from dhaps_core.retrieval.index import HammingIndex
 from dhaps_core.session.active import ActiveSession
-from tests.find.given import COLOURS, picture, run_of_pictures
+from tests.find.given import COLOURS, answered, picture, run_of_pictures
 from tests.given import TINY, tiny_items
 
 pytest.importorskip("distributed", reason="encoding by workers needs the extra 'sweep'")
@@ -103,6 +103,18 @@ def test_other_images_another_result_and_damage_are_named(result, images, tmp_pa
     error = capsys.readouterr().err
     assert "shard-000000.npz must be a shard" in error
     assert "Delete it, and start again" in error
+
+
+@pytest.mark.usefixtures("small")
+def test_a_round_that_ends_while_it_encodes_leaves_no_codes_of_two_networks(tmp_path, images):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantBits)
+        _, _, session = run_of_pictures(tmp_path / "base")
+        plan = open_plan(images, images_below(images)[0], tmp_path / "base/result", tmp_path / "codes")
+        answered(session)
+        with pytest.raises(ValueError, match="must stay as it was when encoding began"):
+            encode_shard(plan.result, plan.network, plan.images, plan.names_of(0), plan.path(0))
+    assert not plan.path(0).exists()
 
 
 def test_folders_by_links_count_and_a_circle_is_named(images, tmp_path):

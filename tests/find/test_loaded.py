@@ -17,7 +17,8 @@ from dhaps_core.data.decoding import UnreadableImage
 from dhaps_core.data.sources import arrays, digits
 from dhaps_core.find import queries
 from dhaps_core.find.loaded import load
-from dhaps_core.find.parts import ResultDamaged
+from dhaps_core.find.network import network_of
+from dhaps_core.find.parts import ResultDamaged, ResultInUse
 from dhaps_core.find.rerank import same
 from dhaps_core.hashing.backbones import Backbone, named_backbone, pixels
 from dhaps_core.hashing.foreteller import Foreteller
@@ -52,6 +53,28 @@ def test_the_result_of_every_method_encodes_as_its_run_did(tmp_path, name):
         assert (set(found.classes) == {"0", "1", "2", "3"}) == (
             issubclass(METHODS[name], ForetellingMethod) and number > 0
         )
+
+
+def test_a_result_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    items, out = tiny_items(), tmp_path / "out"
+    sessions = [played(tmp_path / name, items, rounds) for name, rounds in (("a", 1), ("b", 2))]
+    sessions[0].export(out)
+    left = 1
+
+    def meanwhile(*given):
+        nonlocal left
+        if left:
+            left -= 1
+            sessions[left % 2 == 0].export(out)
+        return network_of(*given)
+
+    monkeypatch.setattr("dhaps_core.find.loaded.network_of", meanwhile)
+    found = load(out)
+    assert found.about["round"] == 1
+    assert np.array_equal(found.packed(items.features), found.index.packed())
+    left = 100
+    with pytest.raises(ResultInUse, match="must stay as it is while it is read; others replaced it 5 times"):
+        load(out)
 
 
 @pytest.mark.parametrize(
