@@ -6,20 +6,19 @@ from typing import Any
 
 import ipywidgets
 
-from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.session.outlook import Outlook
 from widgets.choices import Choices
 from widgets.figures import learning_curves
 from widgets.plot import figure_svg
+from widgets.sentences import REFUSALS
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
 __all__ = ["Stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
-FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
 SIZE = 3.4, 2.6  # inches of a plot
 METRICS = ("mAP@all", "P@100", "P@r2")
 
@@ -100,7 +99,7 @@ class Stepper:
             # The same settings are the same run, whose next round may wait for the work to end.
             if settings == self.bench.session.settings or self.bench.use(settings):
                 self.bench.run_round(source=oracle, baseline=self.baseline.value)
-        except FAULTS as error:
+        except REFUSALS as error:
             self.status.value = _told(error)
 
     def _progress(self) -> None:
@@ -153,7 +152,7 @@ class Stepper:
             number = bench.session.refresh()
             self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
             self.status.value = self._outcome() or self._open_questions()
-        except FAULTS as error:  # another notebook is at the run, or its folder is damaged or gone
+        except REFUSALS as error:  # another notebook is at the run, or its folder is damaged or gone
             self.status.value = _told(error)
 
     def _outcome(self) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dhaps_core.answers.answer import Answer, StoreError, Value
-from dhaps_core.answers.closure import Contradiction
+from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.csv_file import write_csv
 from dhaps_core.answers.questions import round_of
+from widgets.sentences import REFUSALS
 
 if TYPE_CHECKING:  # it loads torch, and a state must not
     from dhaps_core.session.active import ActiveSession
@@ -162,7 +162,7 @@ class AnswersState:
         name = Path(path).name
         try:
             taken = self.session.take_csv(path)
-        except (StoreError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was stored: {error}"
             return False
         self.note = f"{name}: {_count(taken.stored)} stored, {taken.known} known already"
@@ -175,8 +175,8 @@ class AnswersState:
         """Whether the answers that count are in a CSV file now."""
         try:
             write_csv(answers := self.session.answers(), path)
-        except OSError as error:
-            self.note = f"{path} must be a file that can be written, in a folder that exists; got {error}."
+        except (OSError, ValueError) as error:
+            self.note = f"{path!r} must be a file that can be written, in a folder that exists; got {error}."
             return False
         self.note = f"{_count(len(answers))} written to {path}."
         return True
@@ -248,7 +248,7 @@ class AnswersState:
     def _do(self, change: Callable[[], object], told: str, *, retracted: bool = False) -> bool:
         try:
             change()
-        except (Contradiction, StoreError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was changed: {error}"
             return False
         self.note = told
@@ -272,7 +272,7 @@ class AnswersState:
     def _step(self, change: Callable[..., int | None], who: str) -> bool:
         try:
             found = change(who=who)
-        except (Contradiction, StoreError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was changed: {error}"
             return False
         self.note = "" if found is not None else "A later answer has taken its place; nothing was changed."
