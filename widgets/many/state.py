@@ -113,8 +113,10 @@ class ManyState:
         told, unseen = ", ".join(self.value), len(self._unseen())
         self.close()
         self.note = f"{_count(len(rows))} named {told} in one step; Z takes all of it back."
+        if not rows:
+            self.note = f"Nothing was stored: all of them are {told} already."
         self.note += f" {_count(unseen)} not shown, so left out." if unseen else ""
-        return True
+        return bool(rows)
 
     def close(self) -> None:
         """Forget what was gathered."""
