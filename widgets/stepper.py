@@ -37,11 +37,10 @@ class Stepper:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        choices = Choices.of(bench.session.settings)
         self.inputs: dict[str, Any] = {
             "method": ipywidgets.Dropdown(options=list(METHODS), description="method"),
-            "bits": ipywidgets.Dropdown(options=sorted({*LENGTHS, choices.bits}), description="bits"),
-            "picks": ipywidgets.BoundedIntText(min=1, max=10_000, description="picks"),
+            "bits": ipywidgets.Dropdown(options=LENGTHS, description="bits"),
+            "picks": ipywidgets.BoundedIntText(min=1, max=10**9, description="picks"),
             "kernel": ipywidgets.Dropdown(options=["invariant", "matched"], description="kernel"),
             "uncertainty": _weight("uncertainty"),
             "representativeness": _weight("represent."),
@@ -117,7 +116,10 @@ class Stepper:
         self._show()
 
     def _show_choices(self) -> None:
-        for name, value in vars(Choices.of(self.bench.session.settings)).items():
+        choices, lengths = Choices.of(self.bench.session.settings), self.inputs["bits"]
+        if choices.bits not in lengths.options:
+            lengths.options = sorted({*lengths.options, choices.bits})
+        for name, value in vars(choices).items():
             self.inputs[name].value = value
 
     def _show(self) -> None:
@@ -199,4 +201,4 @@ def _told(error: Exception) -> str:
 
 
 def _weight(name: str) -> Any:
-    return ipywidgets.BoundedFloatText(min=0.0, max=100.0, step=0.01, description=name)
+    return ipywidgets.BoundedFloatText(min=0.0, max=1e6, step=0.01, description=name)

@@ -318,6 +318,21 @@ def test_the_stepper_says_what_other_settings_will_do(bench):
     assert len(list(bench.folder.glob("*/"))) == 2
 
 
+@pytest.mark.parametrize(
+    "changes", [{"bits": 20}, {"picks": 20_000}, {"weights": Weights(1.0, 1000.0, 0.005)}, {"bits": 4096}]
+)
+def test_the_stepper_shows_the_settings_of_any_run(tmp_path, items, changes):
+    settings = replace(QUICK, **changes)
+    bench = Workbench(tmp_path, items, QUICK)
+    opened, gone_to = Stepper(Workbench(tmp_path, items, settings)), Stepper(bench)
+    bench.use(settings)
+    for stepper in (opened, gone_to):
+        assert stepper.choices() == Choices.of(settings)
+        assert stepper.run.description == "Run the unsupervised start (round 0)"
+    bench.use(QUICK)
+    assert gone_to.choices() == Choices.of(QUICK)
+
+
 def test_the_stepper_starts_a_run_after_rounds_while_every_card_looks_on(bench, items):
     run(bench, source=label_oracle(items))
     cards = Labeller(bench), Gallery(bench), NeighbourBrowser(bench)
