@@ -88,9 +88,7 @@ def test_a_name_that_tells_the_class_in_another_spelling_is_a_number(tmp_path, p
     for i, name in enumerate((*names, "c++/see.png", "c++/a c++.png")):
         write_image(pictures / name, 97 + i)
     items = load(pictures)
-    assert [caption(items, name) for name in names] == [
-        f"image {items.position[name] + 1}" for name in names
-    ]
+    assert [caption(items, name) for name in names] == [f"image {items.position[name] + 1}" for name in names]
     assert caption(items, "c++/see.png") == "see.png"
     assert caption(items, "c++/a c++.png").startswith("image")
 
