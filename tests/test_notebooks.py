@@ -96,12 +96,16 @@ def test_an_empty_folder_is_refused_before_anything_is_written(path, tmp_path, m
     monkeypatch.chdir(tmp_path)
     (tmp_path / "grids").symlink_to(ROOT / "notebooks" / "grids")
     namespace = {"In": [], "get_ipython": InteractiveShell}
-    with pytest.raises(ValueError, match="a path must be text or a Path; got ''"):
+
+    def run_cells():
         for code in code_of(path):
             namespace["In"].append(code)
             exec(code, namespace)
             if code.startswith("interactive: bool"):
-                namespace |= {**SMOKE, "folder": ""}
+                namespace.update(SMOKE, folder="")
+
+    with pytest.raises(ValueError, match="a path must be text or a Path; got ''"):
+        run_cells()
     assert [one.name for one in tmp_path.iterdir()] == ["grids"]
 
 
