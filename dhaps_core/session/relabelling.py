@@ -49,13 +49,14 @@ class RelabelledRun(AnsweredRun):
 
         Raises:
             KeyError: if a key is not one of an item that the run trains on.
+            ValueError: if they are no list (:func:`dhaps_core.keys.listed_keys`).
             Contradiction: if one of them is against earlier answers; nothing is stored.
             StoreError: if the value is none.
         """
         self.folder.check_writable()
-        self._check_training(keys)
         wanted = [
-            Answer.given("class", (key,), value, who=who, seconds=0.0, id=0) for key in dict.fromkeys(keys)
+            Answer.given("class", (key,), value, who=who, seconds=0.0, id=0)
+            for key in self._training_keys(keys)
         ]
         known = set(map(_said, self.answers()))
         new = [one.keys for one in wanted if _said(one) not in known]
