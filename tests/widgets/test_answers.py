@@ -158,8 +158,11 @@ def test_all_that_are_listed_are_taken_back_at_once(state):
     state.filter(who="bo")
     assert state.retract_listed()
     assert {one.who for one in state.session.answers()} == {"anna"}
+    assert not state.retract_listed()  # none is left, and that is no step
+    assert state.note.startswith("No answer is listed")
     assert state.undo()
     assert len(state.session.answers()) == 44
+    assert not state.undo()
 
 
 def test_answers_leave_and_come_as_csv(tmp_path, items, state):

@@ -103,6 +103,9 @@ class AnswersState:
 
     def retract(self, rows: Sequence[int]) -> bool:
         """Whether answers were taken back, whoever gave them; their questions are open again."""
+        if not rows:
+            self.note = "No answer is listed that could be taken back."
+            return False
         told = f"{_count(len(rows))} taken back."
         return self._do(lambda: self.session.retract_all(rows, who=self.who), told, retracted=True)
 
