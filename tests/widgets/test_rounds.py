@@ -10,6 +10,7 @@ import pytest
 
 from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import WEIGHTS
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays
 from dhaps_core.session.active import ActiveSession
@@ -575,5 +576,12 @@ def test_pictures_are_lossless_when_small_and_empty_when_unreadable(tmp_path, it
 @pytest.mark.parametrize("who", ["oracle", " Oracle", "csv:a.csv", "", " "])
 def test_a_person_does_not_bear_the_name_of_a_source(tmp_path, items, who):
     with pytest.raises(ValueError, match="who must be the name of a person"):
+        Workbench(tmp_path / "run", items, QUICK, who=who)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("who", ["a\0b", "\udcff", "x" * 200_000])
+def test_a_name_under_which_nothing_can_be_stored_is_refused_before_a_run_begins(tmp_path, items, who):
+    with pytest.raises(StoreError, match="who must be a name"):
         Workbench(tmp_path / "run", items, QUICK, who=who)
     assert not (tmp_path / "run").exists()
