@@ -20,7 +20,7 @@ from dhaps_core.pairs import Kernel, pair_kernel
 
 __all__ = ["Published"]
 
-LISTED = 1 << 15  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
+LISTED = 1 << 14  # pairs on a list; with near ties everywhere, a longer one hardly lasts longer
 SCORED = 1 << 21  # numbers held at once while pairs are scored
 SUMMED = 1 << 18  # and while their kernels are summed: on the CPU these stay in the cache
 COLUMNS = 256  # labelled and picked pairs in the bounds, at most; and never more than
@@ -172,28 +172,36 @@ class Published(Problem):
         uncertain, mean, _, diverse = self.factors(picks)
         rounding, free = self.rounding(picks), self.candidates.clone()
         chosen = self.relaxed.new_zeros((0, 2), dtype=torch.long)
-        found = self.shortlist(picks, free, chosen, most=LISTED)
-        scored, margin = found.scored, INF
+        found, scored, margin = Shortlist(chosen, self.means.new_zeros(0), bound=-INF, scored=0), 0, INF
         while len(chosen) < picks:
-            if len(chosen) and found.least + 4 * rounding.most >= found.bound:
-                # What is on the list costs at most this by now, so the next need not look beyond it.
-                worst = float(found.costs.kthvalue(LISTED).values) if len(found.costs) >= LISTED else INF
+            if found.least + 4 * rounding.most >= found.bound:
+                # What is left of a list costs at most this by now, so the next need not look beyond it.
+                left, worst = found.costs[found.costs < INF], INF
+                if 2 * len(left) >= LISTED:
+                    worst = float(left.kthvalue(min(LISTED, len(left))).values) + rounding.most
                 found = self.shortlist(picks, free, chosen, most=LISTED, worst=worst)
-                scored += found.scored
+                (a, b), scored = found.pairs.T.contiguous(), scored + found.scored
+                # Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
+                own = (
+                    uncertain * LOG2
+                    - mean * self.means[found.pairs].prod(1)
+                    - self.credit[found.pairs].sum(1)
+                )
             if found.least == INF:
                 break
-            # Without its credits and its means a cost is its uncertainty, at least log 2, and kernels.
-            own = mean * self.means[found.pairs].prod(1) + self.credit[found.pairs].sum(1)
-            errors = rounding.of(found.costs - uncertain * LOG2 + own)
+            errors = rounding.of(found.costs - own)
             equal = found.costs - errors <= (found.costs + errors).min()
             place = int(equal.to(torch.uint8).argmax())  # the first: the list is in the order of positions
             pair = found.pairs[place]
             margin = min(margin, found.bound - float(found.costs[place]))
             chosen = torch.cat([chosen, pair[None]])
             free[pair] = False
-            (first, second), (a, b) = self.kernels(pair), found.pairs.T
-            costs = found.costs + diverse / 2 * (first[a] * second[b] + second[a] * first[b])
-            found = replace(found, costs=costs.masked_fill(~(free[a] & free[b]), INF))
+            (first, second), (i, j) = self.kernels(pair), pair
+            rises = first.index_select(0, a) * second.index_select(0, b)
+            rises += second.index_select(0, a) * first.index_select(0, b)
+            taken = (a == i) | (a == j) | (b == i) | (b == j)
+            costs = found.costs + diverse / 2 * rises
+            found = replace(found, costs=costs.masked_fill_(taken, INF))
         return chosen, scored, margin
 
     def dense(

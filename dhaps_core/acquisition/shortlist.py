@@ -77,9 +77,10 @@ def cheapest_pairs(
 
     tiles = bounds.tiles()
     with block_threads(items.device) as each:
-        # Of the first tile every pair is scored. What one tile finds out helps the next ones, so a few go at
-        # a time; always as many, so that a run does not depend on the number of threads.
-        wave = list(islice(tiles, 1))
+        # Of the first tile every pair is scored. What one tile finds out helps the next ones, so ever more go
+        # at a time; always as many, so that a run does not depend on the number of threads.
+        together = 1
+        wave = list(islice(tiles, together))
         while wave:
             counts, parts, found, limits = zip(*each(score, wave), strict=True)
             scored += sum(counts)
@@ -91,7 +92,8 @@ def cheapest_pairs(
             if len(values) > 2 * most:
                 listed, values, limit = _cheapest(listed, values, most, tie)
                 worst = min(worst, limit)
-            wave = list(islice((tile for tile in tiles if bounds.least(*tile) <= worst + tie), WAVE))
+            wave = list(islice((tile for tile in tiles if bounds.least(*tile) <= worst + tie), together))
+            together = min(2 * together, WAVE)
     # The cut is by cost; then the order is the same on every device.
     kept = values <= worst + tie
     listed, values = listed[kept], values[kept]

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, UInt8
@@ -144,6 +143,8 @@ def write_index(folder: Path, index: HammingIndex) -> None:
     """Write codes and keys into a folder, for us and for plain faiss."""
     index.save(folder / CODES)
     codes = index.packed()
+    import faiss  # not at the first import, which it makes a tenth of a second longer
+
     plain = faiss.IndexBinaryFlat(8 * codes.shape[1])
     plain.add(codes)
     replace_bytes(folder / FAISS, faiss.serialize_index_binary(plain).tobytes())

@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any
 
-import faiss
 import numpy as np
 from jaxtyping import Float
 from scipy import sparse
@@ -112,6 +111,8 @@ class NeighbourGraph:
 
 def _index(points: Float[np.ndarray, "n d"]) -> Any:
     """The points, ready for a search by product."""
+    import faiss  # not at the first import, which it makes a tenth of a second longer
+
     n, d = points.shape
     if n <= LISTED:
         index: Any = faiss.IndexFlatIP(d)

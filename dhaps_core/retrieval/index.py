@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import SupportsIndex
 
-import faiss
 import numpy as np
 import torch
 from jaxtyping import Float, Int8, Int32, Int64, UInt8
@@ -83,6 +82,8 @@ class HammingIndex:
             raise ValueError(f"bits must be a whole number; got {shown(bits)}.")
         self.bits = number
         packed = self._packed(codes)
+        import faiss  # not at the first import, which it makes a tenth of a second longer
+
         self._index = faiss.IndexBinaryFlat(8 * packed.shape[1])
         self._index.add(packed)
 
