@@ -9,6 +9,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 
 from dhaps_core.sweeps.notebook import check_parameters
@@ -85,6 +86,28 @@ def test_what_a_notebook_begins_with_passes_its_own_check(path):
     namespace = {"In": [source]}
     exec(source, namespace)
     check_parameters(namespace)
+
+
+WRITING = [path for path in NOTEBOOKS if 'folder: str = "../' in "\n".join(code_of(path))]
+
+
+@pytest.mark.parametrize("path", WRITING, ids=lambda path: path.stem)
+def test_an_empty_folder_is_refused_before_anything_is_written(path, tmp_path, monkeypatch):
+    """An empty one would be the working directory; with /compared behind it, the root of the disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grids").symlink_to(ROOT / "notebooks" / "grids")
+    namespace = {"In": [], "get_ipython": InteractiveShell}
+
+    def run_cells():
+        for code in code_of(path):
+            namespace["In"].append(code)
+            exec(code, namespace)
+            if code.startswith("interactive: bool"):
+                namespace.update(SMOKE, folder="")
+
+    with pytest.raises(ValueError, match="a path must be text or a Path; got ''"):
+        run_cells()
+    assert [one.name for one in tmp_path.iterdir()] == ["grids"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """What stands below a picture that somebody is asked about: a name that does not tell the answer."""
 
+import re
+import unicodedata
 from pathlib import PurePosixPath
 
 from dhaps_core.data.items import Items
@@ -20,5 +22,10 @@ def caption(items: Items, key: str) -> str:
     if items.labels is None or items.images is None:
         return key
     name, position = PurePosixPath(key).name, items.position[key]
-    given = [one.casefold() for one in items.classes_of(position) if "/" in key or not one.isdecimal()]
-    return f"image {position + 1}" if any(one in name.casefold() for one in given) else name
+    given = [_seen(one) for one in items.classes_of(position) if "/" in key or not one.isdecimal()]
+    return f"image {position + 1}" if any(one in _seen(name) for one in given) else name
+
+
+def _seen(name: str) -> str:
+    """What is read in a name: in either Unicode form, whatever stands for a blank."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold())

@@ -1,8 +1,22 @@
 """Refusals told in a sentence: what must hold, what was got, what to do; not where it was found."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["tell_in_sentences"]
+from dhaps_core.answers.answer import StoreError
+
+__all__ = ["REFUSALS", "shown_or_told", "tell_in_sentences"]
+
+REFUSALS = (ValueError, RuntimeError, StoreError, OSError)
+"""What a run says of itself, of who else is at it, and of its disk."""
+
+
+def shown_or_told(view: Callable[[], dict[str, Any]], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card shows; where its run cannot be read now, what it showed before, and why as its note."""
+    try:
+        return view()
+    except REFUSALS as error:
+        return {**before, "note": str(error)}
 
 
 def tell_in_sentences(shell: Any) -> None:

@@ -6,20 +6,19 @@ from typing import Any
 
 import ipywidgets
 
-from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import label_oracle
 from dhaps_core.hashing.methods import METHODS
 from dhaps_core.session.outlook import Outlook
 from widgets.choices import Choices
 from widgets.figures import learning_curves
 from widgets.plot import figure_svg
+from widgets.sentences import REFUSALS
 from widgets.shield import card_box
 from widgets.workbench import Change, Workbench
 
 __all__ = ["Stepper"]
 
 LENGTHS = (12, 16, 24, 32, 48, 64, 96, 128)
-FAULTS = (ValueError, RuntimeError, StoreError)  # what a run says of itself, or of who else is at it
 SIZE = 3.4, 2.6  # inches of a plot
 METRICS = ("mAP@all", "P@100", "P@r2")
 
@@ -38,11 +37,10 @@ class Stepper:
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        choices = Choices.of(bench.session.settings)
         self.inputs: dict[str, Any] = {
             "method": ipywidgets.Dropdown(options=list(METHODS), description="method"),
-            "bits": ipywidgets.Dropdown(options=sorted({*LENGTHS, choices.bits}), description="bits"),
-            "picks": ipywidgets.BoundedIntText(min=1, max=10_000, description="picks"),
+            "bits": ipywidgets.Dropdown(options=LENGTHS, description="bits"),
+            "picks": ipywidgets.BoundedIntText(min=1, max=10**9, description="picks"),
             "kernel": ipywidgets.Dropdown(options=["invariant", "matched"], description="kernel"),
             "uncertainty": _weight("uncertainty"),
             "representativeness": _weight("represent."),
@@ -100,7 +98,7 @@ class Stepper:
             # The same settings are the same run, whose next round may wait for the work to end.
             if settings == self.bench.session.settings or self.bench.use(settings):
                 self.bench.run_round(source=oracle, baseline=self.baseline.value)
-        except FAULTS as error:
+        except REFUSALS as error:
             self.status.value = _told(error)
 
     def _progress(self) -> None:
@@ -118,7 +116,10 @@ class Stepper:
         self._show()
 
     def _show_choices(self) -> None:
-        for name, value in vars(Choices.of(self.bench.session.settings)).items():
+        choices, lengths = Choices.of(self.bench.session.settings), self.inputs["bits"]
+        if choices.bits not in lengths.options:
+            lengths.options = sorted({*lengths.options, choices.bits})
+        for name, value in vars(choices).items():
             self.inputs[name].value = value
 
     def _show(self) -> None:
@@ -153,7 +154,7 @@ class Stepper:
             number = bench.session.refresh()
             self.run.description = f"Run round {number}" if number else "Run the unsupervised start (round 0)"
             self.status.value = self._outcome() or self._open_questions()
-        except FAULTS as error:  # another notebook is at the run, or its folder is damaged or gone
+        except REFUSALS as error:  # another notebook is at the run, or its folder is damaged or gone
             self.status.value = _told(error)
 
     def _outcome(self) -> str:
@@ -200,4 +201,4 @@ def _told(error: Exception) -> str:
 
 
 def _weight(name: str) -> Any:
-    return ipywidgets.BoundedFloatText(min=0.0, max=100.0, step=0.01, description=name)
+    return ipywidgets.BoundedFloatText(min=0.0, max=1e6, step=0.01, description=name)

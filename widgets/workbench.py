@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from dhaps_core.answers.answer import check_name
 from dhaps_core.answers.questions import Source, label_oracle
 from dhaps_core.data.items import Items
 from dhaps_core.files import at_home
@@ -74,9 +75,10 @@ class Workbench:
         encoder: Encoder | None = None,
         guideline: str = "",
     ) -> None:
-        if Source.named(who) or not who.strip():
+        if not isinstance(who, str) or not who.strip() or Source.named(who):
             rule = "who must be the name of a person; 'oracle', 'folders' and 'csv:...' are of other sources"
             raise ValueError(f"{rule}; got {who!r}. Write your own.")
+        check_name(who)
         self.folder, self.items, self.who, self.device = at_home(folder).absolute(), items, who, device
         self.result, self.encoder = None if result is None else at_home(result).absolute(), encoder
         self.pictures = Pictures(items)

@@ -21,6 +21,7 @@ __all__ = [
     "Question",
     "Source",
     "answer_source",
+    "csv_name",
     "csv_source",
     "erring_oracle",
     "folder_labels",
@@ -222,7 +223,12 @@ def csv_source(path: str | Path) -> Source:
             raise NoAnswer(f"{rule}. Add a row.")
         return value
 
-    return Source(f"csv:{Path(path).name}", answer)
+    return Source(csv_name(path), answer)
+
+
+def csv_name(path: str | Path) -> str:
+    """The name under which answers of a CSV file are stored; ``?`` for what is no text in the file's own."""
+    return f"csv:{Path(path).name.encode('utf-8', 'replace').decode()}"
 
 
 def answer_source(name: str, items: Items) -> Source:

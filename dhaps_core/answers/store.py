@@ -139,7 +139,12 @@ class LabelStore:
         """Row ids of answers of several people, of another store perhaps, stored as they are under new ids.
 
         As by `add`, an answer that somebody has given to its question already is not stored again.
+
+        Raises:
+            StoreError: one of them was given by nobody.
         """
+        for who in {one.who for one in answers}:
+            check_name(who)
         with self._changing() as history:
             new: list[Answer] = []
             ids: list[int] = []

@@ -21,6 +21,7 @@ from dhaps_core.array_files import read_array
 from dhaps_core.checks import one_of
 from dhaps_core.data.images import Images
 from dhaps_core.data.items import Items
+from dhaps_core.files import at_home
 from dhaps_core.hashing.backbones import Backbone
 from dhaps_core.hashing.kept_rows import KEY, rows_folder, write_rows
 from dhaps_core.json_files import DamagedFileError
@@ -75,7 +76,7 @@ def embed(
     one_of("precision", precision, _DTYPES)
     if items.n == 0:
         raise ValueError("items must be at least 1 to embed; got 0. Look at the source.")
-    folder, digests = _folder(Path(cache), backbone, size, precision), items.images.digests()
+    folder, digests = _folder(at_home(cache), backbone, size, precision), items.images.digests()
     rows = _cached(folder)
     first = {digest: i for i, digest in reversed(list(enumerate(digests))) if digest not in rows}
     if missing := {i: digest for digest, i in sorted(first.items(), key=lambda one: one[1])}:

@@ -7,10 +7,12 @@ answer nothing was chosen, so the start is on the curves, and is no cell.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import sqrt
 from typing import Any, NamedTuple
 
+from dhaps_core.acquisition.strategies import STRATEGIES
+from dhaps_core.checks import one_of
 from dhaps_core.results.compare import Difference, Interval, curve, grouped, paired
 from dhaps_core.results.runs import Run
 
@@ -20,6 +22,7 @@ __all__ = [
     "Study",
     "answers_to_reach",
     "cells",
+    "check_strategies",
     "conditions",
     "curves",
     "differences",
@@ -75,6 +78,23 @@ def conditions(runs: Iterable[Run]) -> dict[Condition, dict[str, list[Run]]]:
     """
     found = grouped(runs, lambda run: Condition(*(_fact(run, name) for name in Condition._fields)))
     return {one: grouped(group, lambda run: str(_fact(run, "acquisition"))) for one, group in found.items()}
+
+
+def check_strategies(study: Study, **given: str) -> None:
+    """Refuse a name that is no strategy's and that no run of a study has: a table without it tells nothing.
+
+    Raises:
+        ValueError: saying which one, and what it may be.
+
+    Example:
+        >>> check_strategies({}, baseline="radnom")
+        Traceback (most recent call last):
+            ...
+        ValueError: baseline must be one of badge, coreset, dhaps, dropquery, margin, maxherding, random, \
+typiclust, uherding; got 'radnom'. Did you mean random?
+    """
+    for name, value in given.items():
+        one_of(name, value, sorted({*STRATEGIES, *chain.from_iterable(study.values())}))
 
 
 def _fact(run: Run, name: str) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.questions import Answering, PersonAsked, Question, Source, question_name, round_of
 from dhaps_core.data.class_names import NO_CLASS
+from dhaps_core.keys import listed_keys
 from dhaps_core.session.meanwhile import MeanwhileRun
 from dhaps_core.session.placing import Ask
 
@@ -140,17 +141,21 @@ class AnsweredRun(MeanwhileRun):
 
         Raises:
             KeyError: if a key is not one of an item that the run trains on: queries teach nothing.
+            ValueError: if they are no list (:func:`dhaps_core.keys.listed_keys`).
         """
-        self._check_training(keys)
+        keys = self._training_keys(keys)
         classed = {answer.keys[0] for answer in self.answers() if answer.kind == "class"}
-        wanted = [key for key in dict.fromkeys(keys) if key not in classed]
+        wanted = [key for key in keys if key not in classed]
         questions = [Question(question_name(None, (key,)), "class", (key,), -1) for key in wanted]
         return self._answer_each(questions, source, who)
 
-    def _check_training(self, keys: Sequence[str]) -> None:
+    def _training_keys(self, keys: Sequence[str]) -> list[str]:
+        """Keys as a list, each once."""
+        keys = list(dict.fromkeys(listed_keys(keys)))
         if strange := [key for key in keys if key not in self.picker.place]:
             rule = "keys must be those of training items, never of queries"
             raise KeyError(f"{rule}; got {strange[0]!r} and {len(strange) - 1} more. Leave them out.")
+        return keys
 
     def _answer_each(
         self,

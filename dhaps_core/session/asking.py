@@ -52,9 +52,7 @@ class AskingRun(OpenRun):
         proposal, answers = self.propose(), self.answers()
         if proposal.answers is not None:
             return [question for question, _ in self._placing(proposal, answers)]
-        asked = proposal.questions(self.settings.question)
-        answered = {(answer.kind, answer.keys) for answer in answers}
-        return [question for question in asked if question.about not in answered]
+        return self._open(proposal.questions(self.settings.question), answers)
 
     @property
     def left(self) -> int:
@@ -259,6 +257,20 @@ class AskingRun(OpenRun):
         picks = (pick for pick, pair in enumerate(proposal.pairs) if keys[0] in pair)
         kind: Kind = "pair" if len(keys) == 2 else "class"
         return Question(question_name(proposal.round, keys), kind, keys, next(picks, -1))
+
+    def _open(self, asked: Sequence[Question], answers: Sequence[Answer]) -> list[Question]:
+        """Those of some questions that are known beforehand which no answer is about, within the budgets.
+
+        They were as many as the budgets allowed when they were chosen; since then more may have been named.
+        """
+        answered = {(answer.kind, answer.keys) for answer in answers}
+        found = [question for question in asked if question.about not in answered]
+        if found and self.settings.budget_answers is not None:
+            found = found[: max(0, self.settings.budget_answers - len(answers))]
+        if found and self.settings.budget_items is not None:
+            items = self.settings.budget_items - self.counts()["items_labelled"]
+            found = found[: max(0, items // len(found[0].keys))]
+        return found
 
     def _picks_left(self, snapshot: Snapshot, *, rounds: int = 1) -> int:
         """Pairs that may still be chosen in this round; or in so many of its size."""

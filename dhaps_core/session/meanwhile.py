@@ -66,8 +66,7 @@ class MeanwhileRun(AskingRun):
         asked = proposal.questions(self.settings.question)
         if (ahead := self.ahead(number)) is not None:
             asked += ahead.questions(self.settings.question, first=len(proposal.pairs))
-        answered = {(answer.kind, answer.keys) for answer in answers}
-        return [question for question in asked if question.about not in answered]
+        return self._open(asked, answers)
 
     def pair_of(self, question: Question) -> tuple[str, ...]:
         """Both items of the pick of a question, also where it is about one; an item to be placed alone."""

@@ -87,7 +87,7 @@ class Outlook:
         round: number of the finished round.
         answers: that count by then.
         kind: of the answers that were foretold.
-        foretold: of the last answers (20, if there are so many), by the model before they were given.
+        foretold: of the last answers to questions (20, if there are so many), by the model before they came.
         precision: among labelled items; None of fewer than two.
         held_out: mean probability of what is known of an item by the answers about others, over the items
             whose class those name at all; None where there are none.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dhaps_core.answers.answer import Answer, StoreError, Value
 from dhaps_core.answers.closure import Contradiction
 from dhaps_core.answers.csv_file import read_csv
-from dhaps_core.answers.questions import Source, round_of
+from dhaps_core.answers.questions import Source, csv_name, round_of
 from dhaps_core.answers.store import LabelStore
 from dhaps_core.data.class_names import class_name
 from dhaps_core.session.answering import AnsweredRun
@@ -49,16 +49,17 @@ class RelabelledRun(AnsweredRun):
 
         Raises:
             KeyError: if a key is not one of an item that the run trains on.
+            ValueError: if they are no list (:func:`dhaps_core.keys.listed_keys`).
             Contradiction: if one of them is against earlier answers; nothing is stored.
             StoreError: if the value is none.
         """
         self.folder.check_writable()
-        self._check_training(keys)
         wanted = [
-            Answer.given("class", (key,), value, who=who, seconds=0.0, id=0) for key in dict.fromkeys(keys)
+            Answer.given("class", (key,), value, who=who, seconds=0.0, id=0)
+            for key in self._training_keys(keys)
         ]
-        known = {(one.keys, one.value) for one in self.answers()}
-        new = [one.keys for one in wanted if (one.keys, one.value) not in known]
+        known = set(map(_said, self.answers()))
+        new = [one.keys for one in wanted if _said(one) not in known]
         given = [("class", one, value, None) for one in new]
         each = seconds / max(1, len(new))
         return self.store.add_all(
@@ -121,14 +122,14 @@ class RelabelledRun(AnsweredRun):
             Contradiction: if they contradict each other, or answers that count; nothing is stored.
         """
         self.folder.check_writable()
-        who, rows = f"csv:{Path(path).name}", read_csv(path)
+        who, rows = csv_name(path), read_csv(path)
         here = [one for one in rows if all(key in self.picker.place for key in one.keys)]
         if rows and not here:
             rule = f"{path} must be about training items of this collection, by their keys"
             got = f"{len(rows)} rows about others, first {rows[0].keys[0]!r:.80}"
             raise StoreError(f"{rule} such as {next(iter(self.picker.place))!r:.80}; got {got}.")
-        known = {(one.keys, one.value) for one in self.answers()}
-        new = {(one.keys, one.value): one for one in here if (one.keys, one.value) not in known}
+        known = set(map(_said, self.answers()))
+        new = {_said(one): one for one in here if _said(one) not in known}
         stored = [self._held(replace(one, who=who, question=None)) for one in new.values()]
         self.store.bring(stored, check=self._agree)
         return Taken(len(stored), len(here) - len(stored), len(rows) - len(here))
@@ -182,3 +183,8 @@ class RelabelledRun(AnsweredRun):
         contents = self.labels.contents
         told = [contents[key] for key in answer.keys if key in contents]
         return replace(answer, contents=tuple(told) if len(told) == len(answer.keys) else ())
+
+
+def _said(answer: Answer) -> tuple[tuple[str, ...], object]:
+    """About what it is, and what it says, whoever says it: the classes of an item have no order."""
+    return answer.keys, frozenset(answer.classes) or answer.value

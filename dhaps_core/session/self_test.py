@@ -80,13 +80,14 @@ class SelfTest:
         """Of each answer that came behind a watermark: whether it was thought likeliest, its probability.
 
         A class that nobody had named by then gets 0. Answers do not count where what they say was known
-        already, nor "unsure"; and none does before two classes are known. A pair is thought to be the same
+        already, nor "unsure", nor what nobody was asked (who names forty items together has chosen them for
+        being alike); and none does before two classes are known. A pair is thought to be the same
         where both items have one likeliest class, with the probability that both are of one class.
         """
         told = self.model.told(before)
         foretelling = self.model.foretell(before)
         new = [one for one in after.answers if one.id > watermark and one.value != "unsure"]
-        new = [one for one in new if all(key in self._place for key in one.keys)]
+        new = [one for one in new if one.question and all(key in self._place for key in one.keys)]
         if told is None or foretelling is None:
             return []
         found = []

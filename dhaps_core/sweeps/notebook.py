@@ -118,7 +118,7 @@ def check_parameters(namespace: MutableMapping[str, Any]) -> None:
         value = namespace[name]
         if fault := parameter.fault(value, papermill_advice):
             faults.append(fault)
-        elif type(value) is int and value < 0:
+        elif type(parameter.exact(value)) is int and value < 0:
             faults.append(f"{name} must be 0 or more; got {value}.")
         elif isinstance(value, str) and value.startswith("~/"):
             namespace[name] = os.path.expanduser(value)

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dhaps_core.files import make_folder, open_own, refuse_link, remove_leftovers, replace_text
+from dhaps_core.files import at_home, make_folder, open_own, refuse_link, remove_leftovers, replace_text
 from dhaps_core.json_files import is_text
 from dhaps_core.sweeps.cluster import SweepError, connect, gpu_ids, local_client, patience, slots
 from dhaps_core.sweeps.grid import Grid, read_grid
@@ -71,11 +71,12 @@ def sweep(
         A pandas DataFrame, see :func:`dhaps_core.sweeps.manifest.write_table`.
 
     Raises:
+        ValueError: the folder is no path.
         SweepError: there are no workers, another sweep uses the folder, the disk is full, or the scheduler is
             lost.
         KeyboardInterrupt: after the table of what is finished was written.
     """
-    out = Path(out).absolute()
+    out = at_home(out).absolute()
     if not is_text(str(out)):
         raise SweepError(f"the folder must have a name in UTF-8; got {str(out)!a}. Give another --out.")
     if workers < 1:
@@ -275,7 +276,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dhaps_core.sweeps", description=line)
     add = parser.add_argument
     add("grid", type=Path, help="grid file, see dhaps_core.sweeps.grid")
-    add("--out", type=Path, help="folder of the runs and the table; runs/NAME-OF-THE-GRID by default")
+    add("--out", type=at_home, help="folder of the runs and the table; runs/NAME-OF-THE-GRID by default")
     add("--dashboard", action="store_true", help="serve Dask's dashboard on the loopback address")
     add = parser.add_mutually_exclusive_group().add_argument
     add("--workers", type=int, help="processes on this machine; as many as cores by default")

@@ -62,6 +62,13 @@ def test_pixels_by_hand(tmp_path):
     np.testing.assert_allclose(rows, [[1 / 4, 1 / 20, 0]], rtol=1e-6)
 
 
+def test_an_empty_path_is_no_cache_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="a path must be text or a Path; got ''"):
+        embed(collection(np.zeros((1, 2, 2, 3), np.uint8)), pixels(1), size=2, cache="")
+    assert not list(tmp_path.iterdir())
+
+
 def test_normalisation_and_centre_square(tmp_path):
     image = np.zeros((1, 2, 6, 3), np.uint8)
     image[0, :, 2:4] = 255  # only the centre square is white

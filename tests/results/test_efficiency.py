@@ -8,6 +8,7 @@ from dhaps_core.results.compare import Interval
 from dhaps_core.results.efficiency import (
     answers_to_reach,
     cells,
+    check_strategies,
     conditions,
     curves,
     differences,
@@ -50,6 +51,15 @@ RUNS = [
 ]
 STUDY = conditions(RUNS)
 [(ONE, STRATEGIES)] = STUDY.items()
+
+
+def test_a_name_that_is_no_strategy_is_refused_and_one_of_the_runs_or_ours_is_not():
+    study = conditions([*RUNS, run("theirs", 0, [0.1, 0.2])])
+    check_strategies(study, strategy="theirs", baseline="badge")
+    with pytest.raises(
+        ValueError, match=r"strategy must be one of .*theirs.*; got 'dhap'. Did you mean dhaps\?"
+    ):
+        check_strategies(study, strategy="dhap", baseline="random")
 
 
 def test_runs_are_sorted_into_conditions_and_strategies():

@@ -17,7 +17,7 @@ from dhaps_core.data.sources import arrays, digits
 from dhaps_core.hashing.training import Cancelled, TrainingSettings
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.settings import Settings
-from tests.given import DEVICE
+from tests.given import DEVICE, TINY, played, tiny_items
 
 TRAINING = TrainingSettings(least=20, most=20, batch=64, unlabelled_batch=64)
 QUICK = Settings(method="dpsh", reading="closed", picks=4, bits=16, hidden=32, training=TRAINING)
@@ -221,6 +221,27 @@ def test_budgets_stop_the_run(tmp_path, items):
     assert session.questions() == []
     session = play(tmp_path / "answers", items, replace(QUICK, question="pairs", budget_answers=5), 3)
     assert session.history[-1]["answers"] == 5
+    assert session.finished == "the budget is spent"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"reading": "closed"}, {"question": "pairs", "reading": "published", "picks": 6}]
+)
+@pytest.mark.parametrize("budget", ["budget_answers", "budget_items"])
+def test_what_was_named_since_the_choice_counts_against_the_budget(tmp_path, changes, budget):
+    session = played(tmp_path, tiny_items(), 1, replace(TINY, **{budget: 12}, **changes))
+    chosen = {key for pair in session.propose().pairs for key in pair}
+    each = len(session.questions()[0].keys) if budget == "budget_items" else 1
+    others = [key for key in session.picker.place if key not in chosen]
+    for named in (4, 8):
+        session.name_items(others[:named], "cat", who="anna")
+        assert len(session.questions()) == session.left == min(6, (12 - named) // each)
+        assert len(session.meanwhile(1)) == session.left
+    for question in session.questions():
+        session.answer(question, "dog" if question.kind == "class" else "different", who="anna", seconds=1.0)
+    assert session.questions() == []
+    session.train()
+    assert session.history[-1]["answers" if budget == "budget_answers" else "items_labelled"] == 12
     assert session.finished == "the budget is spent"
 
 

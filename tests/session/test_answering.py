@@ -301,6 +301,18 @@ def test_what_the_run_cannot_have_asked_is_not_answered(tmp_path, items, name, k
     assert session.store.answers() == []
 
 
+def test_a_text_is_no_list_of_items_to_be_named(tmp_path):
+    session = played(tmp_path, tiny_items(), 1)
+    one, other = (session.items.keys[row] for row in session.items.splits["train"][:2])
+    for name in (
+        lambda keys: session.name_items(keys, "cat", who="anna"),
+        lambda keys: session.answer_items(keys, label_oracle(session.items)),
+    ):
+        with pytest.raises(ValueError, match="keys must be a list"):
+            name(one + other)
+    assert session.answers() == []
+
+
 def test_no_class_is_no_answer_where_each_item_has_one(items, tmp_path):
     session = ActiveSession(tmp_path, items, TINY)
     session.train()

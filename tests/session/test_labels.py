@@ -1,5 +1,6 @@
 """Labels outlive runs and changes of the collection: one store for all runs, files that come and go."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ from PIL import Image
 
 from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.closure import Contradiction
-from dhaps_core.answers.questions import NoAnswer, folder_labels, label_oracle
+from dhaps_core.answers.questions import NoAnswer, csv_source, folder_labels, label_oracle
 from dhaps_core.answers.store import LabelStore
-from dhaps_core.data.sources import image_folder
+from dhaps_core.data.sources import arrays, image_folder
 from dhaps_core.session.active import ActiveSession
 from dhaps_core.session.errors import EarlierRunLeftOut, RunDamaged
 from tests.given import TINY, played, tiny_items
@@ -336,6 +337,32 @@ def test_answers_go_out_as_csv_and_come_in_again(tmp_path, session, pictures):
     path.write_text("kind,a,b,value,who,seconds\nclass,nowhere.png,,cat,anna,1\n")
     with pytest.raises(StoreError, match="by their keys such as"):
         other.take_csv(path)
+
+
+def test_a_csv_whose_name_is_no_text_is_taken_under_one_that_is(tmp_path, session):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/half \xff.csv")
+    session.name_items(session.items.keys[:2], "cat", who="anna")
+    session.store.export_csv(path)
+    session.undo()
+    assert session.take_csv(path) == (2, 0, 0)
+    assert [one.who for one in session.answers()] == ["csv:half ?.csv"] * 2
+    assert csv_source(path).name == "csv:half ?.csv"
+    nobody = replace(session.answers()[0], who="\udcff")
+    with pytest.raises(StoreError, match="who must be a name"):
+        session.store.bring([nobody])
+
+
+def test_the_classes_of_an_item_have_no_order(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 2, (40, 4))
+    items = arrays(np.random.default_rng(0).normal(size=(40, 6)), labels, queries=8, seed=0)
+    session = ActiveSession(tmp_path / "run", items, TINY)
+    key = items.keys[items.splits["train"][0]]
+    assert len(session.name_items([key], ["sky", "sea"], who="anna")) == 1
+    assert session.name_items([key], ["sea", "sky"], who="anna") == []
+    path = tmp_path / "answers.csv"
+    path.write_text(f'kind,a,b,value,who,seconds\nclass,{key},,"[""sea"", ""sky""]",bo,1\n')
+    assert session.take_csv(path) == (0, 1, 0)
+    assert len(session.answers()) == 1
 
 
 def test_answers_of_earlier_runs_come_once(tmp_path, pictures):

@@ -30,7 +30,7 @@ THOUGHT = torch.tensor(
 
 def said(kind, *answers, start=1):
     return [
-        Answer.given(kind, keys, value, who="anna", seconds=1.0, id=i)
+        Answer.given(kind, keys, value, who="anna", seconds=1.0, id=i, question=f"1.{i}")
         for i, (keys, value) in enumerate(answers, start)
     ]
 
@@ -92,6 +92,13 @@ def test_a_class_that_nobody_had_named_is_not_foretold_and_what_was_known_does_n
     again = said("class", ("a", ["red"]), start=5)
     found = judge(Thinks(THOUGHT)).foretold(snapshot(before), snapshot(before + new + again), 3)
     assert found == [(False, 0.0)]
+
+
+def test_what_nobody_was_asked_is_not_foretold():
+    known, given = classes("abc"), classes("dgeh", start=4)
+    together = [replace(one, question=None) for one in given[1:]]
+    found = judge(Thinks(THOUGHT)).foretold(snapshot(known), snapshot([*known, given[0], *together]), 3)
+    assert found == [(True, pytest.approx(0.6))]
 
 
 def test_pairs_are_the_same_as_far_as_both_items_have_one_class():

@@ -24,13 +24,21 @@ def items():
 
 def timed(kind, seconds, number):
     keys, value = (("a",), "x") if kind == "class" else (("a", "b"), "same")
-    return Answer.given(kind, keys, value, who="anna", seconds=seconds, id=number)
+    question = f"1.{number}"
+    return Answer.given(kind, keys, value, who="anna", seconds=seconds, id=number, question=question)
 
 
 def test_seconds_are_the_medians_of_the_answers_and_of_the_usual_ones():
     assert seconds_of([timed("class", 0.0, 1)]) == SECONDS  # no person took no time
     many = [timed("class", 1.5, i) for i in range(FIRM + 1)] + [timed("pair", 600.0, 9)]
     assert seconds_of(many) == {"class": 1.5, "pair": 2.0}  # a pause counts as one
+
+
+def test_items_named_together_do_not_tell_how_long_a_name_takes(tmp_path, items):
+    session = played(tmp_path, items, 1, BOTH)
+    keys = [items.keys[row] for row in items.splits["train"]]
+    session.name_items(keys[:20], "x", who="anna", seconds=8.0)
+    assert seconds_of(session.answers()) == SECONDS
 
 
 def ask(*odds, unnamed=(), classed=(False, True), size=2, doubted=None):

@@ -76,6 +76,7 @@ def test_every_fault_is_listed_at_once():
     [
         "",
         "rate = 1",
+        "rate = -1",  # a whole number that counts nothing
         "rate = 0.25\nsmoke = True",
         "limit = 3",
         "lengths = []",

@@ -171,6 +171,18 @@ def test_a_folder_whose_name_is_no_text_is_refused_at_once(tmp_path):
         sweep(grid, tmp_path / "a\udcff")
 
 
+def test_an_empty_folder_is_refused_and_not_the_working_directory(tmp_path, monkeypatch, capsys):
+    path = write_grid(tmp_path, "every: {seed: 1}\n")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ValueError, match="a path must be text or a Path; got ''"):
+        sweep(read_grid(path), "")
+    with pytest.raises(SystemExit):
+        main([str(path), "--out", ""])
+    assert "argument --out: invalid" in capsys.readouterr().err
+    assert not list((tmp_path / "here").iterdir())
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_sweep_without_workers_is_refused_and_makes_nothing(tmp_path, workers):
     grid = read_grid(write_grid(tmp_path, "every: {seed: 1}\n"))

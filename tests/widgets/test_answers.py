@@ -120,6 +120,19 @@ def test_a_class_is_renamed_and_merged_once_the_person_says_so(state):
     assert not state.undo()
 
 
+def test_a_new_name_is_that_of_a_class_however_it_is_typed(state):
+    state.rename("1", "big caf\u00e9")
+    state.filter(class_="2")
+    assert not state.rename("2", " big  cafe\u0301 ")
+    assert state.merging == ("2", "big caf\u00e9")
+    state.keep_apart()
+    assert state.rename("2", "small  caf\u00e9")
+    assert state.note == "2 is small caf\u00e9 now, in 12 answers."
+    assert state.view()["found"] == 12
+    assert not state.rename("3", " ")
+    assert "at least one character" in state.note
+
+
 def test_a_merge_against_a_pair_answer_changes_nothing_and_names_the_chain(items, state):
     a, b = of_class(items, "1")[0], of_class(items, "2")[0]
     state.session.store.add("pair", (a, b), "different", who="bo", seconds=1.0)
@@ -145,8 +158,11 @@ def test_all_that_are_listed_are_taken_back_at_once(state):
     state.filter(who="bo")
     assert state.retract_listed()
     assert {one.who for one in state.session.answers()} == {"anna"}
+    assert not state.retract_listed()  # none is left, and that is no step
+    assert state.note.startswith("No answer is listed")
     assert state.undo()
     assert len(state.session.answers()) == 44
+    assert not state.undo()
 
 
 def test_answers_leave_and_come_as_csv(tmp_path, items, state):

@@ -227,6 +227,9 @@ def test_pace_is_that_of_the_person_and_needs_three_answers(bench, items):
     state.answer(state.turn, "7")
     assert state.counts()["pace"] == {"per_minute": 30, "left": "6 s"}
     assert pace(bench.session.answers(), who="bob", left=3) is None
+    together = [items.keys[row] for row in bench.session.picker.rows[-40:].tolist()]
+    bench.session.name_items(together, "8", who="anna", seconds=4.0)
+    assert state.counts()["pace"] == {"per_minute": 30, "left": "6 s"}
 
 
 def test_captions_leave_out_the_folder_that_names_the_class(tmp_path, items):

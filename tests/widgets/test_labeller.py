@@ -145,6 +145,23 @@ def test_a_round_of_skips_goes_round(tmp_path, items):
     assert names[:4] == names[4:]
 
 
+def test_as_many_undos_as_skips_take_back_no_answer(tmp_path, items):
+    session = started(tmp_path, items)
+    state = LabellingState(session, who="me")
+    state.answer(state.turn, "unsure")
+    shown = []
+    for _ in range(7):  # the three that are left twice, and one more
+        shown.append(state.question)
+        state.skip(state.turn)
+    for question in reversed(shown):
+        assert state.undo(state.turn)
+        assert state.question == question
+    assert len(session.answers()) == 1
+    assert session.skipped == []
+    assert state.undo(state.turn)
+    assert session.answers() == []
+
+
 def test_the_same_next_question_after_a_restart(tmp_path, items):
     state = LabellingState(started(tmp_path, items), who="me")
     state.answer(state.turn, "same")
@@ -295,6 +312,8 @@ def test_counts_against_the_budget_and_pairs_implied(tmp_path, items):
         "items": 3, "answers": 2, "implied": 1, "budget_items": None, "budget_answers": 20,
         "pace": None,
     }  # fmt: skip
+    session.store.add("pair", (a, b), "same", who="bo", seconds=1.0)  # asked twice is one pair
+    assert state.counts()["implied"] == 1
 
 
 def test_why_there_is_no_question(tmp_path, items):

@@ -79,6 +79,17 @@ def test_nothing_counts_that_was_not_shown(items, state):
     assert state.view()["counting"] == 0
 
 
+def test_where_all_are_of_that_class_already_nothing_is_said_to_be_undone(items, state):
+    keys = of_class(items, "3", 3)
+    state.session.name_items(keys, "three", who="bo")
+    state.gather(keys)
+    see_all(state)
+    state.choose("three")
+    assert not state.confirm()
+    assert state.note == "Nothing was stored: all of them are three already."
+    assert len(state.session.answers()) == 3
+
+
 def test_items_of_another_class_are_shown_with_it_and_stay_out(items, state):
     ones, twos = of_class(items, "1", 4), of_class(items, "2", 4)
     state.session.name_items(ones[:2], "1", who="bo")

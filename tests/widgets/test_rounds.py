@@ -10,6 +10,7 @@ import pytest
 
 from dhaps_core.acquisition.problem import Weights
 from dhaps_core.acquisition.strategies import WEIGHTS
+from dhaps_core.answers.answer import StoreError
 from dhaps_core.answers.questions import NoAnswer, answer_source, label_oracle
 from dhaps_core.data.sources import arrays
 from dhaps_core.session.active import ActiveSession
@@ -320,6 +321,21 @@ def test_the_stepper_says_what_other_settings_will_do(bench):
     assert len(list(bench.folder.glob("*/"))) == 2
 
 
+@pytest.mark.parametrize(
+    "changes", [{"bits": 20}, {"picks": 20_000}, {"weights": Weights(1.0, 1000.0, 0.005)}, {"bits": 4096}]
+)
+def test_the_stepper_shows_the_settings_of_any_run(tmp_path, items, changes):
+    settings = replace(QUICK, **changes)
+    bench = Workbench(tmp_path, items, QUICK)
+    opened, gone_to = Stepper(Workbench(tmp_path, items, settings)), Stepper(bench)
+    bench.use(settings)
+    for stepper in (opened, gone_to):
+        assert stepper.choices() == Choices.of(settings)
+        assert stepper.run.description == "Run the unsupervised start (round 0)"
+    bench.use(QUICK)
+    assert gone_to.choices() == Choices.of(QUICK)
+
+
 def test_the_stepper_starts_a_run_after_rounds_while_every_card_looks_on(bench, items):
     run(bench, source=label_oracle(items))
     cards = Labeller(bench), Gallery(bench), NeighbourBrowser(bench)
@@ -562,5 +578,12 @@ def test_pictures_are_lossless_when_small_and_empty_when_unreadable(tmp_path, it
 @pytest.mark.parametrize("who", ["oracle", " Oracle", "csv:a.csv", "", " "])
 def test_a_person_does_not_bear_the_name_of_a_source(tmp_path, items, who):
     with pytest.raises(ValueError, match="who must be the name of a person"):
+        Workbench(tmp_path / "run", items, QUICK, who=who)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("who", ["a\0b", "\udcff", "x" * 200_000])
+def test_a_name_under_which_nothing_can_be_stored_is_refused_before_a_run_begins(tmp_path, items, who):
+    with pytest.raises(StoreError, match="who must be a name"):
         Workbench(tmp_path / "run", items, QUICK, who=who)
     assert not (tmp_path / "run").exists()

@@ -83,6 +83,16 @@ def test_captions_do_not_tell_the_class(tmp_path, pictures):
     assert caption(replace(items, labels=None, class_names=()), "cat/00.png") == "cat/00.png"
 
 
+def test_a_name_that_tells_the_class_in_another_spelling_is_a_number(tmp_path, pictures):
+    names = "traffic light/traffic_light-1.png", "traffic light/Traffic-Light.png", "ca\xf1a/can\u0303a.png"
+    for i, name in enumerate((*names, "c++/see.png", "c++/a c++.png")):
+        write_image(pictures / name, 97 + i)
+    items = load(pictures)
+    assert [caption(items, name) for name in names] == [f"image {items.position[name] + 1}" for name in names]
+    assert caption(items, "c++/see.png") == "see.png"
+    assert caption(items, "c++/a c++.png").startswith("image")
+
+
 def test_a_copied_bench_goes_on(tmp_path, pictures):
     session = bench_of(tmp_path, pictures).session
     session.train()

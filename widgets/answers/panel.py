@@ -8,6 +8,7 @@ import traitlets
 
 from widgets.answers.state import AnswersState
 from widgets.card import plain_html, script, style, with_summary
+from widgets.sentences import REFUSALS, shown_or_told
 from widgets.workbench import Change, Workbench
 
 __all__ = ["AnswersPanel"]
@@ -39,32 +40,35 @@ class AnswersPanel(anywidget.AnyWidget):  # type: ignore[misc]
         """What a control does, as the panel sends it: ``do``, and what it needs."""
         state, changed = self.state, False
         with self._lock:
-            match message:
-                case {"do": "filter", "name": str(name), "value": value}:
-                    state.filter(**{name: value})
-                case {"do": "page", "page": int(page)}:
-                    state.turn(page)
-                case {"do": "revise", "row": int(row), "value": value}:
-                    changed = state.revise(row, value)
-                case {"do": "retract", "row": int(row)}:
-                    changed = state.retract([row])
-                case {"do": "retract listed"}:
-                    changed = state.retract_listed()
-                case {"do": "rename", "old": str(old), "new": str(new)}:
-                    changed = state.rename(old, new)
-                case {"do": "merge"}:
-                    changed = state.merge()
-                case {"do": "keep apart"}:
-                    state.keep_apart()
-                case {"do": "undo"}:
-                    changed = state.undo()
-                case {"do": "redo"}:
-                    changed = state.redo()
-                case {"do": "take", "path": str(path)}:
-                    changed = state.take_csv(path)
-                case {"do": "write", "path": str(path)}:
-                    state.write_csv(path)
-            self.view = self._shown()
+            try:
+                match message:
+                    case {"do": "filter", "name": str(name), "value": value}:
+                        state.filter(**{name: value})
+                    case {"do": "page", "page": int(page)}:
+                        state.turn(page)
+                    case {"do": "revise", "row": int(row), "value": value}:
+                        changed = state.revise(row, value)
+                    case {"do": "retract", "row": int(row)}:
+                        changed = state.retract([row])
+                    case {"do": "retract listed"}:
+                        changed = state.retract_listed()
+                    case {"do": "rename", "old": str(old), "new": str(new)}:
+                        changed = state.rename(old, new)
+                    case {"do": "merge"}:
+                        changed = state.merge()
+                    case {"do": "keep apart"}:
+                        state.keep_apart()
+                    case {"do": "undo"}:
+                        changed = state.undo()
+                    case {"do": "redo"}:
+                        changed = state.redo()
+                    case {"do": "take", "path": str(path)}:
+                        changed = state.take_csv(path)
+                    case {"do": "write", "path": str(path)}:
+                        state.write_csv(path)
+            except REFUSALS as error:
+                state.note = str(error)
+            self.view = shown_or_told(self._shown, self.view)
         self.send({"ack": True})
         if changed:
             self.bench.tell("answers")

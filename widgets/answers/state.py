@@ -7,13 +7,13 @@ other windows show; a change that the answers do not allow is said in one senten
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dhaps_core.answers.answer import Answer, StoreError, Value
-from dhaps_core.answers.closure import Contradiction
+from dhaps_core.answers.answer import Answer, Value
 from dhaps_core.answers.csv_file import write_csv
-from dhaps_core.answers.questions import round_of
+from dhaps_core.answers.questions import csv_name, round_of
+from dhaps_core.data.class_names import class_name
+from widgets.sentences import REFUSALS
 
 if TYPE_CHECKING:  # it loads torch, and a state must not
     from dhaps_core.session.active import ActiveSession
@@ -103,6 +103,9 @@ class AnswersState:
 
     def retract(self, rows: Sequence[int]) -> bool:
         """Whether answers were taken back, whoever gave them; their questions are open again."""
+        if not rows:
+            self.note = "No answer is listed that could be taken back."
+            return False
         told = f"{_count(len(rows))} taken back."
         return self._do(lambda: self.session.retract_all(rows, who=self.who), told, retracted=True)
 
@@ -113,11 +116,15 @@ class AnswersState:
 
     def rename(self, old: str, new: str) -> bool:
         """Whether a class has a new name now; where there is such a class already, it asks for a merge."""
-        name = new.strip()
+        try:
+            name = class_name(new)
+        except ValueError as error:
+            self.note = f"Nothing was changed: {error}"
+            return False
         if name != old and any(name in answer.classes for answer in self.session.answers()):
             self.merging, self.note = (old, name), f"There is a class {name} already. Merge {old} into it?"
             return False
-        return self._rename(old, new, merge=False)
+        return self._rename(old, name, merge=False)
 
     def merge(self) -> bool:
         """Whether the two classes that were about to become one are one now."""
@@ -159,24 +166,24 @@ class AnswersState:
 
     def take_csv(self, path: str) -> bool:
         """Whether the answers of a CSV file were taken over."""
-        name = Path(path).name
+        who = csv_name(path)
         try:
             taken = self.session.take_csv(path)
-        except (StoreError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was stored: {error}"
             return False
-        self.note = f"{name}: {_count(taken.stored)} stored, {taken.known} known already"
+        self.note = f"{who.removeprefix('csv:')}: {_count(taken.stored)} stored, {taken.known} known already"
         self.note += f", {taken.strange} about other items left out." if taken.strange else "."
         if taken.stored:
-            self._remember(f"csv:{name}")
+            self._remember(who)
         return taken.stored > 0
 
     def write_csv(self, path: str) -> bool:
         """Whether the answers that count are in a CSV file now."""
         try:
             write_csv(answers := self.session.answers(), path)
-        except OSError as error:
-            self.note = f"{path} must be a file that can be written, in a folder that exists; got {error}."
+        except (OSError, ValueError) as error:
+            self.note = f"{path!r} must be a file that can be written, in a folder that exists; got {error}."
             return False
         self.note = f"{_count(len(answers))} written to {path}."
         return True
@@ -239,16 +246,16 @@ class AnswersState:
     def _rename(self, old: str, new: str, *, merge: bool) -> bool:
         self.merging = None
         count = sum(old in answer.classes for answer in self.session.answers())
-        told = f"{old} is {new.strip()} now, in {_count(count)}."
+        told = f"{old} is {new} now, in {_count(count)}."
         done = self._do(lambda: self.session.rename_class(old, new, who=self.who, merge=merge), told)
         if done and self.filters.class_ == old:
-            self.filters = replace(self.filters, class_=new.strip())
+            self.filters = replace(self.filters, class_=new)
         return done
 
     def _do(self, change: Callable[[], object], told: str, *, retracted: bool = False) -> bool:
         try:
             change()
-        except (Contradiction, StoreError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was changed: {error}"
             return False
         self.note = told
@@ -272,7 +279,7 @@ class AnswersState:
     def _step(self, change: Callable[..., int | None], who: str) -> bool:
         try:
             found = change(who=who)
-        except (Contradiction, StoreError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was changed: {error}"
             return False
         self.note = "" if found is not None else "A later answer has taken its place; nothing was changed."

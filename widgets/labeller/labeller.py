@@ -3,18 +3,18 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anywidget
 import traitlets
 
-from dhaps_core.answers.answer import StoreError
-from dhaps_core.session.errors import RunReadOnly
 from widgets.card import plain_html, script, style, with_summary
 from widgets.labeller.likely import Likely
 from widgets.labeller.preferences import Preferences
 from widgets.labeller.reasons import Reasons
 from widgets.labeller.state import LabellingState
+from widgets.sentences import REFUSALS, shown_or_told
 from widgets.workbench import Change, Workbench
 
 __all__ = ["Labeller"]
@@ -87,13 +87,14 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                         state.drop(turn)
                     case {"do": "revise", "row": row, "value": value}:
                         state.revise(row, value)
-            except (StoreError, ValueError, RunReadOnly) as error:
+                self._remember()
+            except REFUSALS as error:
                 state.note = str(error)
-            self.view = state.view()
-            self._remember()
+            self.view = shown_or_told(state.view, self.view)
         # The card may go on: the answer is on disk, the next question is on its way. The rest is for the eye.
         self.send({"ack": True})
-        self.counts = state.counts()
+        with suppress(*REFUSALS):  # which the view has told
+            self.counts = state.counts()
         self._tell_soon()
         if self.go_on and state.over and not answered:
             self._run()
@@ -110,7 +111,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
                 go, self._early = False, state.turn
                 told = "one question is" if left == 1 else f"{left} questions are"
                 state.note = f"Still {told} open. R again runs the round without."
-            self.view = state.view()
+            self.view = shown_or_told(state.view, self.view)
         self.send({"ack": True})
         if go:
             self._run()
@@ -119,7 +120,7 @@ class Labeller(anywidget.AnyWidget):  # type: ignore[misc]
         """Show one sentence of another card."""
         with self._lock:
             self.state.say(note)
-            self.view = self.state.view()
+            self.view = shown_or_told(self.state.view, self.view)
 
     def _pause(self) -> None:
         self.state.pause(self.bench.busy, self.bench.in_training)

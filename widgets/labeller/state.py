@@ -83,7 +83,7 @@ class LabellingState:
         self._left = self._asked = 0  # answers of the round: still wanted, and in all
         self._since = self._clock()
         self._skipped = session.skipped
-        self._undo_skips = 0
+        self._skips: list[list[str]] = []  # what was skipped before each skip that can be taken back
         self._outlook: tuple[int, Outlook | None] = (0, None)
         self.refresh()
 
@@ -108,9 +108,9 @@ class LabellingState:
         """Whether the question shown was put behind all others of its round; nothing is stored about it."""
         if turn != self.turn or self.question is None or self.conflict is not None:
             return False
-        self._undo_skips, self.note = self._undo_skips + 1, ""
-        asked = self.question.id
-        self._skip([name for name in self._skipped if name != asked] + [asked])
+        before, asked, self.note = self._skipped, self.question.id, ""
+        self._skip([name for name in before if name != asked] + [asked])
+        self._skips.append(before)
         return True
 
     def undo(self, turn: int) -> bool:
@@ -118,9 +118,9 @@ class LabellingState:
         if turn != self.turn or self.conflict is not None:
             return False
         self.note = ""
-        if self._undo_skips and self._skipped:
-            self._undo_skips -= 1
-            self._ask_again(self._skipped[-1])
+        if self._skips:
+            self._skip(self._skips[-1])
+            self._skips.pop()
             return True
         mine = [answer for answer in self.session.answers() if answer.who == self.who]
         if not mine:
@@ -247,16 +247,17 @@ class LabellingState:
     def counts(self) -> dict[str, Any]:
         """Both budgets, the pairs that are known, and how many of them nobody was asked about."""
         counts = self.session.counts()
-        told = sum(answer.kind == "pair" and answer.value != "unsure" for answer in self.session.answers())
+        answers = self.session.answers()
+        told = {one.keys for one in answers if one.kind == "pair" and one.value != "unsure"}
         known = counts["pairs_similar"] + counts["pairs_dissimilar"]
         settings = self.session.settings
         return {
             "items": counts["items_labelled"],
             "answers": counts["answers"],
-            "implied": known - told,
+            "implied": known - len(told),
             "budget_items": settings.budget_items,
             "budget_answers": settings.budget_answers,
-            "pace": pace(self.session.answers(), who=self.who, left=self._left),
+            "pace": pace(answers, who=self.who, left=self._left),
         }
 
     def view(self) -> dict[str, Any]:
@@ -308,7 +309,7 @@ class LabellingState:
         self._flowing = True
         already = "This question was answered in another window; that answer stays."
         self.note = already if row in before else ""
-        self._undo_skips = 0
+        self._skips = []
         self.refresh()
 
     def _questions(self) -> list[Question] | None:
@@ -330,8 +331,8 @@ class LabellingState:
         self._skip([name for name in self._skipped if name != question])
 
     def _skip(self, names: list[str]) -> None:
-        self._skipped = names
         self.session.skip(names)
+        self._skipped = names
         self.refresh()
 
     def _context(self) -> tuple[dict[str, Any] | None, dict[str, float]]:

@@ -9,6 +9,7 @@ import traitlets
 
 from widgets.card import script, style
 from widgets.many.state import ManyState
+from widgets.sentences import REFUSALS, shown_or_told
 from widgets.workbench import Change, Workbench
 
 __all__ = ["ManySheet"]
@@ -42,7 +43,7 @@ class ManySheet(anywidget.AnyWidget):  # type: ignore[misc]
         """Lay out items to be named together; what is in the way is told."""
         with self._lock:
             self.state.gather(keys)
-            self.view = self.state.view()
+            self.view = shown_or_told(self.state.view, self.view)
         if not self.state.keys:
             self._say(self.state.note)
 
@@ -52,20 +53,23 @@ class ManySheet(anywidget.AnyWidget):  # type: ignore[misc]
         with self._lock:
             if message["lot"] != state.lot:
                 return
-            match message:
-                case {"do": "toggle", "key": str(key)}:
-                    state.toggle(key)
-                case {"do": "choose", "value": value}:
-                    state.choose(value)
-                case {"do": "page", "page": int(page)}:
-                    state.turn(page)
-                case {"do": "saw", "keys": list(keys)}:
-                    state.saw(keys)
-                case {"do": "confirm"}:
-                    stored = state.confirm()
-                case {"do": "close"}:
-                    state.close()
-            self.view = state.view()
+            try:
+                match message:
+                    case {"do": "toggle", "key": str(key)}:
+                        state.toggle(key)
+                    case {"do": "choose", "value": value}:
+                        state.choose(value)
+                    case {"do": "page", "page": int(page)}:
+                        state.turn(page)
+                    case {"do": "saw", "keys": list(keys)}:
+                        state.saw(keys)
+                    case {"do": "confirm"}:
+                        stored = state.confirm()
+                    case {"do": "close"}:
+                        state.close()
+            except REFUSALS as error:
+                state.note = str(error)
+            self.view = shown_or_told(state.view, self.view)
         if stored:
             self.bench.tell("answers")
         if not state.keys:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dhaps_core.answers.answer import Answer, StoreError, Value
-from dhaps_core.answers.closure import Contradiction
 from widgets.labeller.answer_view import class_names, said_of
 from widgets.labeller.class_keys import class_keys
 from widgets.labeller.item_view import ItemViews
+from widgets.sentences import REFUSALS
 
 if TYPE_CHECKING:  # it loads torch, and a state must not
     from dhaps_core.session.active import ActiveSession
@@ -107,14 +107,16 @@ class ManyState:
         seconds = self._clock() - self._since
         try:
             rows = self.session.name_items(counting, self.value, who=self.who, seconds=seconds)
-        except (Contradiction, StoreError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             self.note = f"Nothing was stored: {error}"
             return False
         told, unseen = ", ".join(self.value), len(self._unseen())
         self.close()
         self.note = f"{_count(len(rows))} named {told} in one step; Z takes all of it back."
+        if not rows:
+            self.note = f"Nothing was stored: all of them are {told} already."
         self.note += f" {_count(unseen)} not shown, so left out." if unseen else ""
-        return True
+        return bool(rows)
 
     def close(self) -> None:
         """Forget what was gathered."""

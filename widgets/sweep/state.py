@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dhaps_core.files import open_own
+from dhaps_core.files import at_home, open_own
 from dhaps_core.json_files import DamagedFileError
 from dhaps_core.sweeps.grid import read_grid
 from dhaps_core.sweeps.marker import read_marker
@@ -52,7 +52,7 @@ class SweepProcess:
         self, grid: str | Path, out: str | Path, *, workers: int | None = None, scheduler: str | None = None
     ) -> None:
         self.grid = read_grid(grid)
-        self.out = Path(out).absolute()
+        self.out = at_home(out).absolute()
         self.log = self.out / "sweep.log"
         self.command = [sys.executable, "-m", "dhaps_core.sweeps", str(self.grid.path)]
         self.command += ["--out", str(self.out)]
