@@ -47,7 +47,7 @@ class NeighbourGraph:
 
     def __init__(self, rows: Float[Tensor, "n d"], *, neighbours: int = NEIGHBOURS) -> None:
         points = np.ascontiguousarray(rows.cpu().numpy(), dtype=np.float32)
-        if points.shape[1] % 2:
+        if len(points) > COMPRESSED and points.shape[1] % 2:
             points = np.pad(points, ((0, 0), (0, 1)))  # two numbers have four bits
         n, k = len(points), min(neighbours, len(rows) - 1)
         index = _index(points)
